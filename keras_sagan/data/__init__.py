@@ -1,0 +1,1 @@
+"""Image sets: prepared once into memory-mapped arrays, read as pure functions of seed and step."""

@@ -1,0 +1,183 @@
+"""Residual blocks and the output of the discriminator, as in the released code."""
+
+import keras
+import tensorflow as tf
+
+from keras_sagan.layers import (
+    ConditionalBatchNormalization,
+    SpectralConv2D,
+    SpectralDense,
+    SpectralEmbedding,
+)
+from keras_sagan.layers.resample import average_pool, upsample
+
+
+class Block(keras.layers.Layer):
+    """A layer of layers, which share its dtype policy.
+
+    Args:
+        normalize: bool, whether its kernels are spectrally normalized.
+    """
+
+    def __init__(self, normalize=True, **kwargs):
+        super().__init__(**kwargs)
+        self.normalize = normalize
+
+    def spectral(self, layer_class, name, *arguments, **settings):
+        settings |= {"name": name, "normalize": self.normalize, "dtype": self.dtype_policy}
+        return layer_class(*arguments, **settings)
+
+    def get_config(self):
+        return super().get_config() | {"normalize": self.normalize}
+
+
+@keras.saving.register_keras_serializable("keras_sagan")
+class GeneratorBlock(Block):
+    """Doubles the resolution.
+
+    `norm -> ReLU -> upsample -> conv -> norm -> ReLU -> conv`, plus `upsample -> 1x1 conv` of the
+    raw input. Source: the released generator.py, `block`.
+
+    Args:
+        filters: int, output channels.
+        num_classes: int, of the batch normalizations; 0: unconditional.
+        momentum: float, of the batch normalizations.
+        synchronized: bool, of the batch normalizations.
+        normalize: bool, whether the convolutions are spectrally normalized.
+
+    Input shape: `[batch, height, width, channels]`.
+    Output shape: `[batch, 2 * height, 2 * width, filters]`.
+    """
+
+    def __init__(self, filters, num_classes=0, momentum=0.999, synchronized=False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.num_classes = num_classes
+        self.momentum = momentum
+        self.synchronized = synchronized
+
+    def build(self, input_shape):
+        batch, height, width, channels = input_shape
+        double = (batch, 2 * height, 2 * width)
+        self.norm_1, self.norm_2 = (
+            ConditionalBatchNormalization(
+                self.num_classes,
+                self.momentum,
+                synchronized=self.synchronized,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name in ("norm_1", "norm_2")
+        )
+        self.conv_1 = self.spectral(SpectralConv2D, "conv_1", self.filters)
+        self.conv_2 = self.spectral(SpectralConv2D, "conv_2", self.filters)
+        self.shortcut = self.spectral(SpectralConv2D, "shortcut", self.filters, 1)
+        self.norm_1.build(input_shape)
+        self.conv_1.build((*double, channels))
+        self.norm_2.build((*double, self.filters))
+        self.conv_2.build((*double, self.filters))
+        self.shortcut.build((*double, channels))
+
+    def call(self, inputs, labels=None, training=False, advance_u=False):
+        residual = self.norm_1(inputs, labels=labels, training=training)
+        residual = self.conv_1(upsample(tf.nn.relu(residual)), advance_u=advance_u)
+        residual = self.norm_2(residual, labels=labels, training=training)
+        residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
+        return residual + self.shortcut(upsample(inputs), advance_u=advance_u)
+
+    def get_config(self):
+        keys = ("filters", "num_classes", "momentum", "synchronized")
+        return super().get_config() | {key: getattr(self, key) for key in keys}
+
+
+@keras.saving.register_keras_serializable("keras_sagan")
+class DiscriminatorBlock(Block):
+    """Halves the resolution, or keeps it.
+
+    `ReLU -> conv -> ReLU -> conv -> average pool`, plus `1x1 conv -> average pool` of the raw
+    input. Source: the released discriminator.py, `block`; `first` is its `optimized_block`.
+
+    Args:
+        filters: int, output channels.
+        downsample: bool. Without it, and with as many channels as come in, the shortcut is the
+            input itself.
+        first: bool, for the block that sees images: no ReLU before the first convolution, and the
+            shortcut pools before it convolves.
+        normalize: bool, whether the convolutions are spectrally normalized.
+
+    Input shape: `[batch, height, width, channels]`.
+    Output shape: `[batch, height / 2, width / 2, filters]`, or without the halving.
+    """
+
+    def __init__(self, filters, downsample=True, first=False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.downsample = downsample
+        self.first = first
+
+    def build(self, input_shape):
+        self.conv_1 = self.spectral(SpectralConv2D, "conv_1", self.filters)
+        self.conv_2 = self.spectral(SpectralConv2D, "conv_2", self.filters)
+        self.conv_1.build(input_shape)
+        self.conv_2.build((*input_shape[:-1], self.filters))
+        self.shortcut = None
+        if self.downsample or input_shape[-1] != self.filters:
+            self.shortcut = self.spectral(SpectralConv2D, "shortcut", self.filters, 1)
+            self.shortcut.build(input_shape)
+
+    def call(self, inputs, advance_u=False):
+        residual = inputs if self.first else tf.nn.relu(inputs)
+        residual = self.conv_1(residual, advance_u=advance_u)
+        residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
+        pool = average_pool if self.downsample else tf.identity
+        if self.shortcut is None:
+            return residual + inputs
+        if self.first:
+            return pool(residual) + self.shortcut(pool(inputs), advance_u=advance_u)
+        return pool(residual) + pool(self.shortcut(inputs, advance_u=advance_u))
+
+    def get_config(self):
+        keys = ("filters", "downsample", "first")
+        return super().get_config() | {key: getattr(self, key) for key in keys}
+
+
+@keras.saving.register_keras_serializable("keras_sagan")
+class ProjectionHead(Block):
+    """Logits from features, and from their product with a vector of the class.
+
+    `ReLU -> sum over positions = h`; logits `dense(h) + h . embedding(label)`.
+    Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, equation 4; the released
+    discriminator.py (a sum over positions, not a mean).
+
+    Args:
+        num_classes: int; 0 leaves out the embedding.
+        normalize: bool, whether its kernels are spectrally normalized.
+
+    Input shape: `[batch, height, width, channels]`.
+    Output shape: `[batch]`, float32.
+    """
+
+    def __init__(self, num_classes=0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.dense = self.spectral(SpectralDense, "dense", 1)
+        self.dense.build((None, channels))
+        if self.num_classes:
+            self.embedding = self.spectral(
+                SpectralEmbedding, "embedding", self.num_classes, channels
+            )
+            self.embedding.build((None,))
+
+    def call(self, inputs, labels=None, advance_u=False):
+        features = tf.reduce_sum(tf.nn.relu(inputs), axis=(1, 2))  # [B, C]
+        logits = self.dense(features, advance_u=advance_u)[:, 0]
+        if self.num_classes:
+            vectors = self.embedding(labels, advance_u=advance_u)
+            logits += tf.reduce_sum(features * vectors, axis=1)
+        return tf.cast(logits, tf.float32)
+
+    def get_config(self):
+        return super().get_config() | {"num_classes": self.num_classes}

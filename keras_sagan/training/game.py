@@ -1,0 +1,112 @@
+"""The adversarial game: what each network learns in one step, and how it is applied."""
+
+import tensorflow as tf
+
+from keras_sagan.losses import LOSSES
+from keras_sagan.training import noise
+
+
+class Game:
+    """A generator against a discriminator, seen from one replica.
+
+    `discriminator_step` and `generator_step` turn tensors into a loss and its gradients. They draw
+    no noise, change no trainable weight and, unless batch normalization is synchronized, do not
+    communicate, so each can be one XLA program on every kind of device. `play` does those three
+    things around them.
+
+    Args:
+        config: `Config`.
+        generator: latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1].
+        discriminator: images and labels to logits `[batch]`, unbounded, float32.
+        ema_generator: a generator that follows the moving average of the first one's variables.
+        g_optimizer, d_optimizer: Keras optimizers, built.
+        jit_compile: bool, whether XLA compiles the two steps.
+    """
+
+    def __init__(
+        self,
+        config,
+        generator,
+        discriminator,
+        ema_generator,
+        g_optimizer,
+        d_optimizer,
+        jit_compile=False,
+    ):
+        self.config = config
+        self.generator, self.g_optimizer = generator, g_optimizer
+        self.discriminator, self.d_optimizer = discriminator, d_optimizer
+        self.ema_generator = ema_generator
+        self.d_loss, self.g_loss = LOSSES[config.loss]
+        if jit_compile:
+            self.discriminator_step = tf.function(self.discriminator_step, jit_compile=True)
+            self.generator_step = tf.function(self.generator_step, jit_compile=True)
+
+    def discriminator_step(self, images, labels, latents, fake_labels):
+        fakes = self.generator(latents, fake_labels, training=True)
+        with tf.GradientTape() as tape:
+            # Only the pass on real images advances u: NO_OPS in the released model.py.
+            real_logits = self.discriminator(images, labels, training=True, advance_u=True)
+            fake_logits = self.discriminator(fakes, fake_labels, training=True)
+            loss = self.d_loss(real_logits, fake_logits)
+        return loss, tape.gradient(loss, self.discriminator.trainable_variables)
+
+    def generator_step(self, latents, labels):
+        with tf.GradientTape() as tape:
+            fakes = self.generator(latents, labels, training=True, advance_u=True)
+            logits = self.discriminator(fakes, labels, training=True)
+            loss = self.g_loss(logits)
+        return loss, tape.gradient(loss, self.generator.trainable_variables)
+
+    def play(self, batches, step):
+        """One step on one replica: D learns from each batch in turn, then G once.
+
+        The order is BigGAN's; the released code lets G go first.
+
+        Args:
+            batches: `config.d_steps` pairs of images, uint8, and labels, int32.
+            step: int64 scalar, the steps done before this one.
+
+        Returns:
+            The losses of D, in its last turn, and of G.
+        """
+        d_loss = tf.constant(0.0)
+        for turn, (images, labels) in enumerate(batches):
+            real = tf.cast(images, tf.float32) * (2 / 255) - 1
+            drawn = self.draw(step, noise.D_STEP + turn)
+            d_loss, gradients = self.discriminator_step(real, labels, *drawn)
+            apply(self.d_optimizer, gradients, self.discriminator)
+        g_loss, gradients = self.generator_step(*self.draw(step, noise.G_STEP))
+        apply(self.g_optimizer, gradients, self.generator)
+        self.average(step)
+        return d_loss, g_loss
+
+    def draw(self, step, purpose):
+        """This replica's share of the global batch's latents and labels.
+
+        Every replica draws the whole batch, so a step does not depend on the number of replicas.
+        """
+        replicas = tf.distribute.get_replica_context()
+        share = self.config.batch_size // replicas.num_replicas_in_sync
+        start = replicas.replica_id_in_sync_group * share
+        seed = noise.fold(tf.constant([0, self.config.seed]), step, purpose)
+        whole = noise.latents_and_labels(seed, self.config.batch_size, self.config)
+        latents, labels = (drawn[start : start + share] for drawn in whole)
+        return tf.ensure_shape(latents, [share, None]), tf.ensure_shape(labels, [share])
+
+    def average(self, step):
+        """Moves `ema_generator`: weights, moving statistics and singular vectors alike.
+
+        A copy until `ema_start`, as in BigGAN-PyTorch's `ema` class.
+        """
+        decay = tf.where(step < self.config.ema_start, 0.0, self.config.ema_decay)
+        for average, variable in zip(
+            self.ema_generator.variables, self.generator.variables, strict=True
+        ):
+            average.assign(average * decay + variable * (1 - decay))
+
+
+def apply(optimizer, gradients, network):
+    """Optimizers add gradients over replicas, so a mean must be divided by their number."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    optimizer.apply([g / replicas for g in gradients], network.trainable_variables)

@@ -1,0 +1,155 @@
+"""What a run is made of at a step: networks, optimizers, checkpoints and their digest."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sagan import networks
+from keras_sagan.errors import RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Every variable of a run. Make it in the strategy's scope.
+
+    Attributes:
+        generator, discriminator, ema_generator: networks.
+        g_optimizer, d_optimizer: Keras optimizers, built.
+        step: int64 `tf.Variable`, generator updates done.
+    """
+
+    generator: keras.Model
+    discriminator: keras.Model
+    ema_generator: keras.Model
+    g_optimizer: keras.Optimizer
+    d_optimizer: keras.Optimizer
+    step: tf.Variable
+
+    @classmethod
+    def create(cls, config):
+        """Fresh networks and optimizers; equal for equal `config.seed`."""
+        keras.utils.set_random_seed(config.seed % 2**32)
+        generator = networks.generator(config)
+        discriminator = networks.discriminator(config)
+        ema_generator = networks.generator(config)
+        ema_generator.set_weights(generator.get_weights())
+        g_optimizer, d_optimizer = (adam(config, rate) for rate in (config.g_lr, config.d_lr))
+        g_optimizer.build(generator.trainable_variables)
+        d_optimizer.build(discriminator.trainable_variables)
+        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
+
+    def checkpoint(self):
+        """All of it as one `tf.train.Checkpoint`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return tf.train.Checkpoint(**fields)
+
+
+def adam(config, learning_rate):
+    """Adam with the epsilon of the released code and of the paper's other implementations."""
+    return keras.optimizers.Adam(learning_rate, config.beta_1, config.beta_2, epsilon=1e-8)
+
+
+class Checkpoints:
+    """The checkpoints of one run directory: the newest `keep`, and the best by a score.
+
+    Args:
+        directory: path of the run's `checkpoints` folder.
+        state: `State`.
+        keep: int, how many of the newest stay.
+    """
+
+    def __init__(self, directory, state, keep):
+        self.state = state
+        self.checkpoint = state.checkpoint()
+        self.newest = tf.train.CheckpointManager(self.checkpoint, str(directory), keep, None, "step")
+        best = pathlib.Path(directory) / "best"
+        self.best = tf.train.CheckpointManager(self.checkpoint, str(best), 1, None, "step")
+
+    def save(self):
+        """Writes the present step; returns the path."""
+        return self.newest.save(checkpoint_number=self.state.step.numpy())
+
+    def save_best(self):
+        """Writes the present step in place of the best one so far; returns the path."""
+        return self.best.save(checkpoint_number=self.state.step.numpy())
+
+    def restore(self):
+        """Goes on from the newest checkpoint, if there is one; returns the step.
+
+        Raises:
+            RunError: if the newest checkpoint does not fit the state or cannot be read.
+        """
+        path = self.newest.latest_checkpoint
+        if path:
+            try:
+                self.checkpoint.restore(path).assert_consumed()
+            except (AssertionError, ValueError, tf.errors.OpError) as error:
+                reason = str(error).splitlines()[0]
+                raise RunError(f"checkpoint {path} cannot be restored: {reason}") from error
+        return int(self.state.step.numpy())
+
+
+def restore_generator(config, directory, ema=True):
+    """The generator of the newest checkpoint in `directory`, and its step.
+
+    Args:
+        config: `Config` of the run.
+        directory: path of the run's `checkpoints` folder.
+        ema: bool, whether to take the averaged weights.
+
+    Raises:
+        RunError: if there is no checkpoint, or it has another network.
+    """
+    path = latest(directory)
+    generator = networks.generator(config)
+    step = tf.Variable(0, dtype=tf.int64)
+    name = "ema_generator" if ema else "generator"
+    checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
+    try:
+        checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise RunError(f"checkpoint {path} cannot be restored: {str(error).splitlines()[0]}") from error
+    return generator, int(step.numpy())
+
+
+def latest(directory):
+    """Path of the newest checkpoint in `directory`.
+
+    Raises:
+        RunError: if there is none.
+    """
+    path = tf.train.latest_checkpoint(str(directory))
+    if path is None:
+        raise RunError(f"expected a checkpoint. Received: an empty or missing folder {directory}")
+    return path
+
+
+def digest(path):
+    """SHA-256 over names, shapes, dtypes and bytes of all variables of a checkpoint.
+
+    Raises:
+        RunError: if a variable cannot be read or has a value that is not finite.
+    """
+    total = hashlib.sha256()
+    try:
+        reader = tf.train.load_checkpoint(path)
+        names = sorted(reader.get_variable_to_shape_map())
+        for name in names:
+            # Bookkeeping of the checkpoint itself, not of the run.
+            if name == "_CHECKPOINTABLE_OBJECT_GRAPH" or name.startswith("save_counter/"):
+                continue
+            value = reader.get_tensor(name)
+            if not np.isfinite(value.astype(np.float64)).all():
+                raise RunError(f"expected finite values in {path}. Received: {name}")
+            total.update(f"{name} {value.shape} {value.dtype} ".encode())
+            total.update(np.ascontiguousarray(value).tobytes())
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+    return total.hexdigest()

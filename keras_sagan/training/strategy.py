@@ -1,0 +1,49 @@
+"""The devices of a run: one `MirroredStrategy`, whatever their number."""
+
+import tensorflow as tf
+
+from keras_sagan.errors import UsageError
+
+
+def make_strategy(config):
+    """A strategy over `config.replicas` devices: GPUs, or parts of the CPU where there are none.
+
+    Call it before anything else touches TensorFlow's devices.
+
+    Raises:
+        UsageError: if there are fewer GPUs, or the batch does not divide by the replicas.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    replicas = config.replicas or max(len(gpus), 1)
+    if gpus and replicas > len(gpus):
+        raise UsageError(f"replicas must be at most {len(gpus)}, the GPUs here. Received: {replicas}")
+    if config.batch_size % replicas:
+        raise UsageError(
+            f"batch_size must be a multiple of the replicas. Received: {config.batch_size} images "
+            f"for {replicas} replicas"
+        )
+    if config.sync_batch_norm and replicas > 1 and config.jit_compile == "on":
+        raise UsageError(
+            "sync_batch_norm communicates, which XLA cannot compile here: use jit_compile=off. "
+            f"Received: jit_compile=on, sync_batch_norm=true, {replicas} replicas"
+        )
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus and replicas > 1:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * replicas
+        tf.config.set_logical_device_configuration(cpu, parts)
+    kind = "GPU" if gpus else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)])
+
+
+def compiles(config, strategy):
+    """Whether XLA compiles the two steps.
+
+    auto: on GPUs. On CPUs XLA's convolutions are often much slower than the runtime's own
+    (tensorflow/tensorflow#62808), and where replicas communicate it cannot compile.
+    """
+    if config.jit_compile != "auto":
+        return config.jit_compile == "on"
+    communicates = config.sync_batch_norm and strategy.num_replicas_in_sync > 1
+    return bool(tf.config.list_physical_devices("GPU")) and not communicates

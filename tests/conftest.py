@@ -1,0 +1,36 @@
+"""Two logical CPU devices for every test, and the options of the suite."""
+
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+# Values are compared in float32, which TensorFloat-32 on GPUs is not.
+tf.config.experimental.enable_tensor_float_32_execution(False)
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden_dir",
+        type=pathlib.Path,
+        default=GOLDEN,
+        help="Folder of golden .npz files; another one than the suite's own.",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "golden_file" in metafunc.fixturenames:
+        folder = metafunc.config.getoption("--golden_dir")
+        files = sorted(folder.glob("*.npz"))
+        if not files:
+            raise pytest.UsageError(f"--golden_dir has no .npz file. Received: {folder}")
+        metafunc.parametrize("golden_file", files, ids=lambda file: file.stem)
+
+
+@pytest.fixture
+def two_replicas():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
