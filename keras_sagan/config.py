@@ -122,7 +122,7 @@ class Config:
         resumable=True,
     )
     steps_per_call: int = option(
-        EXECUTION, 100, "Most steps in one call of the runtime.", at_least=1, resumable=True
+        EXECUTION, 10, "Most steps in one call of the runtime.", at_least=1, resumable=True
     )
 
     log_every: int = option(
@@ -151,10 +151,13 @@ class Config:
         for name in ("g_lr", "d_lr"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be positive. Received: {getattr(self, name)}")
-        plain = not (self.g_attention_resolutions or self.d_attention_resolutions)
-        if self.model == "dcgan" and not (
-            plain and not self.g_spectral_norm and not self.d_spectral_norm
-        ):
+        additions = (
+            self.g_attention_resolutions,
+            self.d_attention_resolutions,
+            self.g_spectral_norm,
+            self.d_spectral_norm,
+        )
+        if self.model == "dcgan" and any(additions):
             raise UsageError(
                 "model=dcgan has neither attention nor spectral normalization: it needs "
                 "g_attention=none, d_attention=none, g_spectral_norm=false and "

@@ -31,6 +31,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("golden_file", files, ids=lambda file: file.stem)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two_replicas():
+    """One for all tests: strategies of one process number their collectives alike and collide."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

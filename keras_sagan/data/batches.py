@@ -1,5 +1,7 @@
 """Batches as a pure function of seed and step, so that a place in the data is one integer."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,19 +19,17 @@ def make_iterator(strategy, prepared, config, start):
         config: `Config`.
         start: int, number of the first batch: steps done times `config.d_steps`.
     """
-    count, replicas = len(prepared.images), strategy.num_replicas_in_sync
+    replicas = strategy.num_replicas_in_sync
     share = config.batch_size // replicas
     image_shape = prepared.images.shape[1:]
 
-    def read(indices):
+    def read(number):
+        indices = examples(number * share, share, len(prepared.images), config.seed)
         return prepared.images[indices], prepared.labels[indices]
 
     def batch(number):
         """`number` counts shares, replica by replica and batch by batch."""
-        place = number * share + tf.range(share, dtype=tf.int64)
-        images, labels = tf.numpy_function(
-            read, [shuffle(place, count, config.seed)], (tf.uint8, tf.int32), stateful=False
-        )
+        images, labels = tf.numpy_function(read, [number], (tf.uint8, tf.int32), stateful=False)
         return tf.ensure_shape(images, [share, *image_shape]), tf.ensure_shape(labels, [share])
 
     def shares(context):
@@ -40,9 +40,20 @@ def make_iterator(strategy, prepared, config, start):
     return iter(strategy.distribute_datasets_from_function(shares))
 
 
-def shuffle(place, count, seed):
-    """Examples at `place`, int64 `[n]`, of the endless stream: each once an epoch."""
-    epoch = place // count
-    seeds = tf.stack([tf.fill(tf.shape(epoch), np.int64(seed)), epoch], axis=1)
-    limits = tf.fill(tf.shape(epoch), np.int64(count - 1))
-    return tf.random.experimental.index_shuffle(place % count, seeds, limits)
+def examples(start, length, count, seed):
+    """Which of `count` examples stand at `start`, ..., `start + length - 1` of the endless stream.
+
+    Every example stands once in each epoch, that is, each piece of `count` places from 0 on.
+    """
+    places = np.arange(start, start + length)
+    epochs = places // count
+    indices = np.empty(length, np.int64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        indices[here] = permutation(int(epoch), count, seed)[places[here] % count]
+    return indices
+
+
+@functools.lru_cache(maxsize=4)
+def permutation(epoch, count, seed):
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)

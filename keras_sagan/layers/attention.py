@@ -13,11 +13,11 @@ class GatedResidual(keras.layers.Layer):
     Args:
         normalize: bool, whether the convolutions are spectrally normalized.
 
-    Input shape: `[batch, height, width, channels]`, height and width even, channels at least 2.
+    Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
 
     Raises:
-        ValueError: if the input's shape is another.
+        ValueError: if height or width is odd.
     """
 
     def __init__(self, normalize=True, **kwargs):
@@ -29,10 +29,10 @@ class GatedResidual(keras.layers.Layer):
         return SpectralConv2D(filters, kernel_size, name=name, **settings)
 
     def build(self, input_shape):
-        _, height, width, channels = input_shape
-        if height % 2 or width % 2 or channels < 2:
+        _, height, width, _ = input_shape
+        if height % 2 or width % 2:
             raise ValueError(
-                f"{type(self).__name__} needs an even height and width and at least 2 channels. "
+                f"{type(self).__name__} needs an even height and width. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
@@ -57,11 +57,11 @@ class SelfAttention(GatedResidual):
     Call arguments:
         advance_u: bool, whether this call keeps its power iterations.
 
-    Input shape: `[batch, height, width, channels]`, height and width even, channels at least 2.
+    Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
 
     Raises:
-        ValueError: if the input's shape is another.
+        ValueError: if height or width is odd.
     """
 
     def build(self, input_shape):
@@ -69,11 +69,11 @@ class SelfAttention(GatedResidual):
         channels = input_shape[-1]
         self.query = self.convolution("query", max(channels // 8, 1))
         self.key = self.convolution("key", max(channels // 8, 1))
-        self.value = self.convolution("value", channels // 2)
+        self.value = self.convolution("value", max(channels // 2, 1))
         self.output_projection = self.convolution("output_projection", channels)
         for layer in (self.query, self.key, self.value):
             layer.build(input_shape)
-        self.output_projection.build((*input_shape[:-1], channels // 2))
+        self.output_projection.build((*input_shape[:-1], self.value.filters))
 
     def call(self, inputs, advance_u=False):
         weights = self.attention_map(inputs, advance_u)
@@ -110,11 +110,11 @@ class ResidualControl(GatedResidual):
     Call arguments:
         advance_u: bool, whether this call keeps its power iterations.
 
-    Input shape: `[batch, height, width, channels]`, height and width even, channels at least 2.
+    Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
 
     Raises:
-        ValueError: if the input's shape is another.
+        ValueError: if height or width is odd.
     """
 
     def build(self, input_shape):

@@ -28,14 +28,12 @@ def generator(config):
         ),
         keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape"),
         *normalized(config, LOWEST),
-        keras.layers.ReLU(),
     ]
     for i in reversed(range(stages - 1)):
         resolution = config.image_size >> (i + 1)
         stack += [
             deconvolution(config.g_channels * multiplier(i), f"deconv_{resolution}"),
             *normalized(config, resolution),
-            keras.layers.ReLU(),
         ]
     stack += [
         deconvolution(config.image_channels, f"deconv_{config.image_size}"),
@@ -67,7 +65,7 @@ def discriminator(config):
                     name=f"norm_{resolution}",
                 )
             )
-        stack.append(keras.layers.LeakyReLU(0.2))
+        stack.append(keras.layers.LeakyReLU(0.2, name=f"relu_{resolution}"))
     stack.append(Head(config.num_classes, name="logits"))
     image_shape = (config.image_size, config.image_size, config.image_channels)
     return Network(stack, image_shape, config.num_classes, name="discriminator")
@@ -140,5 +138,6 @@ def normalized(config, resolution):
             config.bn_momentum,
             synchronized=config.sync_batch_norm,
             name=f"norm_{resolution}",
-        )
+        ),
+        keras.layers.ReLU(name=f"relu_{resolution}"),
     ]

@@ -12,7 +12,8 @@ class Network(keras.Model):
     Built when made, so its weights exist and it can be saved at once.
 
     Args:
-        stack: list of layers, the output of each being the input of the next.
+        stack: list of layers, the output of each being the input of the next. Each becomes an
+            attribute of its name.
         example_shape: shape of one input, without the batch.
         num_classes: int, classes of the labels it needs; 0 for a network without labels.
 
@@ -23,12 +24,19 @@ class Network(keras.Model):
         advance_u: bool, whether spectral layers keep their power iterations.
 
     Raises:
-        ValueError: if a network with classes is called without labels.
+        ValueError: if a network with classes is called without labels, or two layers share a name.
     """
 
     def __init__(self, stack, example_shape, num_classes=0, **kwargs):
         super().__init__(**kwargs)
         self.stack = stack
+        for layer in stack:
+            if hasattr(self, layer.name):
+                raise ValueError(
+                    f"Layers need names of their own. Received: layer.name={layer.name!r}"
+                )
+            # Keras hides lists from `tf.train.Checkpoint`: without this it would save no weights.
+            setattr(self, layer.name, layer)
         self.example_shape = tuple(example_shape)
         self.num_classes = num_classes
         arguments = ("labels", "training", "advance_u")

@@ -129,6 +129,18 @@ def latest(directory):
     return path
 
 
+def all_checkpoints(directory):
+    """Paths of the checkpoints in `directory`, the best first, then from old to new.
+
+    Raises:
+        RunError: if there is none.
+    """
+    newest = latest(directory)
+    best = tf.train.latest_checkpoint(str(pathlib.Path(directory) / "best"))
+    kept = tf.train.get_checkpoint_state(str(directory)).all_model_checkpoint_paths
+    return [*([best] if best else []), *(path for path in kept if path != newest), newest]
+
+
 def digest(path):
     """SHA-256 over names, shapes, dtypes and bytes of all variables of a checkpoint.
 

@@ -1,0 +1,94 @@
+"""What the commands share: flags made from `Config`, help by topic, errors as one line."""
+
+import dataclasses
+import sys
+import textwrap
+
+from absl import flags
+
+from keras_sagan.config import Config
+from keras_sagan.errors import RunError, UsageError
+
+DEFINE = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    bool: flags.DEFINE_bool,
+}
+CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def define_config_flags():
+    """One flag for each field of `Config`."""
+    for name, field in CONFIG_FIELDS.items():
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            text += f" One of {', '.join(map(str, choices))}."
+        DEFINE[field.type](name, field.default, text)
+
+
+def config_from_flags():
+    """The `Config` that the parsed flags describe."""
+    return Config(**{name: getattr(flags.FLAGS, name) for name in CONFIG_FIELDS})
+
+
+def run(main, description):
+    """Parses the command line, calls `main()` and exits.
+
+    Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted.
+
+    Args:
+        main: function without arguments, which reads `flags.FLAGS`.
+        description: text above the flags in `--help`.
+    """
+    own = flags.FLAGS.find_module_defining_flag("run_dir")
+    flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
+    try:
+        extra = flags.FLAGS(sys.argv)[1:]
+        if flags.FLAGS.help:
+            print(help_text(description, own))
+            return
+        if extra:
+            raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
+        main()
+    except (flags.Error, UsageError) as error:
+        fail(error, 2)
+    except RunError as error:
+        fail(error, 1)
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on from the newest checkpoint", 130)
+
+
+def fail(reason, code):
+    line = " ".join(str(reason).split())
+    print(f"{sys.argv[0].rpartition('/')[2]}: error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def require(name):
+    """The value of flag `name`.
+
+    Raises:
+        UsageError: if it was not given.
+    """
+    value = getattr(flags.FLAGS, name)
+    if not value:
+        raise UsageError(f"--{name} is required")
+    return value
+
+
+def help_text(description, module):
+    """The command's own flags, then those of `Config` by topic."""
+    topics = {"Command": [f for f in flags.FLAGS.get_flags_for_module(module)]}
+    topics["Command"] = [f for f in topics["Command"] if f.name not in CONFIG_FIELDS]
+    for name, field in CONFIG_FIELDS.items():
+        if name in flags.FLAGS:
+            topics.setdefault(field.metadata["topic"], []).append(flags.FLAGS[name])
+    lines = [description.strip(), "", "Flags may stand in files: --flagfile=PATH, also in a file."]
+    for topic, members in topics.items():
+        lines += ["", f"{topic}:"]
+        for flag in members:
+            default = "" if flag.default is None else f" (default: {flag.default})"
+            lines.append(f"  --{flag.name}{default}")
+            lines += textwrap.wrap(flag.help, 92, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""Draws a grid of generated images.
+
+python -m keras_sagan.sample --run_dir=runs/digits --output=grid.png
+python -m keras_sagan.sample --run_dir=runs/digits --labels=3,7 --truncation=1 --output=grid.png
+python -m keras_sagan.sample --run_dir=runs/digits --interpolate=0,1 --output=grid.png
+"""
+
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from keras_sagan import commands
+from keras_sagan.errors import RunError, UsageError
+
+flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
+flags.DEFINE_string("output", "grid.png", "PNG file to write.")
+flags.DEFINE_list("labels", None, "Classes, one row each. Default: every class, at most 10.")
+flags.DEFINE_integer("columns", 8, "Images in a row.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0)
+flags.DEFINE_float(
+    "truncation",
+    None,
+    "Largest absolute value of a latent's entries: less variety, more typical images. Default: no "
+    "bound.",
+)
+flags.DEFINE_list(
+    "interpolate",
+    None,
+    "Two seeds A,B: each row goes from the latent of seed A to that of seed B on the great circle "
+    "between them.",
+)
+flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint.")
+flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes those being trained.")
+
+
+def main():
+    run_dir = commands.require("run_dir")
+    seeds = whole_numbers("interpolate")
+    if seeds is not None and len(seeds) != 2:
+        raise UsageError(f"--interpolate must be two seeds, as 0,1. Received: {seeds}")
+    truncation = flags.FLAGS.truncation
+    if truncation is not None and not 0 < truncation < float("inf"):
+        raise UsageError(f"--truncation must be positive. Received: {truncation}")
+    from keras_sagan.training.run_directory import RunDirectory
+    from keras_sagan.training.sampling import make_sampler
+    from keras_sagan.training.state import restore_generator
+    from keras_sagan.visual.grid import make_grid, save_png
+
+    run = RunDirectory(run_dir)
+    config = run.read_config()
+    classes = row_labels(config.num_classes)
+    columns = flags.FLAGS.columns
+    folder = run.checkpoints / ("best" if flags.FLAGS.checkpoint == "best" else "")
+    generator, step = restore_generator(config, folder, flags.FLAGS.ema)
+    latents = make_latents(seeds, len(classes), columns, config.z_dim, truncation)
+    images = make_sampler(generator)(latents, np.repeat(classes, columns).astype(np.int32))
+    output = pathlib.Path(flags.FLAGS.output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        save_png(make_grid(images, columns), output, config.image_size)
+    except OSError as error:
+        raise RunError(f"--output={output} cannot be written: {error}") from error
+    print(f"{len(images)} images of step {step}, a row each of labels {classes}: {output}")
+
+
+def make_latents(seeds, rows, columns, z_dim, truncation):
+    """`[rows * columns, z_dim]`: independent ones, or `rows` times the same way between `seeds`."""
+    from keras_sagan.training.sampling import latents_of
+
+    if seeds is None:
+        return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
+    ends = [latents_of(seed, 1, z_dim, truncation).numpy()[0] for seed in seeds]
+    return np.tile(great_circle(*ends, columns), (rows, 1))
+
+
+def great_circle(start, end, count):
+    """`count` vectors from `start` to `end`, `[count, n]`: angle and length change evenly.
+
+    White 2016, https://arxiv.org/abs/1609.04468, section 2.1.
+    """
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    cosine = np.clip(np.dot(start / lengths[0], end / lengths[1]), -1, 1)
+    angle = np.arccos(cosine)
+    t = np.linspace(0, 1, count)[:, None]
+    if np.sin(angle) < 1e-6:
+        return ((1 - t) * start + t * end).astype(np.float32)
+    direction = (
+        np.sin((1 - t) * angle) * start / lengths[0] + np.sin(t * angle) * end / lengths[1]
+    ) / np.sin(angle)
+    return (((1 - t) * lengths[0] + t * lengths[1]) * direction).astype(np.float32)
+
+
+def row_labels(num_classes):
+    """The class of each row."""
+    labels = whole_numbers("labels")
+    if num_classes == 0:
+        if labels is not None:
+            raise UsageError(f"--labels needs a run with classes. Received: {labels}")
+        return [0] * flags.FLAGS.columns
+    if labels is None:
+        return list(range(min(num_classes, 10)))
+    outside = [label for label in labels if label >= num_classes]
+    if outside or not labels:
+        raise UsageError(f"--labels must be in 0...{num_classes - 1}. Received: {labels}")
+    return labels
+
+
+def whole_numbers(name):
+    """A list flag as non-negative ints; None if it was not given."""
+    texts = getattr(flags.FLAGS, name)
+    if texts is None:
+        return None
+    if not all(text.strip().isdecimal() for text in texts):
+        raise UsageError(f"--{name} must be whole numbers, as 3,7. Received: {','.join(texts)}")
+    return [int(text) for text in texts]
+
+
+if __name__ == "__main__":
+    commands.run(main, __doc__)

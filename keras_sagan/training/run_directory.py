@@ -1,0 +1,148 @@
+"""The folder of one run: its lock, its configuration and its JSON lines."""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+from keras_sagan.config import Config
+from keras_sagan.errors import RunError, UsageError
+
+PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
+
+
+class RunDirectory:
+    """Paths and records of a run.
+
+    Args:
+        path: the folder. Made by `lock` or `write_config`, not before.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.samples = self.path / "samples"
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Holds the run for this process. The system frees the lock when the process ends.
+
+        Raises:
+            RunError: if another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise RunError(f"run_dir={self.path} cannot be written: {error}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise RunError(
+                    f"run_dir={self.path} is in use by another trainer: {file.read().strip()}"
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n")
+            file.flush()
+            yield
+
+    def read_config(self):
+        """The run's `Config`.
+
+        Raises:
+            UsageError: if there is none, or it is not of this version.
+        """
+        path = self.path / "config.json"
+        try:
+            return Config.from_json(path.read_text())
+        except OSError as error:
+            raise UsageError(
+                f"expected a run directory with config.json. Received: run_dir={self.path}"
+            ) from error
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+
+    def write_config(self, config):
+        """Claims the folder for `config`, or finds it claimed by the same experiment.
+
+        Raises:
+            UsageError: if the folder's run has other values in fields that may not change.
+        """
+        path = self.path / "config.json"
+        if path.exists():
+            differing = differences(self.read_config(), config)
+            if differing:
+                raise UsageError(
+                    f"run_dir={self.path} holds a run with another configuration: "
+                    f"{'; '.join(differing)}. Use another run_dir, or the run's own values"
+                )
+        write_atomically(path, config.to_json())
+
+    def write_environment(self, devices):
+        """Records what this start of the run depends on besides its configuration."""
+        environment = {
+            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
+            "commit": commit(),
+            "devices": devices,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        }
+        write_atomically(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+    def append(self, name, row):
+        """Adds `row`, a dict, to the JSON lines of file `name`."""
+        with (self.path / name).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, name, step):
+        """Drops the lines of file `name` that a run resumed at `step` will write again."""
+        path = self.path / name
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if is_of(line, step)]
+            write_atomically(path, "".join(line + "\n" for line in kept))
+
+
+def is_of(line, step):
+    try:
+        return json.loads(line)["step"] <= step
+    except (json.JSONDecodeError, KeyError):
+        return False  # Cut off by a kill.
+
+
+def differences(old, new):
+    """Fields in which a run cannot go on, each as `name=old -> new`."""
+    return [
+        f"{field.name}={getattr(old, field.name)} -> {getattr(new, field.name)}"
+        for field in dataclasses.fields(Config)
+        if not field.metadata["resumable"] and getattr(old, field.name) != getattr(new, field.name)
+    ]
+
+
+def write_atomically(path, text):
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def commit():
+    """The commit of this code, with `-dirty` when files differ; None outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        result = subprocess.run(
+            command, cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

@@ -1,0 +1,76 @@
+"""`Config`: its rules, its text, and the flags made of it."""
+
+import dataclasses
+import json
+
+import pytest
+
+from keras_sagan.config import Config
+from keras_sagan.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 96}, "image_size must be a power of 2 from 16 to 512. Received: 96"),
+        ({"image_size": 8}, "power of 2 from 16 to 512. Received: 8"),
+        ({"g_attention": "12"}, "g_attention must be auto, none, or some of 8,16,32,64,128"),
+        ({"g_attention": "4"}, "Received: 4"),
+        ({"d_attention": "128"}, "d_attention must be auto, none, or some of 4,8,16,32,64, "),
+        ({"d_attention": "32,x"}, "Received: 32,x"),
+        ({"batch_size": 0}, "batch_size must be at least 1. Received: 0"),
+        ({"num_classes": -1}, "num_classes must be at least 0. Received: -1"),
+        ({"model": "biggan"}, "model must be one of sagan, dcgan. Received: biggan"),
+        ({"image_channels": 4}, "image_channels must be one of 1, 3. Received: 4"),
+        ({"batch_size": 1.5}, "batch_size must be int. Received: 1.5"),
+        ({"g_spectral_norm": 1}, "g_spectral_norm must be bool. Received: 1"),
+        ({"ema_decay": 1.5}, r"ema_decay must be in \[0, 1\]. Received: 1.5"),
+        ({"g_lr": 0.0}, "g_lr must be positive. Received: 0.0"),
+        ({"g_lr": float("nan")}, "g_lr must be positive. Received: nan"),
+        ({"model": "dcgan"}, "dcgan has neither attention nor spectral normalization"),
+    ],
+)
+def test_impossible_values_are_named(changes, message):
+    with pytest.raises(UsageError, match=message):
+        Config(**changes)
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "g_expected", "d_expected"),
+    [
+        (128, "auto", (64,), (64,)),
+        (16, "auto", (8,), (8,)),
+        (512, "auto", (64,), (64,)),
+        (64, "none", (), ()),
+        (64, "", (), ()),
+        (64, "32,8", (8, 32), (8, 32)),
+        (64, "16, 16", (16,), (16,)),
+    ],
+)
+def test_attention_resolutions(size, text, g_expected, d_expected):
+    config = Config(image_size=size, g_attention=text, d_attention=text)
+    assert config.g_attention_resolutions == g_expected
+    assert config.d_attention_resolutions == d_expected
+
+
+def test_generator_may_attend_in_full_size_and_discriminator_at_the_lowest():
+    config = Config(image_size=32, g_attention="32", d_attention="4")
+    assert config.g_attention_resolutions == (32,)
+    assert config.d_attention_resolutions == (4,)
+
+
+def test_json_round_trip():
+    config = Config(image_size=64, g_lr=3e-5, sync_batch_norm=True)
+    assert Config.from_json(config.to_json()) == config
+    assert json.loads(config.to_json())["g_lr"] == 3e-5
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"image_sise": 64}', "3", '{"image_size": "64"}'])
+def test_other_json_is_refused(text):
+    with pytest.raises(UsageError):
+        Config.from_json(text)
+
+
+def test_config_is_immutable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().image_size = 64  # pyright: ignore[reportAttributeAccessIssue]

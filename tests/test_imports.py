@@ -1,0 +1,88 @@
+"""Imports go one way, and the arithmetic of metrics needs no TensorFlow."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "keras_sagan"
+# A module imports only from groups before its own, or from its own.
+ORDER = [
+    {"errors"},
+    {"config", "losses"},
+    {"layers"},
+    {"networks"},
+    {"data", "metrics", "visual"},
+    {"training"},
+    {"commands"},
+    {"train", "sample", "evaluate"},
+]
+# Groups of which no member may import another one of the same group.
+SEPARATE = {"data", "metrics", "visual", "train", "sample", "evaluate"}
+
+
+def place(part):
+    return next(i for i, group in enumerate(ORDER) if part in group)
+
+
+def imported(tree):
+    """First parts, behind `keras_sagan`, of all that a module imports from the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras_sagan"):
+            parts = (node.module or "").split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            yield from [name.split(".")[1] for name in names if name.startswith("keras_sagan.")]
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_what_comes_before_them(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert not list(imported(ast.parse(path.read_text())))
+        return
+    for part in imported(ast.parse(path.read_text())):
+        assert place(part) <= place(own), f"{own} imports {part}"
+        assert part == own or part not in SEPARATE or place(part) < place(own)
+
+
+def test_every_module_has_its_place():
+    parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert parts - {"__init__"} == set().union(*ORDER)
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_only_the_commands_see_flags():
+    for path in MODULES:
+        if place_of(path) < place("commands"):
+            assert "absl" not in path.read_text(), path
+
+
+def place_of(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return -1 if own == "__init__" else place(own)
+
+
+@pytest.mark.parametrize(
+    "module", ["keras_sagan.metrics.frechet", "keras_sagan.config", "keras_sagan.train"]
+)
+def test_light_modules_do_not_load_tensorflow(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    assert run_python(code).returncode == 0
+
+
+def test_another_keras_backend_is_refused_in_one_line():
+    result = run_python("import keras_sagan", KERAS_BACKEND="jax")
+    assert result.returncode == 1
+    assert "Received: KERAS_BACKEND='jax'" in result.stderr.splitlines()[-1]
