@@ -135,7 +135,11 @@ class Config:
         RECORDS, 1000, "Steps between two checkpoints.", at_least=1, resumable=True
     )
     keep_checkpoints: int = option(
-        RECORDS, 3, "Newest checkpoints that are kept, besides the best.", at_least=1, resumable=True
+        RECORDS,
+        3,
+        "Newest checkpoints that are kept, besides the best.",
+        at_least=1,
+        resumable=True,
     )
 
     def __post_init__(self):

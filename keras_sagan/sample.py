@@ -70,8 +70,8 @@ def make_latents(seeds, rows, columns, z_dim, truncation):
 
     if seeds is None:
         return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
-    ends = [latents_of(seed, 1, z_dim, truncation).numpy()[0] for seed in seeds]
-    return np.tile(great_circle(*ends, columns), (rows, 1))
+    start, end = (latents_of(seed, 1, z_dim, truncation).numpy()[0] for seed in seeds)
+    return np.tile(great_circle(start, end, columns), (rows, 1))
 
 
 def great_circle(start, end, count):

@@ -82,21 +82,16 @@ def write(config, final):
 
 
 def digits(config):
-    import tensorflow_datasets as tfds
+    """The handwritten digits, at the size and with the channels of `config`."""
+    from keras_sagan.data.digits import load
 
-    from keras_sagan.data.digits import Digits
-
-    builder = Digits(data_dir=os.path.join(config.data_dir, "tfds"))
-    builder.download_and_prepare()
-    examples = tfds.as_numpy(builder.as_dataset(split="train"))
-    pairs = [(resize(e["image"], config), e["label"]) for e in examples]
-    images, labels = (np.stack(column) for column in zip(*pairs, strict=True))
+    images, labels, version = load(os.path.join(config.data_dir, "tfds"))
     record = {
-        "source": f"TFDS builder digits {builder.version}, split train",
-        "num_classes": builder.info.features["label"].num_classes,
+        "source": f"TFDS builder digits {version}, split train",
+        "num_classes": 10,
         "preprocessing": f"resized to {config.image_size} pixels, bicubic (Pillow)",
     }
-    return images, labels, record
+    return np.stack([resize(image, config) for image in images]), labels, record
 
 
 def synthetic(config):

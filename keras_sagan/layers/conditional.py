@@ -33,9 +33,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             missing in a conditional layer.
     """
 
-    def __init__(
-        self, num_classes=0, momentum=0.999, epsilon=1e-5, synchronized=False, **kwargs
-    ):
+    def __init__(self, num_classes=0, momentum=0.999, epsilon=1e-5, synchronized=False, **kwargs):
         super().__init__(**kwargs)
         if num_classes < 0:
             raise ValueError(f"`num_classes` must not be negative. Received: {num_classes=}")
@@ -73,9 +71,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             self.move(self.moving_mean, mean)
             self.move(self.moving_variance, variance)
         else:
-            mean, variance = map(
-                tf.convert_to_tensor, (self.moving_mean, self.moving_variance)
-            )
+            mean, variance = map(tf.convert_to_tensor, (self.moving_mean, self.moving_variance))
         scale, offset = self.scale_and_offset(labels)
         factor = scale * tf.math.rsqrt(variance + self.epsilon)  # [B, 1, 1, C] or [C]
         return tf.cast(images * factor + (offset - mean * factor), inputs.dtype)

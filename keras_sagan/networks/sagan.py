@@ -7,7 +7,6 @@ everywhere, as in SN-GAN's networks for CIFAR-10 (https://arxiv.org/abs/1802.059
 """
 
 import keras
-import tensorflow as tf
 
 from keras_sagan.layers import (
     ConditionalBatchNormalization,

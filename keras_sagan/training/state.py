@@ -66,7 +66,9 @@ class Checkpoints:
     def __init__(self, directory, state, keep):
         self.state = state
         self.checkpoint = state.checkpoint()
-        self.newest = tf.train.CheckpointManager(self.checkpoint, str(directory), keep, None, "step")
+        self.newest = tf.train.CheckpointManager(
+            self.checkpoint, str(directory), keep, None, "step"
+        )
         best = pathlib.Path(directory) / "best"
         self.best = tf.train.CheckpointManager(self.checkpoint, str(best), 1, None, "step")
 
@@ -113,7 +115,9 @@ def restore_generator(config, directory, ema=True):
     try:
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise RunError(f"checkpoint {path} cannot be restored: {str(error).splitlines()[0]}") from error
+        raise RunError(
+            f"checkpoint {path} cannot be restored: {str(error).splitlines()[0]}"
+        ) from error
     return generator, int(step.numpy())
 
 

@@ -16,7 +16,9 @@ def make_strategy(config):
     gpus = tf.config.list_physical_devices("GPU")
     replicas = config.replicas or max(len(gpus), 1)
     if gpus and replicas > len(gpus):
-        raise UsageError(f"replicas must be at most {len(gpus)}, the GPUs here. Received: {replicas}")
+        raise UsageError(
+            f"replicas must be at most {len(gpus)}, the GPUs here. Received: {replicas}"
+        )
     if config.batch_size % replicas:
         raise UsageError(
             f"batch_size must be a multiple of the replicas. Received: {config.batch_size} images "

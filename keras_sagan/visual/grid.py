@@ -5,17 +5,19 @@ from PIL import Image
 
 # Images smaller than this many pixels are enlarged by a whole factor, so that a person sees them.
 LEGIBLE = 64
+# Between images.
+GRAY = 96
 
 
 def make_grid(images, columns):
-    """Images row by row, as one array.
+    """Images row by row, with a gray line between neighbors, as one array.
 
     Args:
         images: uint8 `[n, height, width, channels]`, of 1 or 3 channels; n a multiple of columns.
         columns: int.
 
     Returns:
-        uint8 `[n / columns * height, columns * width, channels]`.
+        uint8 `[rows * (height + 1) - 1, columns * (width + 1) - 1, channels]`.
 
     Raises:
         ValueError: if the images do not fill the rows.
@@ -23,8 +25,9 @@ def make_grid(images, columns):
     count, height, width, channels = images.shape
     if count % columns:
         raise ValueError(f"expected full rows of {columns}. Received: {count} images")
-    rows = images.reshape(count // columns, columns, height, width, channels)
-    return rows.swapaxes(1, 2).reshape(-1, columns * width, channels)
+    framed = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=GRAY)
+    rows = framed.reshape(count // columns, columns, height + 1, width + 1, channels)
+    return rows.swapaxes(1, 2).reshape(-1, columns * (width + 1), channels)[:-1, :-1]
 
 
 def save_png(grid, path, image_size):

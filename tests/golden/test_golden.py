@@ -15,7 +15,6 @@ from released import discriminator_variables, generator_variables
 from keras_sagan import losses, networks
 from keras_sagan.config import Config
 
-
 STATISTICS = ("mean", "var", "moving_mean", "moving_variance")
 
 

@@ -198,7 +198,5 @@ def test_checkpoint_holds_every_variable(tmp_path):
     """Keras hides lists of layers from TensorFlow's checkpoints."""
     network = networks.discriminator(SMALL)
     path = tf.train.Checkpoint(network=network).save(str(tmp_path / "c"))
-    saved = [
-        name for name, _ in tf.train.list_variables(path) if name.startswith("network/")
-    ]
+    saved = [name for name, _ in tf.train.list_variables(path) if name.startswith("network/")]
     assert len(saved) == len(network.variables)
