@@ -3,11 +3,16 @@
 python -m keras_sagan.evaluate --run_dir=runs/digits
 """
 
+import dataclasses
+
 import numpy as np
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.data.prepare import prepare
 from keras_sagan.errors import UsageError
+from keras_sagan.metrics.label_accuracy import label_accuracy
+from keras_sagan.training.run_directory import RunDirectory, commit
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept. Default: the run's own.")
@@ -17,20 +22,16 @@ flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0)
 
 def main():
     run_dir = commands.require("run_dir")
-    import dataclasses
-
-    from keras_sagan.data.prepare import prepare
-    from keras_sagan.metrics.label_accuracy import label_accuracy
-    from keras_sagan.training.run_directory import RunDirectory, commit
-    from keras_sagan.training.sampling import latents_of, make_sampler
-    from keras_sagan.training.state import restore_generator
-
     run = RunDirectory(run_dir)
     config = run.read_config()
     if config.num_classes < 2:
         raise UsageError(f"label accuracy needs classes. Received: {config.num_classes=}")
     if flags.FLAGS.data_dir:
         config = dataclasses.replace(config, data_dir=flags.FLAGS.data_dir)
+    # TensorFlow takes seconds to import: not before the flags are known to be good.
+    from keras_sagan.training.sampling import latents_of, make_sampler
+    from keras_sagan.training.state import restore_generator
+
     real = prepare(config)
     generator, step = restore_generator(config, run.checkpoints)
     count, seed = flags.FLAGS.num_samples, flags.FLAGS.seed

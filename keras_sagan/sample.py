@@ -12,6 +12,8 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.visual.grid import make_grid, save_png
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("output", "grid.png", "PNG file to write.")
@@ -42,15 +44,14 @@ def main():
     truncation = flags.FLAGS.truncation
     if truncation is not None and not 0 < truncation < float("inf"):
         raise UsageError(f"--truncation must be positive. Received: {truncation}")
-    from keras_sagan.training.run_directory import RunDirectory
-    from keras_sagan.training.sampling import make_sampler
-    from keras_sagan.training.state import restore_generator
-    from keras_sagan.visual.grid import make_grid, save_png
-
     run = RunDirectory(run_dir)
     config = run.read_config()
     classes = row_labels(config.num_classes)
     columns = flags.FLAGS.columns
+    # TensorFlow takes seconds to import: not before the flags are known to be good.
+    from keras_sagan.training.sampling import make_sampler
+    from keras_sagan.training.state import restore_generator
+
     folder = run.checkpoints / ("best" if flags.FLAGS.checkpoint == "best" else "")
     generator, step = restore_generator(config, folder, flags.FLAGS.ema)
     latents = make_latents(seeds, len(classes), columns, config.z_dim, truncation)

@@ -7,6 +7,7 @@ python -m keras_sagan.train --check --run_dir=runs/digits
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.training.run_directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
 flags.DEFINE_bool(
@@ -33,16 +34,15 @@ def main():
 
 def check(run_dir):
     """Reads every checkpoint; prints their steps and the digest of the newest."""
-    from keras_sagan.training.run_directory import RunDirectory
-    from keras_sagan.training.state import all_checkpoints, digest
-
     run = RunDirectory(run_dir)
     config = run.read_config()
+    from keras_sagan.training.state import all_checkpoints, digest
+
     print(f"config: {config.model} at {config.image_size} pixels, dataset {config.dataset}")
-    for path in all_checkpoints(run.checkpoints):
-        newest = digest(path)
+    digests = {path: digest(path) for path in all_checkpoints(run.checkpoints)}
+    for path in digests:
         print(f"checkpoint: {path} is complete and finite")
-    print(f"digest: {newest}")
+    print(f"digest: {digests[path]}")
 
 
 if __name__ == "__main__":

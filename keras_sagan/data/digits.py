@@ -1,5 +1,8 @@
 """1,797 real handwritten digits as a TFDS builder."""
 
+import contextlib
+import sys
+
 import numpy as np
 import sklearn.datasets
 import tensorflow_datasets as tfds
@@ -45,8 +48,10 @@ def load(data_dir):
     Generates the set under `data_dir` on first use. TFDS orders it by a hash: shuffled, but always
     alike.
     """
+    tfds.disable_progress_bar()  # It takes two seconds.
     builder = Digits(data_dir=data_dir)
-    builder.download_and_prepare()
+    with contextlib.redirect_stdout(sys.stderr):
+        builder.download_and_prepare()
     examples = list(tfds.as_numpy(builder.as_dataset(split="train")))
     images = np.stack([example["image"] for example in examples])
     return images, np.array([example["label"] for example in examples]), str(builder.version)

@@ -25,10 +25,12 @@ def train(config, run_dir):
     """
     run = RunDirectory(run_dir)
     with run.lock():
-        run.write_config(config)
+        run.check_config(config)
         strategy = make_strategy(config)
-        run.write_environment([str(device) for device in strategy.extended.worker_devices])
         prepared = prepare(config)
+        # Only now, so that an impossible request leaves no claim behind.
+        run.write_config(config)
+        run.write_environment([str(device) for device in strategy.extended.worker_devices])
         with strategy.scope():
             state = State.create(config)
         checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)

@@ -72,21 +72,24 @@ class RunDirectory:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 
-    def write_config(self, config):
-        """Claims the folder for `config`, or finds it claimed by the same experiment.
+    def check_config(self, config):
+        """Whether a run of `config` may start or go on here.
 
         Raises:
             UsageError: if the folder's run has other values in fields that may not change.
         """
-        path = self.path / "config.json"
-        if path.exists():
-            differing = differences(self.read_config(), config)
-            if differing:
-                raise UsageError(
-                    f"run_dir={self.path} holds a run with another configuration: "
-                    f"{'; '.join(differing)}. Use another run_dir, or the run's own values"
-                )
-        write_atomically(path, config.to_json())
+        if not (self.path / "config.json").exists():
+            return
+        differing = differences(self.read_config(), config)
+        if differing:
+            raise UsageError(
+                f"run_dir={self.path} holds a run with another configuration: "
+                f"{'; '.join(differing)}. Use another run_dir, or the run's own values"
+            )
+
+    def write_config(self, config):
+        """Claims the folder for `config`."""
+        write_atomically(self.path / "config.json", config.to_json())
 
     def write_environment(self, devices):
         """Records what this start of the run depends on besides its configuration."""

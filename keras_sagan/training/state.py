@@ -12,6 +12,10 @@ from keras_sagan import networks
 from keras_sagan.errors import RunError
 
 
+# What TensorFlow raises for checkpoints that are broken or of other networks.
+UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
+
+
 @dataclasses.dataclass(frozen=True)
 class State:
     """Every variable of a run. Make it in the strategy's scope.
@@ -90,9 +94,8 @@ class Checkpoints:
         if path:
             try:
                 self.checkpoint.restore(path).assert_consumed()
-            except (AssertionError, ValueError, tf.errors.OpError) as error:
-                reason = str(error).splitlines()[0]
-                raise RunError(f"checkpoint {path} cannot be restored: {reason}") from error
+            except UNREADABLE as error:
+                raise unreadable(path, error) from error
         return int(self.state.step.numpy())
 
 
@@ -114,10 +117,8 @@ def restore_generator(config, directory, ema=True):
     checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
     try:
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise RunError(
-            f"checkpoint {path} cannot be restored: {str(error).splitlines()[0]}"
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
     return generator, int(step.numpy())
 
 
@@ -154,18 +155,20 @@ def digest(path):
     total = hashlib.sha256()
     try:
         reader = tf.train.load_checkpoint(path)
-        names = sorted(reader.get_variable_to_shape_map())
-        for name in names:
-            # Bookkeeping of the checkpoint itself, not of the run.
-            if name == "_CHECKPOINTABLE_OBJECT_GRAPH" or name.startswith("save_counter/"):
-                continue
-            value = reader.get_tensor(name)
-            if not np.isfinite(value.astype(np.float64)).all():
-                raise RunError(f"expected finite values in {path}. Received: {name}")
-            total.update(f"{name} {value.shape} {value.dtype} ".encode())
-            total.update(np.ascontiguousarray(value).tobytes())
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+        values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+    for name, value in sorted(values.items()):
+        # Bookkeeping of the checkpoint itself, not of the run.
+        if name == "_CHECKPOINTABLE_OBJECT_GRAPH" or name.startswith("save_counter/"):
+            continue
+        if not np.isfinite(value.astype(np.float64)).all():
+            raise RunError(f"expected finite values in {path}. Received: {name}")
+        total.update(f"{name} {value.shape} {value.dtype} ".encode())
+        total.update(np.ascontiguousarray(value).tobytes())
     return total.hexdigest()
+
+
+def unreadable(path, error):
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return RunError(f"checkpoint {path} cannot be read: {reason}")

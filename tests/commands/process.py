@@ -1,0 +1,57 @@
+"""The commands as a user starts them: in processes of their own."""
+
+import os
+import subprocess
+import sys
+
+# The smallest run: seconds a step at most, on one core.
+TINY = (
+    "--image_size=16",
+    "--image_channels=1",
+    "--z_dim=4",
+    "--g_channels=2",
+    "--d_channels=2",
+    "--batch_size=4",
+    "--ema_start=3",
+    "--log_every=5",
+    "--sample_every=10",
+    "--checkpoint_every=10",
+)
+
+
+def start(command, *flags, cwd=None):
+    """`python -m keras_sagan.COMMAND FLAGS` as a running process, warnings off as for users."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"keras_sagan.{command}", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+
+
+def run(command, *flags, cwd=None):
+    """The same to its end: exit code, standard output, standard error."""
+    process = start(command, *flags, cwd=cwd)
+    out, err = process.communicate(timeout=600)
+    return process.returncode, out, err
+
+
+def assert_one_line(result, code, *parts):
+    """A user's mistake: the exit code, nothing on standard output, one line with `parts`."""
+    returncode, out, err = result
+    lines = [line for line in err.splitlines() if not is_notice(line)]
+    assert returncode == code, err
+    assert out == ""
+    assert len(lines) == 1, lines
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+def is_notice(line):
+    """TensorFlow's own start-up lines, which it writes before it can be told not to."""
+    return (line[:1] in "IWE" and line[1:5].isdigit()) or line.startswith(
+        "WARNING: All log messages"
+    )
