@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras_sagan import networks
 from keras_sagan.errors import RunError
 
-
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
 
