@@ -45,6 +45,7 @@ class Records:
             disable=not sys.stderr.isatty(),
         )
         self.logged, self.logged_at = start, time.monotonic()
+        self.compiling = True
         self.said_at = -float("inf")
         self.sums, self.counted = np.zeros(2), 0
 
@@ -55,6 +56,9 @@ class Records:
         self.bar.update(num_steps)
         if step % self.config.log_every == 0 or step == self.config.total_steps:
             self.log(step)
+        elif self.compiling:  # Leaves the first call, which compiles, out of the rate.
+            self.logged, self.logged_at = step, time.monotonic()
+        self.compiling = False
 
     def log(self, step):
         """Records the means since the last record."""
