@@ -51,7 +51,7 @@ class Config:
     z_dim: int = option(MODEL, 128, "Length of a latent vector.", at_least=1)
     num_classes: int = option(MODEL, 10, "Classes of images; 0: unconditional.", at_least=0)
     g_channels: int = option(
-        MODEL, 64, "Channels of the generator's widest feature maps in pixels.", at_least=1
+        MODEL, 64, "Channels of the generator's last feature maps.", at_least=1
     )
     d_channels: int = option(
         MODEL, 64, "Channels of the discriminator's first feature maps.", at_least=1

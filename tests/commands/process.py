@@ -1,6 +1,8 @@
 """The commands as a user starts them: in processes of their own."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -55,3 +57,23 @@ def is_notice(line):
     return (line[:1] in "IWE" and line[1:5].isdigit()) or line.startswith(
         "WARNING: All log messages"
     )
+
+
+def flags(run_dir, data_dir, *more):
+    return [f"--run_dir={run_dir}", f"--data_dir={data_dir}", *TINY, *more]
+
+
+def train(run_dir, data_dir, *more):
+    code, out, err = run("train", *flags(run_dir, data_dir, *more))
+    assert code == 0, err
+    return out, err
+
+
+def digest(run_dir):
+    code, out, err = run("train", "--check", f"--run_dir={run_dir}")
+    assert code == 0, err
+    return re.search(r"^digest: ([0-9a-f]{64})$", out, re.MULTILINE).group(1)
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,94 @@
+"""Runs that are stopped, killed or damaged, and what their checkpoints hold."""
+
+import json
+import signal
+import time
+
+import tensorflow as tf
+from process import digest, flags, rows, run, start, train
+
+
+def test_checkpoints_hold_every_variable_and_keep_the_newest_and_the_best(tmp_path, data_dir):
+    train(tmp_path, data_dir, "--total_steps=8", "--checkpoint_every=2", "--keep_checkpoints=2")
+    steps = sorted(path.stem for path in (tmp_path / "checkpoints").glob("*.index"))
+    assert steps == ["step-6", "step-8"]
+    scores = rows(tmp_path / "scores.jsonl")
+    best = min(scores, key=lambda row: row["thumbnail_fd512"])["step"]
+    kept = [path.stem for path in (tmp_path / "checkpoints" / "best").glob("*.index")]
+    assert kept == [f"step-{best}"]
+    names = [name for name, _ in tf.train.list_variables(str(tmp_path / "checkpoints" / "step-8"))]
+    parts = {name.split("/")[0] for name in names}
+    assert parts >= {"generator", "discriminator", "ema_generator", "g_optimizer", "d_optimizer"}
+    code, out, _ = run("train", "--check", f"--run_dir={tmp_path}")
+    assert code == 0
+    assert out.count("is complete and finite") == 3
+
+
+def test_killed_run_resumes_to_the_same_bits(finished, tmp_path, data_dir):
+    """20 steps; and 10 steps, kill -9, the same command again."""
+    straight, _ = finished
+    kill_and_resume(tmp_path, data_dir)
+    assert digest(tmp_path) == digest(straight)
+    assert losses_of(tmp_path) == losses_of(straight)
+
+
+def test_killed_run_resumes_to_the_same_bits_in_mixed_bfloat16(finished, tmp_path, data_dir):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    train(straight, data_dir, "--total_steps=20", "--precision=mixed_bfloat16")
+    kill_and_resume(killed, data_dir, "--precision=mixed_bfloat16")
+    assert digest(killed) == digest(straight) != digest(finished[0])
+    assert losses_of(killed) == losses_of(straight)
+
+
+def kill_and_resume(run_dir, data_dir, *more):
+    process = start("train", *flags(run_dir, data_dir, "--total_steps=20", *more))
+    try:
+        wait_for(run_dir / "checkpoints" / "checkpoint", process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert [path.stem for path in (run_dir / "checkpoints").glob("*.index")] == ["step-10"]
+    with (run_dir / "train.jsonl").open("a") as file:
+        file.write('{"step": 15, "d_loss": 1}\n{"step": 1')  # As a kill may leave it.
+    train(run_dir, data_dir, "--total_steps=20", *more)
+
+
+def losses_of(run_dir):
+    lines = rows(run_dir / "train.jsonl")
+    return [(row["step"], row["d_loss"], row["g_loss"]) for row in lines]
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
+    run_dir, _ = finished
+    before = digest(run_dir)
+    train(run_dir, data_dir, "--total_steps=20")
+    assert digest(run_dir) == before
+
+
+def test_broken_checkpoint_is_found(tmp_path, data_dir):
+    train(tmp_path, data_dir, "--total_steps=2")
+    (path,) = (tmp_path / "checkpoints").glob("step-2.data*")
+    path.write_bytes(path.read_bytes()[:-200])
+    for result in (
+        run("train", "--check", f"--run_dir={tmp_path}"),
+        run("sample", f"--run_dir={tmp_path}"),
+        run("train", *flags(tmp_path, data_dir, "--total_steps=3")),
+    ):
+        code, _, err = result
+        assert code == 1
+        assert "step-2 cannot be read" in err.splitlines()[-1]
+        assert "Traceback" not in err
+
+
+def test_two_replicas_with_xla_train_from_the_command_line(tmp_path, data_dir):
+    train(tmp_path, data_dir, "--total_steps=2", "--replicas=2", "--jit_compile=on")
+    devices = json.loads((tmp_path / "environment.json").read_text())["devices"]
+    assert len(devices) == 2
