@@ -51,12 +51,12 @@ def run(main, description):
         if extra:
             raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
         main()
-    except (flags.Error, UsageError) as error:
+    except (flags.Error, UsageError, UnicodeDecodeError) as error:
         fail(error, 2)
     except RunError as error:
         fail(error, 1)
     except KeyboardInterrupt:
-        fail("interrupted; the same command goes on from the newest checkpoint", 130)
+        fail("interrupted", 130)
 
 
 def fail(reason, code):
@@ -79,8 +79,8 @@ def require(name):
 
 def help_text(description, module):
     """The command's own flags, then those of `Config` by topic."""
-    topics = {"Command": [f for f in flags.FLAGS.get_flags_for_module(module)]}
-    topics["Command"] = [f for f in topics["Command"] if f.name not in CONFIG_FIELDS]
+    own = flags.FLAGS.get_flags_for_module(module)
+    topics = {"Command": [flag for flag in own if flag.name not in CONFIG_FIELDS]}
     for name, field in CONFIG_FIELDS.items():
         if name in flags.FLAGS:
             topics.setdefault(field.metadata["topic"], []).append(flags.FLAGS[name])

@@ -94,8 +94,8 @@ class Config:
     d_steps: int = option(OPTIMIZATION, 1, "Discriminator updates a step.", at_least=1)
     g_lr: float = option(OPTIMIZATION, 1e-4, "Learning rate of the generator (Adam).")
     d_lr: float = option(OPTIMIZATION, 4e-4, "Learning rate of the discriminator (Adam).")
-    beta_1: float = option(OPTIMIZATION, 0.0, "Adam's decay of the first moment, in [0, 1].")
-    beta_2: float = option(OPTIMIZATION, 0.999, "Adam's decay of the second moment, in [0, 1].")
+    beta_1: float = option(OPTIMIZATION, 0.0, "Adam's decay of the first moment, in [0, 1).")
+    beta_2: float = option(OPTIMIZATION, 0.999, "Adam's decay of the second moment, in [0, 1).")
     ema_decay: float = option(
         OPTIMIZATION, 0.9999, "Decay of the moving average of the generator, in [0, 1]."
     )
@@ -149,9 +149,14 @@ class Config:
             raise UsageError(
                 f"image_size must be a power of 2 from 16 to 512. Received: {self.image_size}"
             )
-        for name in ("bn_momentum", "bn_momentum_last", "beta_1", "beta_2", "ema_decay"):
+        for name in ("bn_momentum", "bn_momentum_last", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in [0, 1]. Received: {getattr(self, name)}")
+        for name in ("beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be in [0, 1). Received: {getattr(self, name)}")
+        if self.seed >= 2**31:
+            raise UsageError(f"seed must be less than 2^31. Received: {self.seed}")
         for name in ("g_lr", "d_lr"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be positive. Received: {getattr(self, name)}")
@@ -178,7 +183,9 @@ class Config:
     @property
     def d_attention_resolutions(self):
         """Where the discriminator attends: a tuple of heights in pixels."""
-        return self.attention_resolutions("d_attention", 4, self.image_size // 2)
+        # Small discriminators halve the resolution twice only: see networks/sagan.py.
+        lowest = 4 if self.image_size > 32 else self.image_size // 4
+        return self.attention_resolutions("d_attention", lowest, self.image_size // 2)
 
     def attention_resolutions(self, name, lowest, highest):
         """Field `name` as a tuple, checked against feature maps of `lowest` to `highest`."""
@@ -189,7 +196,7 @@ class Config:
             return (min(self.image_size // 2, 64),)
         occurring = [lowest << i for i in range((highest // lowest).bit_length())]
         parts = [part.strip() for part in text.split(",")]
-        if not all(part.isdigit() and int(part) in occurring for part in parts):
+        if not all(part.isdecimal() and int(part) in occurring for part in parts):
             raise UsageError(
                 f"{name} must be auto, none, or some of "
                 f"{','.join(map(str, occurring))}, the resolutions of this network's feature maps "
@@ -210,9 +217,15 @@ class Config:
         """
         try:
             values = json.loads(text)
-            return cls(**values)
-        except (json.JSONDecodeError, TypeError) as error:
+        except json.JSONDecodeError as error:
             raise UsageError(f"expected the JSON object of a Config. Received: {error}") from error
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            others = sorted(names ^ set(values)) if isinstance(values, dict) else values
+            raise UsageError(
+                f"expected the fields of this version's Config. Missing or unknown: {others}"
+            )
+        return cls(**values)
 
 
 def check_value(field, value):

@@ -17,7 +17,7 @@ from keras_sagan.training.run_directory import RunDirectory, commit
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept. Default: the run's own.")
 flags.DEFINE_integer("num_samples", 1000, "Generated images.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 
 
 def main():

@@ -17,9 +17,14 @@ from keras_sagan.visual.grid import make_grid, save_png
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("output", "grid.png", "PNG file to write.")
-flags.DEFINE_list("labels", None, "Classes, one row each. Default: every class, at most 10.")
+flags.DEFINE_list(
+    "labels",
+    None,
+    "Classes, one row each. Default: every class, at most 10. A run without classes gives a square "
+    "grid, or one row of an interpolation.",
+)
 flags.DEFINE_integer("columns", 8, "Images in a row.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 flags.DEFINE_float(
     "truncation",
     None,
@@ -46,7 +51,7 @@ def main():
         raise UsageError(f"--truncation must be positive. Received: {truncation}")
     run = RunDirectory(run_dir)
     config = run.read_config()
-    classes = row_labels(config.num_classes)
+    classes = row_labels(config.num_classes, 1 if seeds else flags.FLAGS.columns)
     columns = flags.FLAGS.columns
     # TensorFlow takes seconds to import: not before the flags are known to be good.
     from keras_sagan.training.sampling import make_sampler
@@ -62,7 +67,8 @@ def main():
         save_png(make_grid(images, columns), output, config.image_size)
     except OSError as error:
         raise RunError(f"--output={output} cannot be written: {error}") from error
-    print(f"{len(images)} images of step {step}, a row each of labels {classes}: {output}")
+    of_classes = f", a row each of labels {classes}" if config.num_classes else ""
+    print(f"{len(images)} images of step {step}{of_classes}: {output}")
 
 
 def make_latents(seeds, rows, columns, z_dim, truncation):
@@ -92,13 +98,13 @@ def great_circle(start, end, count):
     return (((1 - t) * lengths[0] + t * lengths[1]) * direction).astype(np.float32)
 
 
-def row_labels(num_classes):
-    """The class of each row."""
+def row_labels(num_classes, rows):
+    """The class of each row; for a run without classes, `rows` times the label it ignores."""
     labels = whole_numbers("labels")
     if num_classes == 0:
         if labels is not None:
             raise UsageError(f"--labels needs a run with classes. Received: {labels}")
-        return [0] * flags.FLAGS.columns
+        return [0] * rows
     if labels is None:
         return list(range(min(num_classes, 10)))
     outside = [label for label in labels if label >= num_classes]
@@ -112,8 +118,10 @@ def whole_numbers(name):
     texts = getattr(flags.FLAGS, name)
     if texts is None:
         return None
-    if not all(text.strip().isdecimal() for text in texts):
-        raise UsageError(f"--{name} must be whole numbers, as 3,7. Received: {','.join(texts)}")
+    if not all(text.strip().isdecimal() and int(text) < 2**31 for text in texts):
+        raise UsageError(
+            f"--{name} must be whole numbers below 2^31, as 3,7. Received: {','.join(texts)}"
+        )
     return [int(text) for text in texts]
 
 

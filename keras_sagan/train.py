@@ -33,16 +33,25 @@ def main():
 
 
 def check(run_dir):
-    """Reads every checkpoint; prints their steps and the digest of the newest."""
+    """Reads every checkpoint and restores the newest; prints what they hold, and its digest."""
     run = RunDirectory(run_dir)
     config = run.read_config()
-    from keras_sagan.training.state import all_checkpoints, digest
+    from keras_sagan.networks.macs import forward_macs
+    from keras_sagan.training.state import Checkpoints, State, all_checkpoints, digest
 
-    print(f"config: {config.model} at {config.image_size} pixels, dataset {config.dataset}")
     digests = {path: digest(path) for path in all_checkpoints(run.checkpoints)}
     for path in digests:
         print(f"checkpoint: {path} is complete and finite")
-    print(f"digest: {digests[path]}")
+    state = State.create(config)
+    step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
+    print(f"step: {step} of {config.total_steps}")
+    for network in (state.generator, state.discriminator):
+        weights = sum(
+            variable.value.shape.num_elements() for variable in network.trainable_variables
+        )
+        macs = forward_macs(network)
+        print(f"{network.name}: {weights:,} parameters, {macs:,} multiply-accumulates an image")
+    print(f"digest: {list(digests.values())[-1]}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ from keras_sagan.errors import UsageError
         ({"g_attention": "4"}, "Received: 4"),
         ({"d_attention": "128"}, "d_attention must be auto, none, or some of 4,8,16,32,64, "),
         ({"d_attention": "32,x"}, "Received: 32,x"),
+        ({"d_attention": "²"}, "Received: ²"),
+        ({"image_size": 32, "d_attention": "4"}, "d_attention must be .* some of 8,16, "),
+        ({"image_size": 16, "d_attention": "2"}, "d_attention must be .* some of 4,8, "),
+        ({"beta_2": 1.0}, r"beta_2 must be in \[0, 1\). Received: 1.0"),
+        ({"seed": 2**31}, "seed must be less than 2"),
         ({"batch_size": 0}, "batch_size must be at least 1. Received: 0"),
         ({"num_classes": -1}, "num_classes must be at least 0. Received: -1"),
         ({"model": "biggan"}, "model must be one of sagan, dcgan. Received: biggan"),
@@ -54,8 +59,8 @@ def test_attention_resolutions(size, text, g_expected, d_expected):
 
 
 def test_generator_may_attend_in_full_size_and_discriminator_at_the_lowest():
-    config = Config(image_size=32, g_attention="32", d_attention="4")
-    assert config.g_attention_resolutions == (32,)
+    config = Config(image_size=64, g_attention="64", d_attention="4")
+    assert config.g_attention_resolutions == (64,)
     assert config.d_attention_resolutions == (4,)
 
 
@@ -65,10 +70,13 @@ def test_json_round_trip():
     assert json.loads(config.to_json())["g_lr"] == 3e-5
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"image_sise": 64}', "3", '{"image_size": "64"}'])
+@pytest.mark.parametrize("text", ["{", "[1]", '{"image_sise": 64}', "3", "{}"])
 def test_other_json_is_refused(text):
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"expected the .* of "):
         Config.from_json(text)
+    values = dataclasses.asdict(Config()) | {"image_size": "64"}
+    with pytest.raises(UsageError, match="image_size must be int. Received: '64'"):
+        Config.from_json(json.dumps(values))
 
 
 def test_config_is_immutable():

@@ -1,5 +1,6 @@
 """Any image set as `images.npy` and `labels.npy`, made once and memory-mapped since."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ class Prepared:
     Attributes:
         images: uint8 `[N, image_size, image_size, image_channels]`, memory-mapped.
         labels: int32 `[N]`.
+        num_classes: int.
         record: dict, the set's `dataset.json`.
     """
 
@@ -26,7 +28,8 @@ class Prepared:
             self.images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
             self.labels = np.load(directory / "labels.npy", allow_pickle=False)
             self.record = json.loads((directory / "dataset.json").read_text())
-        except (OSError, ValueError) as error:
+            self.num_classes = int(self.record["num_classes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"prepared data in {directory} cannot be read; remove it to prepare it again. "
                 f"Received: {error}"
@@ -37,7 +40,7 @@ def prepare(config):
     """The set of `config`, prepared under `config.data_dir` on first use.
 
     Written to a temporary folder that is renamed at the end, so an interrupted preparation leaves
-    no half set, and of two at once the first to finish wins.
+    no half set. Of two processes at once the second waits for the first.
 
     Raises:
         UsageError: if the set's classes are not those of `config.num_classes`.
@@ -50,11 +53,14 @@ def prepare(config):
     if not final.exists():
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            write(config, final)
+            with (final.parent / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not final.exists():
+                    write(config, final)
         except OSError as error:
             raise RunError(f"data cannot be prepared in {final}: {error}") from error
     prepared = Prepared(final)
-    classes = prepared.record["num_classes"]
+    classes = prepared.num_classes
     if config.num_classes not in (0, classes):
         raise UsageError(
             f"num_classes must be {classes}, the classes of {config.dataset}, or 0 to leave them "
@@ -72,11 +78,7 @@ def write(config, final):
         record = {"dataset": config.dataset, "count": len(images), **source}
         (temporary / "dataset.json").write_text(json.dumps(record, indent=2) + "\n")
         os.chmod(temporary, 0o755)
-        try:
-            temporary.rename(final)
-        except OSError:
-            if not final.exists():
-                raise
+        temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -91,8 +91,10 @@ class SelfAttention(GatedResidual):
         """
         query = flatten(self.query(inputs, advance_u=advance_u))  # [B, N, C/8]
         key = flatten(max_pool(self.key(inputs, advance_u=advance_u)))  # [B, N/4, C/8]
-        scores = tf.matmul(query, key, transpose_b=True)
-        return tf.nn.softmax(tf.cast(scores, tf.float32))
+        # Scores are not scaled and can be large: rounded to bfloat16 they would be off by whole
+        # units, which the softmax turns into factors.
+        query, key = (tf.cast(features, tf.float32) for features in (query, key))
+        return tf.nn.softmax(tf.matmul(query, key, transpose_b=True))
 
 
 @keras.saving.register_keras_serializable("keras_sagan")

@@ -24,7 +24,8 @@ class Block(keras.layers.Layer):
         self.normalize = normalize
 
     def spectral(self, layer_class, name, *arguments, **settings):
-        settings |= {"name": name, "normalize": self.normalize, "dtype": self.dtype_policy}
+        settings = {"dtype": self.dtype_policy} | settings
+        settings |= {"name": name, "normalize": self.normalize}
         return layer_class(*arguments, **settings)
 
     def get_config(self):
@@ -147,7 +148,8 @@ class ProjectionHead(Block):
 
     `ReLU -> sum over positions = h`; logits `dense(h) + h . embedding(label)`.
     Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, equation 4; the released
-    discriminator.py (a sum over positions, not a mean).
+    discriminator.py (a sum over positions, not a mean). Float32 under every dtype policy: a logit
+    of eight bits is too coarse for the margin of a hinge loss.
 
     Args:
         num_classes: int; 0 leaves out the embedding.
@@ -163,21 +165,22 @@ class ProjectionHead(Block):
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        self.dense = self.spectral(SpectralDense, "dense", 1)
+        self.dense = self.spectral(SpectralDense, "dense", 1, dtype="float32")
         self.dense.build((None, channels))
         if self.num_classes:
             self.embedding = self.spectral(
-                SpectralEmbedding, "embedding", self.num_classes, channels
+                SpectralEmbedding, "embedding", self.num_classes, channels, dtype="float32"
             )
             self.embedding.build((None,))
 
     def call(self, inputs, labels=None, advance_u=False):
-        features = tf.reduce_sum(tf.nn.relu(inputs), axis=(1, 2))  # [B, C]
+        images = tf.cast(inputs, tf.float32)
+        features = tf.reduce_sum(tf.nn.relu(images), axis=(1, 2))  # [B, C]
         logits = self.dense(features, advance_u=advance_u)[:, 0]
         if self.num_classes:
             vectors = self.embedding(labels, advance_u=advance_u)
             logits += tf.reduce_sum(features * vectors, axis=1)
-        return tf.cast(logits, tf.float32)
+        return logits
 
     def get_config(self):
         return super().get_config() | {"num_classes": self.num_classes}

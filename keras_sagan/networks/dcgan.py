@@ -88,7 +88,7 @@ class Head(keras.layers.Layer):
 
     def build(self, input_shape):
         _, height, width, channels = input_shape
-        self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype=self.dtype_policy)
+        self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype="float32")
         self.dense.build((None, height * width * channels))
         if self.num_classes:
             self.embedding = SpectralEmbedding(
@@ -96,18 +96,19 @@ class Head(keras.layers.Layer):
                 channels,
                 normalize=False,
                 kernel_initializer=normal(),
-                dtype=self.dtype_policy,
+                dtype="float32",
             )
             self.embedding.build((None,))
 
     def call(self, inputs, labels=None):
-        features = tf.reshape(inputs, [-1, self.dense.kernel.shape[0]])
+        images = tf.cast(inputs, tf.float32)
+        features = tf.reshape(images, [-1, self.dense.kernel.shape[0]])
         logits = self.dense(features)[:, 0]
         if self.num_classes:
             logits += tf.reduce_sum(
-                tf.reduce_sum(inputs, axis=(1, 2)) * self.embedding(labels), axis=1
+                tf.reduce_sum(images, axis=(1, 2)) * self.embedding(labels), axis=1
             )
-        return tf.cast(logits, tf.float32)
+        return logits
 
     def get_config(self):
         return super().get_config() | {"num_classes": self.num_classes}

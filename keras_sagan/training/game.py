@@ -16,27 +16,15 @@ class Game:
 
     Args:
         config: `Config`.
-        generator: latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1].
-        discriminator: images and labels to logits `[batch]`, unbounded, float32.
-        ema_generator: a generator that follows the moving average of the first one's variables.
-        g_optimizer, d_optimizer: Keras optimizers, built.
+        state: `State`, the networks and optimizers.
         jit_compile: bool, whether XLA compiles the two steps.
     """
 
-    def __init__(
-        self,
-        config,
-        generator,
-        discriminator,
-        ema_generator,
-        g_optimizer,
-        d_optimizer,
-        jit_compile=False,
-    ):
+    def __init__(self, config, state, jit_compile=False):
         self.config = config
-        self.generator, self.g_optimizer = generator, g_optimizer
-        self.discriminator, self.d_optimizer = discriminator, d_optimizer
-        self.ema_generator = ema_generator
+        self.generator, self.g_optimizer = state.generator, state.g_optimizer
+        self.discriminator, self.d_optimizer = state.discriminator, state.d_optimizer
+        self.ema_generator = state.ema_generator
         self.d_loss, self.g_loss = LOSSES[config.loss]
         if jit_compile:
             self.discriminator_step = tf.function(self.discriminator_step, jit_compile=True)

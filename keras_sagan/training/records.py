@@ -56,7 +56,7 @@ class Records:
         self.bar.update(num_steps)
         if step % self.config.log_every == 0 or step == self.config.total_steps:
             self.log(step)
-        elif self.compiling:  # Leaves the first call, which compiles, out of the rate.
+        elif self.compiling:  # The first call compiles: it would spoil the next record's rate.
             self.logged, self.logged_at = step, time.monotonic()
         self.compiling = False
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import prepare
-from keras_sagan.errors import RunError
+from keras_sagan.errors import RunError, UsageError
 from keras_sagan.training.game import Game
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.records import Records
@@ -21,51 +21,55 @@ def train(config, run_dir):
 
     Raises:
         UsageError: if the configuration is impossible here, or not that of the run.
-        RunError: if the run is in use, cannot be read or written, or its losses are not finite.
+        RunError: if the run is in use, cannot be read or written, or its numbers are not finite.
     """
     run = RunDirectory(run_dir)
-    with run.lock():
-        run.check_config(config)
-        strategy = make_strategy(config)
-        prepared = prepare(config)
-        # Only now, so that an impossible request leaves no claim behind.
-        run.write_config(config)
-        run.write_environment([str(device) for device in strategy.extended.worker_devices])
-        with strategy.scope():
-            state = State.create(config)
-        checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
-        step = checkpoints.restore()
-        run.forget_after("train.jsonl", step)
-        run.forget_after("scores.jsonl", step)
-        records = Records(config, run, state, prepared.images, step)
-        try:
-            play(config, strategy, state, prepared, checkpoints, records)
-        except (OSError, tf.errors.OpError) as error:
-            raise RunError(
-                f"stopped at step {int(state.step.numpy())}; earlier checkpoints are intact: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-        finally:
-            records.close()
+    try:
+        with run.lock():
+            play(config, run)
+    except (OSError, tf.errors.OpError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
     return run
 
 
-def play(config, strategy, state, prepared, checkpoints, records):
-    """Plays the game from `state.step` on."""
-    game = Game(
-        config,
-        state.generator,
-        state.discriminator,
-        state.ema_generator,
-        state.g_optimizer,
-        state.d_optimizer,
-        compiles(config, strategy),
-    )
+def play(config, run):
+    """Plays the game from the newest checkpoint on, in a run directory that is ours."""
+    run.check_config(config)
+    strategy = make_strategy(config)
+    prepared = prepare(config)
+    with strategy.scope():
+        state = State.create(config)
+    checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
+    step = checkpoints.restore()
+    if step > config.total_steps:
+        raise UsageError(
+            f"total_steps must be at least {step}, the steps that this run has done. "
+            f"Received: {config.total_steps}"
+        )
+    # Only now, so that an impossible request leaves no claim behind.
+    run.write_config(config)
+    devices = [str(device) for device in strategy.extended.worker_devices]
+    earlier = run.write_environment(step, devices)
+    run.forget_after("train.jsonl", step)
+    run.forget_after("scores.jsonl", step)
+    records = Records(config, run, state, prepared.images, step)
+    if earlier not in (None, devices):
+        records.say(f"note: this run began on {earlier} and goes on on {devices}")
+    try:
+        play_steps(config, strategy, state, prepared, checkpoints, records)
+    finally:
+        records.close()
+
+
+def play_steps(config, strategy, state, prepared, checkpoints, records):
+    """The steps that are left, with their records, samples and checkpoints."""
+    game = Game(config, state, compiles(config, strategy))
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
     best = best_score(records.run)
-    if step == 0:
+    if step < config.total_steps:
         records.say("compiling the first step")
     while step < config.total_steps:
         num_steps = steps_to_next_stop(config, step)
@@ -73,8 +77,8 @@ def play(config, strategy, state, prepared, checkpoints, records):
         losses = {name: float(value) for name, value in losses.items()}
         if not all(map(math.isfinite, losses.values())):
             raise RunError(
-                f"expected finite losses between steps {step} and {step + num_steps}; the newest "
-                f"checkpoint is from before. Received: {losses}"
+                f"expected finite losses between steps {step} and {step + num_steps}; "
+                f"checkpoints are from before. Received: {losses}"
             )
         step += num_steps
         records.count(step, num_steps, losses)
@@ -82,6 +86,7 @@ def play(config, strategy, state, prepared, checkpoints, records):
         if last or step % config.sample_every == 0:
             records.write_samples(step)
         if last or step % config.checkpoint_every == 0:
+            state.check_finite()
             score = records.score(step)
             if score < best:
                 best = score

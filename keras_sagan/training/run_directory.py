@@ -65,7 +65,7 @@ class RunDirectory:
         path = self.path / "config.json"
         try:
             return Config.from_json(path.read_text())
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"expected a run directory with config.json. Received: run_dir={self.path}"
             ) from error
@@ -91,18 +91,33 @@ class RunDirectory:
         """Claims the folder for `config`."""
         write_atomically(self.path / "config.json", config.to_json())
 
-    def write_environment(self, devices):
-        """Records what this start of the run depends on besides its configuration."""
+    def write_environment(self, step, devices):
+        """Records what this start of the run, at `step`, depends on besides its configuration.
+
+        Earlier starts stay in the record, under `earlier`.
+
+        Returns:
+            The devices of the start before, or None.
+        """
+        path = self.path / "environment.json"
+        earlier = []
+        if path.exists():
+            with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError):
+                before = json.loads(path.read_text())
+                earlier = [*before.pop("earlier", []), before]
         environment = {
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "step": step,
             "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
             "commit": commit(),
             "devices": devices,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
             "python": platform.python_version(),
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "packages": {name: version(name) for name in PACKAGES},
+            "earlier": earlier,
         }
-        write_atomically(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+        write_atomically(path, json.dumps(environment, indent=2) + "\n")
+        return earlier[-1]["devices"] if earlier else None
 
     def append(self, name, row):
         """Adds `row`, a dict, to the JSON lines of file `name`."""
@@ -139,13 +154,25 @@ def write_atomically(path, text):
     temporary.replace(path)
 
 
-def commit():
-    """The commit of this code, with `-dirty` when files differ; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def version(package):
     try:
-        result = subprocess.run(
-            command, cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit():
+    """The commit of this code, with `-dirty` when files differ; None outside its own checkout."""
+    try:
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def git(*arguments):
+    folder = pathlib.Path(__file__).parent
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
     return result.stdout.strip()

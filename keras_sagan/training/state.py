@@ -51,6 +51,20 @@ class State:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return tf.train.Checkpoint(**fields)
 
+    def check_finite(self):
+        """Losses are those before an update: the update itself may have been the bad one.
+
+        Raises:
+            RunError: if a weight or another variable of a network is not finite.
+        """
+        for network in (self.generator, self.discriminator, self.ema_generator):
+            for variable in network.variables:
+                if not np.isfinite(variable.numpy()).all():
+                    raise RunError(
+                        f"expected finite weights at step {int(self.step.numpy())}; checkpoints "
+                        f"are from before. Received: {network.name}/{variable.path}"
+                    )
+
 
 def adam(config, learning_rate):
     """Adam with the epsilon of the released code and of the paper's other implementations."""
@@ -69,11 +83,18 @@ class Checkpoints:
     def __init__(self, directory, state, keep):
         self.state = state
         self.checkpoint = state.checkpoint()
-        self.newest = tf.train.CheckpointManager(
-            self.checkpoint, str(directory), keep, None, "step"
+        self.newest = self.manager(pathlib.Path(directory), keep)
+        self.best = self.manager(pathlib.Path(directory) / "best", 1)
+
+    def manager(self, directory, keep):
+        """Names checkpoints by step; makes their list anew where a kill or a hand has lost it."""
+        paths = [path.with_suffix("") for path in directory.glob("step-*.index")]
+        paths = [str(path) for path in sorted(paths, key=lambda path: int(path.name[5:]))]
+        if paths and not tf.train.latest_checkpoint(str(directory)):
+            tf.compat.v1.train.update_checkpoint_state(str(directory), paths[-1], paths)
+        return tf.train.CheckpointManager(
+            self.checkpoint, str(directory), keep, checkpoint_name="step"
         )
-        best = pathlib.Path(directory) / "best"
-        self.best = tf.train.CheckpointManager(self.checkpoint, str(best), 1, None, "step")
 
     def save(self):
         """Writes the present step; returns the path."""

@@ -135,6 +135,22 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
         assert not np.array_equal(other, rows_3_7)
 
 
+def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_dir):
+    train(tmp_path, data_dir, "--total_steps=4", "--num_classes=0", "--checkpoint_every=2")
+    best = min(rows(tmp_path / "scores.jsonl"), key=lambda row: row["thumbnail_fd512"])["step"]
+    for more, shape in (
+        (["--columns=3"], (3 * 17 - 1, 3 * 17 - 1)),
+        (["--interpolate=0,1", "--columns=3"], (16, 3 * 17 - 1)),
+    ):
+        output = tmp_path / "a.png"
+        more = [*more, f"--output={output}", "--checkpoint=best"]
+        code, out, err = run("sample", f"--run_dir={tmp_path}", *more)
+        assert code == 0, err
+        assert f"images of step {best}: " in out
+        assert picture(output).shape == shape
+    assert_one_line(run("evaluate", f"--run_dir={tmp_path}"), 2, "label accuracy needs classes")
+
+
 def test_interpolation_goes_from_one_seed_to_the_other(finished, tmp_path):
     run_dir, _ = finished
     pictures = []

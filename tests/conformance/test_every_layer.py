@@ -169,6 +169,31 @@ def test_bfloat16_computes_low_and_keeps_weights_bit_equal(case):
             np.testing.assert_allclose(low, high, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["head", "dcgan_head"])
+def test_logits_are_float32_numbers_under_bfloat16(name):
+    _, _, inputs, call = LAYERS[name]
+    inputs = tf.cast(tf.cast(inputs, tf.bfloat16), tf.float32)
+    exact, low = built(LAYERS[name]), built(LAYERS[name], dtype="mixed_bfloat16")
+    np.testing.assert_allclose(low(inputs, **call), exact(inputs, **call), rtol=1e-5)
+
+
+def test_attention_scores_are_not_rounded_under_bfloat16():
+    layer = built(LAYERS["attention"], dtype="mixed_bfloat16")
+    for convolution in (layer.query, layer.key):
+        convolution.normalize = False
+        convolution.kernel.assign(8 * convolution.kernel)
+    query, key = (
+        np.asarray(convolution(tf.cast(IMAGES, tf.bfloat16)), "float32")
+        for convolution in (layer.query, layer.key)
+    )
+    key = key.reshape(4, 2, 2, 2, 2, -1).max(axis=(2, 4)).reshape(4, 4, -1)
+    scores = query.reshape(4, 16, -1) @ key.swapaxes(1, 2)
+    assert np.abs(scores).max() > 64
+    np.testing.assert_allclose(
+        layer.attention_map(tf.cast(IMAGES, tf.bfloat16)), tf.nn.softmax(scores), atol=1e-4
+    )
+
+
 def test_two_replicas_hold_bit_equal_u(case, two_replicas):
     """Each sees half of the batch; u depends on the kernel alone."""
     layer_class, arguments, inputs, call = case

@@ -1,6 +1,8 @@
 """The digits, their preparation, and the order of batches."""
 
+import concurrent.futures
 import json
+import time
 
 import numpy as np
 import pytest
@@ -32,9 +34,7 @@ def test_digits_are_those_of_scikit_learn(data_dir):
     assert prepared.images.dtype == np.uint8
     assert isinstance(prepared.images, np.memmap)
     digits = sklearn.datasets.load_digits()
-    np.testing.assert_array_equal(
-        np.bincount(prepared.labels), np.bincount(digits.target)
-    )
+    np.testing.assert_array_equal(np.bincount(prepared.labels), np.bincount(digits.target))
     # Shrunk back, each is one of the source's images, with its label.
     small = prepared.images.reshape(-1, 8, 2, 8, 2).mean(axis=(2, 4)).reshape(-1, 64)
     source = digits.images.reshape(-1, 64) * (255 / 16)
@@ -78,33 +78,35 @@ def test_interrupted_preparation_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(RunError, match="data cannot be prepared in .* No space left"):
         prepare(settings)
-    assert list((tmp_path / "prepared").iterdir()) == []
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == [".lock"]
     monkeypatch.undo()
     assert len(prepare(settings).images) == 1024
 
 
-def test_of_two_preparations_at_once_the_first_wins(tmp_path, monkeypatch):
+def test_of_two_preparations_at_once_the_second_waits(tmp_path, monkeypatch):
     settings = config(str(tmp_path), dataset="synthetic")
-    source = preparation.SOURCES["synthetic"]
+    source, calls = preparation.SOURCES["synthetic"], []
 
-    def overtaken(inner):
-        monkeypatch.undo()
-        prepare(settings)
+    def slow(inner):
+        calls.append(inner)
+        time.sleep(0.5)
         return source(inner)
 
-    monkeypatch.setitem(preparation.SOURCES, "synthetic", overtaken)
-    prepared = prepare(settings)
-    assert len(prepared.images) == 1024
-    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["synthetic-16x16x1-10"]
+    monkeypatch.setitem(preparation.SOURCES, "synthetic", slow)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        results = list(pool.map(prepare, [settings, settings]))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(results[0].images, results[1].images)
 
 
 def test_broken_set_is_named(tmp_path):
     settings = config(str(tmp_path), dataset="synthetic")
     prepare(settings)
-    (folder,) = (tmp_path / "prepared").iterdir()
-    (folder / "dataset.json").write_text("{")
-    with pytest.raises(RunError, match="cannot be read; remove it to prepare it again"):
-        prepare(settings)
+    (folder,) = (tmp_path / "prepared").glob("synthetic*")
+    for text in ("{", "{}", "[]"):
+        (folder / "dataset.json").write_text(text)
+        with pytest.raises(RunError, match="cannot be read; remove it to prepare it again"):
+            prepare(settings)
 
 
 def test_other_classes_are_refused_and_none_are_fine(data_dir):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_sagan import networks
 from keras_sagan.config import Config
+from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
 from keras_sagan.training import noise
 from keras_sagan.training.game import Game
@@ -52,8 +53,7 @@ class Match:
             self.state = dataclasses.replace(
                 self.state, g_optimizer=optimizers[0], d_optimizer=optimizers[1]
             )
-        fields = vars(self.state) | {"jit_compile": jit_compile}
-        self.game = Game(config, **{k: v for k, v in fields.items() if k != "step"})
+        self.game = Game(config, self.state, jit_compile)
 
     def play(self, num_steps=1):
         def shares(context):
@@ -136,48 +136,65 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator():
             )
 
 
-def test_singular_vectors_advance_once_in_their_own_network():
-    """D's on its real pass, from its weights before the step; G's in its own step."""
-    match = Match(dataclasses.replace(CONFIG, d_steps=2))
-    expected = {}
-    for network in (match.state.generator, match.state.discriminator):
-        twin = Match().state
-        other = twin.generator if network.name == "generator" else twin.discriminator
-        inputs = tf.zeros([1, *other.example_shape])
-        other(inputs, tf.constant([0]), advance_u=True)
-        expected[network.name] = [v.numpy() for v in other.variables if v.name == "vector_u"]
-    # Two turns of D with a zero rate: two advances at equal weights.
+def vectors_of(network):
+    return [v.numpy() for v in network.variables if v.name == "vector_u"]
+
+
+def test_singular_vectors_advance_in_their_own_network():
+    """D's on the real pass of each of its turns, G's in its own step: weights stand still here."""
+    match, twin = Match(dataclasses.replace(CONFIG, d_steps=2)), Match().state
     for optimizer in (match.game.d_optimizer, match.game.g_optimizer):
         optimizer.learning_rate.assign(0.0)
-    twin = Match().state.discriminator
-    for _ in range(2):
-        twin(tf.zeros([1, 16, 16, 1]), tf.constant([0]), advance_u=True)
-    expected["discriminator"] = [v.numpy() for v in twin.variables if v.name == "vector_u"]
     match.play()
-    for network in (match.state.generator, match.state.discriminator):
-        vectors = [v.numpy() for v in network.variables if v.name == "vector_u"]
-        for vector, value in zip(vectors, expected[network.name], strict=True):
+    label = tf.constant([0])
+    for network, example, turns in (
+        (twin.generator, tf.zeros([1, 6]), 1),
+        (twin.discriminator, tf.zeros([1, 16, 16, 1]), 2),
+    ):
+        for _ in range(turns):
+            network(example, label, advance_u=True)
+    for played, expected in (
+        (match.state.generator, twin.generator),
+        (match.state.discriminator, twin.discriminator),
+    ):
+        for vector, value in zip(vectors_of(played), vectors_of(expected), strict=True):
             np.testing.assert_allclose(vector, value, rtol=0, atol=1e-5)
 
 
-def test_discriminator_takes_its_turns_from_as_many_batches():
-    """Two turns of one step move D as two steps of a game whose generator stands still."""
-    turns = Match(dataclasses.replace(CONFIG, d_steps=2, g_lr=1e-30))
-    turns.game.g_optimizer.learning_rate.assign(0.0)
+def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
+    match, twin = Match(dataclasses.replace(CONFIG, d_steps=2)), Match()
+    match.game.g_optimizer.learning_rate.assign(0.0)
+    for turn in range(2):
+        real = IMAGES[turn].astype("float32") / 127.5 - 1
+        drawn = draw(CONFIG, noise.D_STEP + turn)
+        _, gradients = twin.game.discriminator_step(real, LABELS[turn], *drawn)
+        variables = twin.state.discriminator.trainable_variables
+        for variable, gradient in zip(variables, gradients, strict=True):
+            variable.assign_sub(RATE * gradient)
+    match.play()
+    for variable, expected in zip(
+        match.state.discriminator.variables, twin.state.discriminator.variables, strict=True
+    ):
+        np.testing.assert_allclose(
+            variable.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5, err_msg=variable.path
+        )
+
+
+def test_every_turn_and_step_has_fresh_noise_and_data():
+    match = Match(dataclasses.replace(CONFIG, d_steps=2))
     seen = []
-    step = turns.game.discriminator_step
+    step = match.game.discriminator_step
 
     def spy(images, labels, latents, fake_labels):
-        tf.py_function(lambda *a: seen.append([t.numpy() for t in a]), [labels, latents], [])
+        seen.append((labels.numpy(), latents.numpy()))
         return step(images, labels, latents, fake_labels)
 
-    turns.game.discriminator_step = spy
-    turns.play(num_steps=2)
-    labels = [row[0] for row in seen]
-    np.testing.assert_array_equal(labels, LABELS)  # Four batches, each once.
-    latents = np.stack([row[1] for row in seen])
-    assert len(np.unique(latents)) == latents.size  # Fresh noise in every turn and step.
-    assert turns.state.step.numpy() == 2
+    match.game.discriminator_step = spy
+    match.play(num_steps=2)
+    np.testing.assert_array_equal([labels for labels, _ in seen], LABELS)
+    latents = np.stack([latents for _, latents in seen])
+    assert len(np.unique(latents)) == latents.size
+    assert match.state.step.numpy() == 2
 
 
 def test_averaged_generator_follows_every_variable():
@@ -278,6 +295,14 @@ def test_compiled_step_equals_the_plain_one():
     values = zip(plain.values().items(), compiled.values().values(), strict=True)
     for (name, value), other in values:
         np.testing.assert_allclose(other, value, rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_weights_that_are_not_finite_are_named():
+    state = State.create(CONFIG)
+    state.check_finite()
+    state.discriminator.block_4.conv_2.bias.assign([0.0, 0.0, np.nan, 0.0])
+    with pytest.raises(RunError, match=r"finite weights at step 0; .* discriminator/.*bias"):
+        state.check_finite()
 
 
 def test_optimizers_are_adam_at_two_time_scales():
