@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from process import assert_one_line, flags, rows, run
+from process import assert_one_line, flags, rows, run, train
 
 from keras_sagan.config import Config
 
