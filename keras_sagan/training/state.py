@@ -78,6 +78,9 @@ class Checkpoints:
         directory: path of the run's `checkpoints` folder.
         state: `State`.
         keep: int, how many of the newest stay.
+
+    Raises:
+        RunError: if the folder holds files that are no checkpoints.
     """
 
     def __init__(self, directory, state, keep):
@@ -90,11 +93,14 @@ class Checkpoints:
         """Names checkpoints by step; makes their list anew where a kill or a hand has lost it."""
         paths = [path.with_suffix("") for path in directory.glob("step-*.index")]
         paths = [str(path) for path in sorted(paths, key=lambda path: int(path.name[5:]))]
-        if paths and not tf.train.latest_checkpoint(str(directory)):
-            tf.compat.v1.train.update_checkpoint_state(str(directory), paths[-1], paths)
-        return tf.train.CheckpointManager(
-            self.checkpoint, str(directory), keep, checkpoint_name="step"
-        )
+        try:
+            if paths and not tf.train.latest_checkpoint(str(directory)):
+                tf.compat.v1.train.update_checkpoint_state(str(directory), paths[-1], paths)
+            return tf.train.CheckpointManager(
+                self.checkpoint, str(directory), keep, checkpoint_name="step"
+            )
+        except UNREADABLE as error:
+            raise unreadable(directory, error) from error
 
     def save(self):
         """Writes the present step; returns the path."""
@@ -150,7 +156,7 @@ def latest(directory):
     """
     path = tf.train.latest_checkpoint(str(directory))
     if path is None:
-        raise RunError(f"expected a checkpoint. Received: an empty or missing folder {directory}")
+        raise RunError(f"expected a checkpoint and its list. Received: none in {directory}")
     return path
 
 
