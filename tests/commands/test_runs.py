@@ -126,7 +126,6 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
     np.testing.assert_array_equal(default, training)  # Averaged weights, seed 0.
     rows_3_7 = sample("b.png", "--labels=3,7", "--columns=4")
     assert rows_3_7.shape == (2 * 17 - 1, 4 * 17 - 1)
-    np.testing.assert_array_equal(sample("c.png", "--labels=3,7", "--columns=4"), rows_3_7)
     others = [
         sample("d.png", "--labels=3,7", "--columns=4", *more)
         for more in (["--seed=1"], ["--truncation=0.5"], ["--noema"])
@@ -138,16 +137,11 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
 def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_dir):
     train(tmp_path, data_dir, "--total_steps=4", "--num_classes=0", "--checkpoint_every=2")
     best = min(rows(tmp_path / "scores.jsonl"), key=lambda row: row["thumbnail_fd512"])["step"]
-    for more, shape in (
-        (["--columns=3"], (3 * 17 - 1, 3 * 17 - 1)),
-        (["--interpolate=0,1", "--columns=3"], (16, 3 * 17 - 1)),
-    ):
-        output = tmp_path / "a.png"
-        more = [*more, f"--output={output}", "--checkpoint=best"]
-        code, out, err = run("sample", f"--run_dir={tmp_path}", *more)
-        assert code == 0, err
-        assert f"images of step {best}: " in out
-        assert picture(output).shape == shape
+    more = ["--interpolate=0,1", "--columns=3", f"--output={tmp_path / 'a.png'}"]
+    code, out, err = run("sample", f"--run_dir={tmp_path}", "--checkpoint=best", *more)
+    assert code == 0, err
+    assert f"3 images of step {best}: " in out
+    assert picture(tmp_path / "a.png").shape == (16, 3 * 17 - 1)
     assert_one_line(run("evaluate", f"--run_dir={tmp_path}"), 2, "label accuracy needs classes")
 
 
