@@ -41,7 +41,7 @@ def run(main, description):
         main: function without arguments, which reads `flags.FLAGS`.
         description: text above the flags in `--help`.
     """
-    own = flags.FLAGS.find_module_defining_flag("run_dir")
+    own = sys.argv[0]
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     try:
         extra = flags.FLAGS(sys.argv)[1:]

@@ -49,7 +49,12 @@ class Config:
     image_size: int = option(MODEL, 128, "Height and width of the images, 16...512, a power of 2.")
     image_channels: int = option(MODEL, 3, "1 for grayscale, 3 for RGB.", (1, 3))
     z_dim: int = option(MODEL, 128, "Length of a latent vector.", at_least=1)
-    num_classes: int = option(MODEL, 10, "Classes of images; 0: unconditional.", at_least=0)
+    num_classes: int = option(
+        MODEL,
+        -1,
+        "Classes of images; 0: unconditional. -1: those of the data, 0 if these have only one.",
+        at_least=-1,
+    )
     g_channels: int = option(
         MODEL, 64, "Channels of the generator's last feature maps.", at_least=1
     )
@@ -84,10 +89,40 @@ class Config:
     dataset: str = option(
         DATA,
         "digits",
-        "digits: 1,797 real handwritten digits. synthetic: random images, for measuring speed.",
-        ("digits", "synthetic"),
+        "folder:PATH: your images, one subfolder a class, or no subfolders. A name that TensorFlow "
+        "Datasets knows, with config and version if you like: cifar10, oxford_flowers102:2.1.1. "
+        "digits: 1,797 real handwritten digits. symmetry, symmetry:COUNT or symmetry:COUNT:SEED: "
+        "textures of which one half determines the other (10,000, seed 0). synthetic: random "
+        "images, for measuring speed.",
+    )
+    split: str = option(
+        DATA,
+        "train",
+        "Split of a set of TensorFlow Datasets, as train or train+test, or of a folder that is "
+        "laid out as PATH/SPLIT/CLASS/IMAGE.",
     )
     data_dir: str = option(DATA, "data", "Where prepared data are kept.", resumable=True)
+    tfds_dir: str = option(
+        DATA,
+        "",
+        "Where TensorFlow Datasets keeps its own files. Empty: its default, TFDS_DATA_DIR or "
+        "~/tensorflow_datasets.",
+        resumable=True,
+    )
+    max_bad_fraction: float = option(
+        DATA,
+        0.01,
+        "Share of images that may be unreadable when a set is prepared, in [0, 1]. They are named "
+        "and left out.",
+        resumable=True,
+    )
+    flip: bool = option(DATA, False, "Mirror every real image left to right half of the time.")
+    fake_labels: str = option(
+        DATA,
+        "uniform",
+        "Classes that fakes are made of in training: uniform, or as frequent as in the data.",
+        ("uniform", "data"),
+    )
 
     loss: str = option(OPTIMIZATION, "hinge", "Adversarial loss.", ("hinge", "non_saturating"))
     batch_size: int = option(OPTIMIZATION, 256, "Images a step, over all replicas.", at_least=1)
@@ -149,7 +184,7 @@ class Config:
             raise UsageError(
                 f"image_size must be a power of 2 from 16 to 512. Received: {self.image_size}"
             )
-        for name in ("bn_momentum", "bn_momentum_last", "ema_decay"):
+        for name in ("bn_momentum", "bn_momentum_last", "ema_decay", "max_bad_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in [0, 1]. Received: {getattr(self, name)}")
         for name in ("beta_1", "beta_2"):
@@ -203,6 +238,11 @@ class Config:
                 f"at image_size={self.image_size}. Received: {text}"
             )
         return tuple(sorted({int(part) for part in parts}))
+
+    @property
+    def is_symmetry(self):
+        """Whether images have halves that their class relates, so that `coherence` judges them."""
+        return self.dataset.partition(":")[0] == "symmetry" and self.num_classes != 0
 
     def to_json(self):
         """All fields as indented JSON text."""

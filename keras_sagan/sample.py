@@ -12,6 +12,7 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.metrics.coherence import coherence
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.visual.grid import make_grid, save_png
 
@@ -60,13 +61,16 @@ def main():
     folder = run.checkpoints / ("best" if flags.FLAGS.checkpoint == "best" else "")
     generator, step = restore_generator(config, folder, flags.FLAGS.ema)
     latents = make_latents(seeds, len(classes), columns, config.z_dim, truncation)
-    images = make_sampler(generator)(latents, np.repeat(classes, columns).astype(np.int32))
+    labels = np.repeat(classes, columns).astype(np.int32)
+    images = make_sampler(generator)(latents, labels)
     output = pathlib.Path(flags.FLAGS.output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         save_png(make_grid(images, columns), output, config.image_size)
     except OSError as error:
         raise RunError(f"--output={output} cannot be written: {error}") from error
+    if config.is_symmetry:
+        print(f"coherence: {coherence(images, labels):.3f} (1: as real images)")
     of_classes = f", a row each of labels {classes}" if config.num_classes else ""
     print(f"{len(images)} images of step {step}{of_classes}: {output}")
 

@@ -5,13 +5,16 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+# Of the block cipher that shuffles: with fewer, the orders of two epochs resemble each other.
+ROUNDS = 8
+
 
 def make_iterator(strategy, prepared, config, start):
     """Endless per-replica `(images, labels)`: uint8 `[b, H, W, C]` and int32 `[b]`.
 
     The examples of all steps form one stream, a fresh permutation of the set each epoch; batch i
     is its i-th piece of `config.batch_size`, of which each replica gets a share. So the global
-    batch does not depend on the number of replicas.
+    batch does not depend on the number of replicas or hosts.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -19,25 +22,42 @@ def make_iterator(strategy, prepared, config, start):
         config: `Config`.
         start: int, number of the first batch: steps done times `config.d_steps`.
     """
-    replicas = strategy.num_replicas_in_sync
-    share = config.batch_size // replicas
-    image_shape = prepared.images.shape[1:]
+    return iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: shares(context, prepared, config, start)
+        )
+    )
 
-    def read(number):
-        indices = examples(number * share, share, len(prepared.images), config.seed)
-        return prepared.images[indices], prepared.labels[indices]
 
-    def batch(number):
-        """`number` counts shares, replica by replica and batch by batch."""
-        images, labels = tf.numpy_function(read, [number], (tf.uint8, tf.int32), stateful=False)
-        return tf.ensure_shape(images, [share, *image_shape]), tf.ensure_shape(labels, [share])
+def shares(context, prepared, config, start):
+    """What one host reads, as a `tf.data.Dataset`: its replicas' shares in turn, batch by batch.
 
-    def shares(context):
-        del context  # One host: its pipeline feeds its replicas in turn.
-        numbers = tf.data.Dataset.counter(start * replicas)
-        return numbers.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2 * replicas)
+    Args:
+        context: `tf.distribute.InputContext` of the host. Replicas are numbered host by host.
+        prepared: `Prepared`.
+        config: `Config`.
+        start: int, number of the first batch.
+    """
+    replicas = context.num_replicas_in_sync
+    local = replicas // context.num_input_pipelines
+    first = local * context.input_pipeline_id
+    size = config.batch_size // replicas
+    # Plain arrays: indexing a `np.memmap` costs more.
+    images, labels = np.asarray(prepared.images), np.asarray(prepared.labels)
 
-    return iter(strategy.distribute_datasets_from_function(shares))
+    def read(turn):
+        batch, replica = start + turn // local, first + turn % local
+        place = batch * config.batch_size + replica * size
+        indices = examples(place, size, len(images), config.seed)
+        return images[indices], labels[indices]
+
+    def share(turn):
+        parts = tf.numpy_function(read, [turn], (tf.uint8, tf.int32), stateful=False)
+        shapes = [size, *images.shape[1:]], [size]
+        return tuple(map(tf.ensure_shape, parts, shapes))
+
+    turns = tf.data.Dataset.counter()
+    return turns.map(share, num_parallel_calls=2, deterministic=True).prefetch(2 * local)
 
 
 def examples(start, length, count, seed):
@@ -50,10 +70,42 @@ def examples(start, length, count, seed):
     indices = np.empty(length, np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        indices[here] = permutation(int(epoch), count, seed)[places[here] % count]
+        indices[here] = shuffled(places[here] % count, count, round_keys(seed, int(epoch)))
     return indices
 
 
 @functools.lru_cache(maxsize=4)
-def permutation(epoch, count, seed):
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+def round_keys(seed, epoch):
+    return np.random.Philox(key=[seed, epoch]).random_raw(ROUNDS)
+
+
+def shuffled(places, count, keys):
+    """Where a permutation of `count` numbers, chosen by `keys`, takes `places`.
+
+    Without making the permutation, so that neither memory nor time depends on `count`: a Feistel
+    network permutes the numbers of some bits, and one that leads outside is sent on until it comes
+    back (cycle walking; Black and Rogaway 2002, https://doi.org/10.1007/3-540-45760-7_9).
+    """
+    half = np.uint64(max((count - 1).bit_length() + 1, 2) // 2)
+    numbers = places.astype(np.uint64)
+    outside = np.full(len(numbers), True)
+    while outside.any():
+        numbers[outside] = feistel(numbers[outside], half, keys)
+        outside = numbers >= count
+    return numbers.astype(np.int64)
+
+
+def feistel(numbers, half, keys):
+    """A permutation of the numbers of `2 * half` bits; uint64, which wraps around."""
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    left, right = numbers >> half, numbers & mask
+    for key in keys:
+        left, right = right, left ^ (mixed(right + key) & mask)
+    return left << half | right
+
+
+def mixed(numbers):
+    """Stirs bits: a step of SplitMix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

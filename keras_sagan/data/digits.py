@@ -1,8 +1,5 @@
 """1,797 real handwritten digits as a TFDS builder."""
 
-import contextlib
-import sys
-
 import numpy as np
 import sklearn.datasets
 import tensorflow_datasets as tfds
@@ -40,18 +37,3 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
         for i, (image, label) in enumerate(zip(images, digits.target, strict=True)):
             yield i, {"image": image, "label": int(label)}
-
-
-def load(data_dir):
-    """All images, uint8 `[1797, 8, 8, 1]`, their labels, and the builder's version.
-
-    Generates the set under `data_dir` on first use. TFDS orders it by a hash: shuffled, but always
-    alike.
-    """
-    tfds.disable_progress_bar()  # It takes two seconds.
-    builder = Digits(data_dir=data_dir)
-    with contextlib.redirect_stdout(sys.stderr):
-        builder.download_and_prepare()
-    examples = list(tfds.as_numpy(builder.as_dataset(split="train")))
-    images = np.stack([example["image"] for example in examples])
-    return images, np.array([example["label"] for example in examples]), str(builder.version)

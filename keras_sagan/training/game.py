@@ -17,11 +17,14 @@ class Game:
     Args:
         config: `Config`.
         state: `State`, the networks and optimizers.
+        class_counts: real images of each class, ints; they count if `config.fake_labels` is "data".
         jit_compile: bool, whether XLA compiles the two steps.
     """
 
-    def __init__(self, config, state, jit_compile=False):
+    def __init__(self, config, state, class_counts, jit_compile=False):
         self.config = config
+        by_data = config.num_classes and config.fake_labels == "data"
+        self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
         self.generator, self.g_optimizer = state.generator, state.g_optimizer
         self.discriminator, self.d_optimizer = state.discriminator, state.d_optimizer
         self.ema_generator = state.ema_generator
@@ -60,17 +63,20 @@ class Game:
         """
         d_loss = tf.constant(0.0)
         for turn, (images, labels) in enumerate(batches):
+            *drawn, flips = self.draw(step, noise.D_STEP + turn)
             real = tf.cast(images, tf.float32) * (2 / 255) - 1
-            drawn = self.draw(step, noise.D_STEP + turn)
+            if self.config.flip:
+                real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
             d_loss, gradients = self.discriminator_step(real, labels, *drawn)
             apply(self.d_optimizer, gradients, self.discriminator)
-        g_loss, gradients = self.generator_step(*self.draw(step, noise.G_STEP))
+        latents, fake_labels, _ = self.draw(step, noise.G_STEP)
+        g_loss, gradients = self.generator_step(latents, fake_labels)
         apply(self.g_optimizer, gradients, self.generator)
         self.average(step)
         return d_loss, g_loss
 
     def draw(self, step, purpose):
-        """This replica's share of the global batch's latents and labels.
+        """This replica's share of the global batch's latents, labels, and coins for flipping.
 
         Every replica draws the whole batch, so a step does not depend on the number of replicas.
         """
@@ -78,9 +84,10 @@ class Game:
         share = self.config.batch_size // replicas.num_replicas_in_sync
         start = replicas.replica_id_in_sync_group * share
         seed = noise.fold(tf.constant([0, self.config.seed]), step, purpose)
-        whole = noise.latents_and_labels(seed, self.config.batch_size, self.config)
-        latents, labels = (drawn[start : start + share] for drawn in whole)
-        return tf.ensure_shape(latents, [share, None]), tf.ensure_shape(labels, [share])
+        size, z_dim = self.config.batch_size, self.config.z_dim
+        whole = noise.latents_and_labels(seed, size, z_dim, self.class_weights)
+        shares = (drawn[start : start + share] for drawn in (*whole, noise.coins(seed, size)))
+        return tuple(tf.ensure_shape(drawn, [share, *drawn.shape[1:]]) for drawn in shares)
 
     def average(self, step):
         """Moves `ema_generator`: weights, moving statistics and singular vectors alike.

@@ -3,6 +3,7 @@
 Not for compiled code: XLA makes other floats from the same seed (tensorflow/tensorflow#117644).
 """
 
+import numpy as np
 import tensorflow as tf
 
 # What a number is for. Append only, since the numbers are part of a run; D_STEP stays last, as
@@ -17,14 +18,29 @@ def fold(seed, *numbers):
     return seed
 
 
-def latents_and_labels(seed, batch_size, config):
-    """Standard normal `[batch_size, z_dim]` and uniform int32 `[batch_size]`."""
-    latents = tf.random.stateless_normal([batch_size, config.z_dim], fold(seed, 0), alg="philox")
-    classes = max(config.num_classes, 1)
-    labels = tf.random.stateless_uniform(
-        [batch_size], fold(seed, 1), 0, classes, tf.int32, alg="philox"
+def latents_and_labels(seed, batch_size, z_dim, class_weights):
+    """Standard normal `[batch_size, z_dim]`, and int32 `[batch_size]` drawn by weight.
+
+    Args:
+        seed: int32 `[2]`.
+        batch_size: int.
+        z_dim: int.
+        class_weights: a positive int for each class, with a sum below 2^31.
+    """
+    latents = tf.random.stateless_normal([batch_size, z_dim], fold(seed, 0), alg="philox")
+    ends = np.cumsum(class_weights)
+    numbers = tf.random.stateless_uniform(
+        [batch_size], fold(seed, 1), 0, int(ends[-1]), tf.int32, alg="philox"
     )
+    labels = tf.searchsorted(tf.constant(ends, tf.int32), numbers, side="right")
     return latents, labels
+
+
+def coins(seed, batch_size):
+    """Bool `[batch_size]`, true half of the time; independent of the other draws of `seed`."""
+    return (
+        tf.random.stateless_uniform([batch_size], fold(seed, 2), 0, 2, tf.int32, alg="philox") > 0
+    )
 
 
 def truncated_latents(seed, count, z_dim, truncation):

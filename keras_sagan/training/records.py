@@ -1,19 +1,17 @@
 """What a run tells while it goes: progress bar, JSON lines, TensorBoard, sample grids."""
 
-import sys
 import time
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from keras_sagan.layers.attention import GatedResidual
+from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.frechet import frechet_distance, thumbnails
+from keras_sagan.progress import Progress
 from keras_sagan.training.sampling import latents_of, make_sampler
 from keras_sagan.visual.grid import make_grid, save_png
 
-# Seconds between two lines of a log that is no terminal.
-LOG_SECONDS = 30
 # Fakes, and at most as many real images, in the score that chooses the best checkpoint.
 SCORED = 512
 # Of a sample grid: columns, and at most so many rows.
@@ -37,31 +35,25 @@ class Records:
         self.sample = make_sampler(state.ema_generator)
         self.latents = latents_of(config.seed, max(SCORED, COLUMNS * ROWS), config.z_dim)
         self.real = thumbnails(real_images[:SCORED])
-        self.bar = tqdm.tqdm(
-            total=config.total_steps,
-            initial=start,
-            unit="step",
-            dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
-        )
+        self.progress = Progress("step", config.total_steps, "steps", start)
         self.logged, self.logged_at = start, time.monotonic()
         self.compiling = True
-        self.said_at = -float("inf")
         self.sums, self.counted = np.zeros(2), 0
 
     def count(self, step, num_steps, losses):
         """Takes note of a call of `num_steps` steps that ended at `step`."""
         self.sums += num_steps * np.array([losses["d_loss"], losses["g_loss"]])
         self.counted += num_steps
-        self.bar.update(num_steps)
         if step % self.config.log_every == 0 or step == self.config.total_steps:
-            self.log(step)
-        elif self.compiling:  # The first call compiles: it would spoil the next record's rate.
-            self.logged, self.logged_at = step, time.monotonic()
+            self.progress.update(num_steps, self.log(step))
+        else:
+            self.progress.update(num_steps)
+            if self.compiling:  # The first call compiles: it would spoil the next record's rate.
+                self.logged, self.logged_at = step, time.monotonic()
         self.compiling = False
 
     def log(self, step):
-        """Records the means since the last record."""
+        """Records the means since the last record; returns them as text, by name."""
         now = time.monotonic()
         rate = (step - self.logged) / (now - self.logged_at)
         d_loss, g_loss = (self.sums / self.counted).tolist()
@@ -74,18 +66,9 @@ class Records:
         }
         self.run.append("train.jsonl", {"step": step, **scalars})
         self.write_scalars(step, scalars)
-        shown = {name: f"{value:.4g}" for name, value in scalars.items() if name != "steps_per_s"}
-        self.bar.set_postfix(shown)
-        if self.bar.disable and now - self.said_at > LOG_SECONDS:
-            self.said_at = now
-            left = (self.config.total_steps - step) / rate
-            values = " ".join(f"{name}={value}" for name, value in shown.items())
-            self.say(
-                f"step {step}/{self.config.total_steps} {values} steps/s={rate:.3g} "
-                f"ETA={tqdm.tqdm.format_interval(left)}"
-            )
         self.logged, self.logged_at = step, now
         self.sums, self.counted = np.zeros(2), 0
+        return {name: f"{value:.4g}" for name, value in scalars.items() if name != "steps_per_s"}
 
     def write_samples(self, step):
         """The same latents each time; one row a class, or eight rows without classes."""
@@ -106,6 +89,8 @@ class Records:
         labels = np.arange(SCORED, dtype=np.int32) % max(self.config.num_classes, 1)
         fakes = self.sample(self.latents[:SCORED], labels)
         score = {"thumbnail_fd512": frechet_distance(self.real, thumbnails(fakes))}
+        if self.config.is_symmetry:
+            score["coherence512"] = coherence(fakes, labels)
         self.run.append("scores.jsonl", {"step": step, **score})
         self.write_scalars(step, score)
         return score["thumbnail_fd512"]
@@ -116,13 +101,8 @@ class Records:
                 tf.summary.scalar(name, value)
         self.writer.flush()
 
-    def say(self, line):
-        """A line on standard error, above the bar where there is one."""
-        tqdm.tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
-
     def close(self):
-        self.bar.close()
+        self.progress.close()
         self.writer.close()
 
 

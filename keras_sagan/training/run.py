@@ -1,5 +1,6 @@
 """A run from its first step, or from its newest checkpoint, to its last step."""
 
+import dataclasses
 import json
 import math
 
@@ -38,6 +39,9 @@ def play(config, run):
     run.check_config(config)
     strategy = make_strategy(config)
     prepared = prepare(config)
+    config = with_classes(config, prepared)
+    run.check_config(config)
+    run.check_data(prepared.record)
     with strategy.scope():
         state = State.create(config)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
@@ -50,27 +54,35 @@ def play(config, run):
     # Only now, so that an impossible request leaves no claim behind.
     run.write_config(config)
     devices = [str(device) for device in strategy.extended.worker_devices]
-    earlier = run.write_environment(step, devices)
+    earlier = run.write_environment(step, devices, prepared.record)
     run.forget_after("train.jsonl", step)
     run.forget_after("scores.jsonl", step)
     records = Records(config, run, state, prepared.images, step)
     if earlier not in (None, devices):
-        records.say(f"note: this run began on {earlier} and goes on on {devices}")
+        records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
     try:
         play_steps(config, strategy, state, prepared, checkpoints, records)
     finally:
         records.close()
 
 
+def with_classes(config, prepared):
+    """`config` with the data's number of classes where it asks for that: 0 if there is only one."""
+    if config.num_classes != -1:
+        return config
+    classes = prepared.num_classes if prepared.num_classes > 1 else 0
+    return dataclasses.replace(config, num_classes=classes)
+
+
 def play_steps(config, strategy, state, prepared, checkpoints, records):
     """The steps that are left, with their records, samples and checkpoints."""
-    game = Game(config, state, compiles(config, strategy))
+    game = Game(config, state, prepared.record["counts"], compiles(config, strategy))
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
     best = best_score(records.run)
     if step < config.total_steps:
-        records.say("compiling the first step")
+        records.progress.say("compiling the first step")
     while step < config.total_steps:
         num_steps = steps_to_next_stop(config, step)
         losses = train_call(iterator, state.step, tf.constant(num_steps))

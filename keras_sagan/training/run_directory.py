@@ -91,32 +91,56 @@ class RunDirectory:
         """Claims the folder for `config`."""
         write_atomically(self.path / "config.json", config.to_json())
 
-    def write_environment(self, step, devices):
+    def check_data(self, record):
+        """Whether prepared data of `record` are those that the run began with.
+
+        Raises:
+            UsageError: if their contents differ.
+        """
+        began_with = self.read_environment().get("data", record)["sha256"]
+        if began_with != record["sha256"]:
+            raise UsageError(
+                f"run_dir={self.path} began with other images than {record['dataset']} has now: "
+                f"use another run_dir. Received: content hash {record['sha256'][:12]}, not "
+                f"{began_with[:12]}"
+            )
+
+    def read_environment(self):
+        """The record of the newest start; empty before the first, or if it is broken."""
+        path = self.path / "environment.json"
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            return json.loads(path.read_text())
+        return {}
+
+    def write_environment(self, step, devices, data):
         """Records what this start of the run, at `step`, depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
 
+        Args:
+            step: int.
+            devices: names, a list.
+            data: the record of the prepared set, of which the names of broken images are left out.
+
         Returns:
             The devices of the start before, or None.
         """
-        path = self.path / "environment.json"
-        earlier = []
-        if path.exists():
-            with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError):
-                before = json.loads(path.read_text())
-                earlier = [*before.pop("earlier", []), before]
+        before = self.read_environment()
+        earlier = [*before.pop("earlier", []), before] if before else []
         environment = {
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "step": step,
             "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
             "commit": commit(),
             "devices": devices,
+            "data": {name: value for name, value in data.items() if name != "left_out"},
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
             "python": platform.python_version(),
             "packages": {name: version(name) for name in PACKAGES},
             "earlier": earlier,
         }
-        write_atomically(path, json.dumps(environment, indent=2) + "\n")
+        text = json.dumps(environment, indent=2) + "\n"
+        write_atomically(self.path / "environment.json", text)
         return earlier[-1]["devices"] if earlier else None
 
     def append(self, name, row):
@@ -141,6 +165,8 @@ def is_of(line, step):
 
 def differences(old, new):
     """Fields in which a run cannot go on, each as `name=old -> new`."""
+    if new.num_classes == -1:  # As many as the data have: not known yet.
+        new = dataclasses.replace(new, num_classes=old.num_classes)
     return [
         f"{field.name}={getattr(old, field.name)} -> {getattr(new, field.name)}"
         for field in dataclasses.fields(Config)

@@ -30,6 +30,7 @@ CONFIG = Config(
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (4, 8, 16, 16, 1), np.uint8)
 LABELS = RNG.integers(0, 3, (4, 8)).astype("int32")
+COUNTS = [1, 0, 4]
 RATE = 0.1
 ONE = tf.distribute.MirroredStrategy(["CPU:0"])
 
@@ -53,7 +54,7 @@ class Match:
             self.state = dataclasses.replace(
                 self.state, g_optimizer=optimizers[0], d_optimizer=optimizers[1]
             )
-        self.game = Game(config, self.state, jit_compile)
+        self.game = Game(config, self.state, COUNTS, jit_compile)
 
     def play(self, num_steps=1):
         def shares(context):
@@ -91,11 +92,22 @@ def distinct(network):
 
 def draw(config, purpose, step=0):
     seed = noise.fold(tf.constant([0, config.seed]), step, purpose)
-    return noise.latents_and_labels(seed, config.batch_size, config)
+    weights = COUNTS if config.fake_labels == "data" else [1, 1, 1]
+    return noise.latents_and_labels(seed, config.batch_size, config.z_dim, weights)
 
 
-def test_discriminator_learns_by_its_own_gradient_then_the_generator():
-    match = Match()
+def flipped(images, config, purpose):
+    seed = noise.fold(tf.constant([0, config.seed]), 0, purpose)
+    coins = noise.coins(seed, config.batch_size).numpy()
+    assert 0 < coins.sum() < len(coins)
+    return np.where(coins[:, None, None, None], images[:, :, ::-1], images)
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIG, dataclasses.replace(CONFIG, flip=True, fake_labels="data")]
+)
+def test_discriminator_learns_by_its_own_gradient_then_the_generator(config):
+    match = Match(config)
     generator, discriminator = match.state.generator, match.state.discriminator
     d_before = [v.numpy() for v in discriminator.trainable_variables]
     g_before = [v.numpy() for v in generator.trainable_variables]
@@ -103,7 +115,9 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator():
     copied_g, copied_d = copies.state.generator, copies.state.discriminator
     d_loss_of, g_loss_of = LOSSES["hinge"]
     real = IMAGES[0].astype("float32") / 127.5 - 1
-    latents, labels = draw(CONFIG, noise.D_STEP)
+    if config.flip:
+        real = flipped(real, config, noise.D_STEP)
+    latents, labels = draw(config, noise.D_STEP)
     fakes = copied_g(latents, labels, training=True)
     with tf.GradientTape() as tape:
         real_logits = copied_d(real, LABELS[0], training=True, advance_u=True)
@@ -111,7 +125,7 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator():
     d_gradients = tape.gradient(d_loss, copied_d.trainable_variables)
     for variable, gradient in zip(copied_d.trainable_variables, d_gradients, strict=True):
         variable.assign_sub(RATE * gradient)
-    latents, labels = draw(CONFIG, noise.G_STEP)
+    latents, labels = draw(config, noise.G_STEP)
     with tf.GradientTape() as tape:
         fakes = copied_g(latents, labels, training=True, advance_u=True)
         g_loss = g_loss_of(copied_d(fakes, labels, training=True))

@@ -5,18 +5,17 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_sagan.config import Config
 from keras_sagan.training import noise
 from keras_sagan.training.sampling import latents_of
 
-CONFIG = Config(num_classes=4, z_dim=5)
+UNIFORM = (5, [1, 1, 1, 1])  # z_dim and class weights.
 
 
 def test_numbers_repeat_for_one_place_and_differ_for_others():
     seed = tf.constant([0, 7])
     places = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    drawn = [noise.latents_and_labels(noise.fold(seed, *place), 6, CONFIG) for place in places]
-    again = noise.latents_and_labels(noise.fold(seed, 1, 0), 6, CONFIG)
+    drawn = [noise.latents_and_labels(noise.fold(seed, *place), 6, *UNIFORM) for place in places]
+    again = noise.latents_and_labels(noise.fold(seed, 1, 0), 6, *UNIFORM)
     np.testing.assert_array_equal(drawn[2][0], again[0])
     np.testing.assert_array_equal(drawn[2][1], again[1])
     latents = np.stack([latents for latents, _ in drawn])
@@ -24,15 +23,25 @@ def test_numbers_repeat_for_one_place_and_differ_for_others():
 
 
 def test_latents_are_normal_and_labels_uniform():
-    latents, labels = noise.latents_and_labels(tf.constant([0, 1]), 4000, CONFIG)
+    latents, labels = noise.latents_and_labels(tf.constant([0, 1]), 4000, *UNIFORM)
     assert scipy.stats.kstest(np.ravel(latents), "norm").pvalue > 1e-3
     counts = np.bincount(labels, minlength=4)
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_one_class_where_there_are_none():
-    _, labels = noise.latents_and_labels(tf.constant([0, 1]), 9, Config(num_classes=0))
-    np.testing.assert_array_equal(labels, np.zeros(9))
+def test_labels_are_as_frequent_as_their_weights():
+    _, labels = noise.latents_and_labels(tf.constant([0, 1]), 4000, 5, [1000, 10, 2990])
+    counts = np.bincount(labels, minlength=3)
+    assert scipy.stats.chisquare(counts, [1000, 10, 2990]).pvalue > 1e-3
+
+
+def test_coins_are_fair_and_independent_of_labels():
+    seed = tf.constant([0, 1])
+    coins = noise.coins(seed, 4000).numpy()
+    assert scipy.stats.binomtest(int(coins.sum()), 4000).pvalue > 1e-3
+    _, labels = noise.latents_and_labels(seed, 4000, 5, [1, 1])
+    table = [[np.sum(coins & (labels == i)), np.sum(~coins & (labels == i))] for i in (0, 1)]
+    assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("truncation", [0.5, 2.0, 10.0])

@@ -1,0 +1,1 @@
+"""Measurements and comparisons; run from a checkout, as python -m benchmarks.NAME."""
