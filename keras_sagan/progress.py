@@ -29,31 +29,30 @@ class Progress:
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
         )
-        self.first = None
+        self.first, self.values = None, {}
         self.said_at = -float("inf")
 
     def update(self, count=1, values=None):
-        """`count` more are done; `values`, a dict of text, is shown beside."""
+        """`count` more are done; `values`, a dict of text, is shown beside until others come."""
         self.done += count
         self.bar.update(count)
         if values:
+            self.values = values
             self.bar.set_postfix(values)
         now = time.monotonic()
         if self.first is None:
             self.first = self.done, now  # What comes before it is no measure: it may compile.
-        if self.bar.disable and now - self.said_at > LOG_SECONDS:
+        begun, begun_at = self.first
+        measured = now - begun_at > 1 or begun < self.done == self.total
+        if self.bar.disable and measured and now - self.said_at > LOG_SECONDS:
             self.said_at = now
-            self.say(self.line(now, values or {}))
+            self.say(self.line((self.done - begun) / (now - begun_at)))
 
-    def line(self, now, values):
-        begun, begun_at = self.first or (self.done, now)
-        rate = (self.done - begun) / (now - begun_at) if self.done > begun else 0
-        left = (self.total - self.done) / rate if self.total and rate else None
+    def line(self, rate):
+        left = tqdm.tqdm.format_interval((self.total - self.done) / rate) if self.total else "?"
         parts = [f"{self.what} {self.done}/{self.total or '?'}"]
-        parts += [f"{name}={value}" for name, value in values.items()]
-        parts += [f"{self.unit}/s={rate:.3g}"] if rate else []
-        parts += [f"ETA={tqdm.tqdm.format_interval(left) if left is not None else '?'}"]
-        return " ".join(parts)
+        parts += [f"{name}={value}" for name, value in self.values.items()]
+        return " ".join([*parts, f"{self.unit}/s={rate:.3g}", f"ETA={left}"])
 
     def say(self, line):
         """A line, above the bar where there is one."""

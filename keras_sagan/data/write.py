@@ -57,7 +57,7 @@ def write(source, config, directory):
         os.fsync(file.fileno())
     check_bad(bad, len(labels), config)
     labels = np.array(labels, np.int32)
-    content.update(labels)
+    content.update(labels.tobytes())
     np.save(directory / "labels.npy", labels)
     record = {
         "dataset": config.dataset,
@@ -146,5 +146,5 @@ def cores():
 def follow_parent():
     """Leaves interruptions to the parent, and ends when a kill has ended it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -1,0 +1,104 @@
+"""Image sets from the command line: prepared, trained on, sampled."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from process import assert_one_line, flags, rows, run, train
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder with two classes of unequal size, and a file that is no image."""
+    folder = tmp_path_factory.mktemp("own") / "photos"
+    draw = np.random.default_rng(0)
+    for name, count in (("cats", 30), ("dogs", 10)):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = draw.integers(0, 256, (30, 20, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    (folder / "dogs" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    return folder
+
+
+def prepare(photos, data_dir, *more):
+    settings = [f"--dataset=folder:{photos}", f"--data_dir={data_dir}", "--image_size=16"]
+    return run("prepare", *settings, "--max_bad_fraction=0.1", *more)
+
+
+def test_prepare_says_what_it_made_and_draws_it(photos, tmp_path):
+    preview = tmp_path / "new" / "preview.png"
+    code, out, err = prepare(photos, tmp_path, f"--preview={preview}")
+    assert code == 0, err
+    assert "40 images of 2 classes: " in out
+    assert "left out: 1 images, named in dataset.json" in out
+    assert f"preview, a row each of cats, dogs: {preview}" in out
+    assert "left out: dogs/broken.jpg: " in err
+    (directory,) = (tmp_path / "prepared").glob("photos-16x16x3-*")
+    images, labels = (np.load(directory / f"{name}.npy") for name in ("images", "labels"))
+    grid = np.asarray(Image.open(preview))[::4, ::4]
+    for label in (0, 1):
+        row = grid[17 * label : 17 * label + 16]
+        for i, image in enumerate(images[labels == label][:8]):
+            np.testing.assert_array_equal(row[:, 17 * i : 17 * i + 16], image)
+    again = prepare(photos, tmp_path)
+    assert again[0] == 0
+    assert "left out: dogs" not in again[2]  # It was not read again.
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        (["--dataset=cifar_10"], ["Did you mean: cifar10"]),
+        (["--dataset=folder:nowhere"], ["of a folder. Received: folder:nowhere"]),
+        (["--max_bad_fraction=2"], ["max_bad_fraction must be in [0, 1]. Received: 2.0"]),
+        (["--num_classes=3", "--dataset=synthetic", "--image_size=8"], ["Received: 8"]),
+        (["--dataset=imagenet2012"], ["imagenet2012: Manual directory", "image-net.org"]),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, given, parts):
+    result = run("prepare", f"--data_dir={tmp_path}", f"--tfds_dir={tmp_path}", *given)
+    code, out, err = result
+    said = "Downloading and preparing dataset"  # By TensorFlow Datasets.
+    kept = "".join(line for line in err.splitlines(keepends=True) if said not in line)
+    assert_one_line((code, out, kept), 2, *parts)
+
+
+def test_preview_that_cannot_be_written_is_named(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = prepare(photos, tmp_path, f"--preview={tmp_path}/file/a.png")
+    assert code == 1
+    assert "cannot be written" in err.splitlines()[-1]
+
+
+def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
+    run_dir, more = tmp_path / "run", [f"--dataset=folder:{photos}", "--total_steps=2"]
+    more += ["--max_bad_fraction=0.1", "--fake_labels=data", "--flip"]
+    train(run_dir, tmp_path, *more)
+    assert json.loads((run_dir / "config.json").read_text())["num_classes"] == 2
+    data = json.loads((run_dir / "environment.json").read_text())["data"]
+    assert (data["counts"], data["source"]) == ([30, 10], "folder photos")
+    code, out, err = run("sample", f"--run_dir={run_dir}", f"--output={tmp_path / 'grid.png'}")
+    assert code == 0, err
+    assert "a row each of labels [0, 1]" in out
+    train(run_dir, tmp_path, *more)  # Goes on, though its flags leave the classes to the data.
+    picture = Image.open(photos / "cats" / "0.png")
+    picture.save(photos / "cats" / "another.png")
+    result = run("train", *flags(run_dir, tmp_path, *more))
+    assert_one_line(result, 2, "have changed since they were prepared", "keras_sagan.prepare")
+    assert prepare(photos, tmp_path, "--image_channels=1")[0] == 0
+    result = run("train", *flags(run_dir, tmp_path, *more))
+    assert_one_line(result, 2, "began with other images than folder:", "use another run_dir")
+
+
+def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
+    more = ["--dataset=symmetry:40", "--image_channels=3", "--total_steps=2"]
+    train(tmp_path / "run", tmp_path, *more, "--checkpoint_every=1")
+    scores = [row["coherence512"] for row in rows(tmp_path / "run" / "scores.jsonl")]
+    assert len(scores) == 2
+    assert all(-1 <= score <= 1 for score in scores)
+    code, out, err = run("sample", f"--run_dir={tmp_path / 'run'}", f"--output={tmp_path}/a.png")
+    assert code == 0, err
+    assert out.startswith("coherence: ")
+    assert abs(float(out.split()[1])) < 1
