@@ -1,5 +1,6 @@
 """Images in a folder as a set."""
 
+import collections
 import hashlib
 import os
 import pathlib
@@ -34,6 +35,7 @@ def folder_source(config):
     if not files:
         endings = " ".join(sorted(extensions()))
         raise UsageError(f"expected image files ({endings}) in the folder. Received: {top}")
+    listed = fingerprint(top, files)
     root, files = of_split(top, files, config.split)
     unlabeled = [path for path in files if len(path.parts) == 1]
     if unlabeled and len(unlabeled) < len(files):
@@ -43,15 +45,16 @@ def folder_source(config):
             f"Received: {unlabeled[0]} and {inside} in {root}"
         )
     classes = (root.name,) if unlabeled else class_names(root)
-    labels = [0 if unlabeled else classes.index(path.parts[0]) for path in files]
+    numbers = {name: i for i, name in enumerate(classes)}
+    labels = [0 if unlabeled else numbers[path.parts[0]] for path in files]
     if config.num_classes != 0:
-        counts = [labels.count(i) for i in range(len(classes))]
-        check_classes(classes, counts, config.dataset)
+        counts = collections.Counter(labels)
+        check_classes(classes, [counts[i] for i in range(len(classes))], config.dataset)
     record = {
         "source": f"folder {top.name}",
         "version": None,
         "split": None if root == top else config.split,
-        "fingerprint": fingerprint(config),
+        "fingerprint": listed,
     }
 
     def examples():
@@ -61,13 +64,16 @@ def folder_source(config):
     return Source(record, classes, len(files), examples)
 
 
-def fingerprint(config):
-    """A hash of the names and sizes of the folder's images; None if there is no folder now."""
+def current_fingerprint(config):
+    """What `dataset.json` calls `fingerprint`, of the folder now; None if there is none."""
     top = folder_of(config)
-    if not top.is_dir():
-        return None
+    return fingerprint(top, image_files(top)) if top.is_dir() else None
+
+
+def fingerprint(top, files):
+    """A hash of the names and sizes of files."""
     total = hashlib.sha256()
-    for path in sorted(image_files(top)):
+    for path in files:
         total.update(b"%s %d\n" % (os.fsencode(path), (top / path).stat().st_size))
     return total.hexdigest()
 

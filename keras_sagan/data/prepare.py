@@ -108,7 +108,7 @@ def is_current(config, final, renew):
         return False
     if not config.dataset.startswith(folder.PREFIX):
         return True
-    now = folder.fingerprint(config)
+    now = folder.current_fingerprint(config)
     if now is None or now == Prepared(final).record.get("fingerprint"):
         return True
     if renew:

@@ -1,7 +1,7 @@
 """Textures of which one half determines the other, as a TFDS builder.
 
-Made for the claim that attention models structure over long ranges: no convolution of 3x3 pixels
-sees both a pixel and its counterpart. `metrics/coherence.py` says exactly how well an image does.
+Made for the claim that attention models structure over long ranges: most pixels are half an image
+away from their counterparts. `metrics/coherence.py` says exactly how well an image does.
 """
 
 import dataclasses
