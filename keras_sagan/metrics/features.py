@@ -98,9 +98,8 @@ def read_features(path, source):
             f"expected labels of {source} as whole numbers, one an image. "
             f"Received: shape {labels.shape}, dtype {labels.dtype}"
         )
-    counts = {
-        name: len(arrays[name]) for name in ("features", "logits", "labels") if name in arrays
-    }
+    given = [name for name in ("features", "logits", "labels") if name in arrays]
+    counts = {name: len(arrays[name]) for name in given}
     if len(set(counts.values())) > 1:
         raise UsageError(f"expected arrays of one length in {source}. Received: {counts}")
     return arrays

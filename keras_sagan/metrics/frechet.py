@@ -89,8 +89,10 @@ def class_distances(real, real_labels, fake, fake_labels):
     has a large bias: compare at equal numbers of images a class only.
 
     Args:
-        real, fake: `[n, d]`, `[m, d]`.
-        real_labels, fake_labels: int `[n]`, `[m]`.
+        real: `[n, d]`.
+        real_labels: int `[n]`.
+        fake: `[m, d]`.
+        fake_labels: int `[m]`.
 
     Returns:
         dict: class to distance, or to None where a class of the real images has fewer than two

@@ -7,7 +7,7 @@ from keras_sagan.metrics.features import check_matrix, shuffled
 
 
 def inception_score(logits, splits=1):
-    """exp of the mean divergence of p(y|x) from p(y): 1 to the number of classes.
+    """Exponential of the mean divergence of p(y|x) from p(y): 1 to the number of classes.
 
     Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 4. With several splits the
     images are shuffled first: each split of images in the order of their classes would have few.

@@ -18,8 +18,9 @@ def kernel_distance(real, fake, convention="blocks"):
     """The mean estimate over parts of the sets, and its standard error.
 
     Args:
-        real, fake: `[n, d]`, `[m, d]`. Computed in float64.
-        convention: "blocks": disjoint blocks of the shuffled sets, as TF-GAN. "subsets": random
+        real: `[n, d]`. Computed in float64.
+        fake: `[m, d]`.
+        convention: str. "blocks": disjoint blocks of the shuffled sets, as TF-GAN. "subsets": random
             ones, drawn without replacement.
 
     Returns:

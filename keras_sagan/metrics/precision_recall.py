@@ -15,8 +15,9 @@ def precision_recall(real, fake, k=3):
     nearest neighbor in the set, itself not counted; the border belongs to the ball.
 
     Args:
-        real, fake: `[n, d]`, `[m, d]`, more than k vectors each. Computed in float64. Both values
-            depend on n and m.
+        real: `[n, d]`, n more than k. Computed in float64. Both values depend on n and m.
+        fake: `[m, d]`, m more than k.
+        k: int, which neighbor.
 
     Returns:
         Share of fakes in the manifold of the real vectors, and the reverse.

@@ -209,7 +209,7 @@ def test_distances_within_classes():
     base = RNG.normal(size=(50, 4))
     labels = np.repeat([0, 1, 7], 50)
     real = np.concatenate([base, base, base])
-    fake = np.concatenate([base + [2, 0, 0, 0], base + [0, 1, 0, 0], base])
+    fake = np.concatenate([base + np.array([2, 0, 0, 0]), base + np.array([0, 1, 0, 0]), base])
     distances = class_distances(real, labels, fake, labels)
     assert distances.keys() == {0, 1, 7}
     np.testing.assert_allclose([*distances.values()], [4, 1, 0], atol=1e-9)
