@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_sagan.errors import UsageError
 from keras_sagan.metrics.features import check_matrix, shuffled
 
 
@@ -22,13 +21,14 @@ def inception_score(logits, splits=1):
     Raises:
         UsageError: if the logits are no finite matrix or there are fewer rows than splits.
     """
-    check_matrix("logits", logits, at_least=max(splits, 1))
-    if splits < 1:
-        raise UsageError(f"expected at least one split. Received: splits={splits}")
-    if splits > 1:
-        logits = shuffled(logits)
-    scores = [np.exp(mutual_information(part)) for part in np.array_split(logits, splits)]
+    check_matrix("logits", logits, at_least=splits)
+    scores = [np.exp(mutual_information(part)) for part in split(logits, splits)]
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def split(logits, splits):
+    """`splits` parts of shuffled logits, or all of them as they are."""
+    return [logits] if splits == 1 else np.array_split(shuffled(logits), splits)
 
 
 def mutual_information(logits):

@@ -20,8 +20,8 @@ def kernel_distance(real, fake, convention="blocks"):
     Args:
         real: `[n, d]`. Computed in float64.
         fake: `[m, d]`.
-        convention: str. "blocks": disjoint blocks of the shuffled sets, as TF-GAN. "subsets": random
-            ones, drawn without replacement.
+        convention: "blocks": disjoint blocks of the shuffled sets, as TF-GAN. "subsets": drawn
+            at random without replacement.
 
     Returns:
         Two floats; the error is None for a single part.
