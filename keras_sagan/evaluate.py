@@ -12,7 +12,7 @@ import json
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.training.run_directory import RunDirectory
@@ -107,7 +107,12 @@ def score_run(run, config):
             real_statistics=given.real_statistics,
             save_statistics=given.save_statistics,
         )
-        for step, rows in evaluate_run(run, config, settings).items():
+        try:
+            scored = evaluate_run(run, config, settings)
+        except (OSError, tf.errors.OpError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise RunError(f"{run.path} cannot be scored: {reason}") from error
+        for step, rows in scored.items():
             found.setdefault(step, []).extend(rows)
     if given.json:
         values = {

@@ -1,6 +1,7 @@
 """Scores as a user asks for them: tables, records, JSON, and one line for each mistake."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -181,6 +182,16 @@ def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
 def test_evaluation_says_what_is_wrong(scored, given, part):
     run_dir, _ = scored
     assert_one_line(run("evaluate", f"--run_dir={run_dir}", *given), 2, part)
+
+
+def test_records_that_cannot_be_written_are_one_line(scored, tmp_path):
+    run_dir, _ = scored
+    shutil.copytree(run_dir, tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (tmp_path / "run" / "metrics.jsonl").mkdir()
+    code, out, err = run("evaluate", f"--run_dir={tmp_path / 'run'}", "--num_samples=50")
+    assert (code, out) == (1, "")
+    assert "cannot be scored: [Errno 21] Is a directory" in err.splitlines()[-1]
 
 
 @pytest.fixture
