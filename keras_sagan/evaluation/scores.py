@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from keras_sagan.errors import UsageError
 from keras_sagan.evaluation import tfgan
 from keras_sagan.metrics.features import check_pair
 from keras_sagan.metrics.frechet import class_distances, frechet_distance, statistics_distance
@@ -88,12 +87,10 @@ def frechet(real, fake):
     else:
         value = frechet_distance(real.features, fake.features)
     # Sets that are nearer than a thousandth of their own spread count as at that distance.
-    floor = 1e-3 * sum(float(np.var(part, axis=0).sum()) for part in (real.features, fake.features))
-    arguments = (real.features, fake.features)
-    return {
-        "value": value,
-        **tfgan.opinion(value, tfgan.frechet_distance, *arguments, exact=exact, floor=floor),
-    }
+    sets = real.features, fake.features
+    floor = 1e-3 * sum(np.var(part, axis=0, dtype=np.float64).sum() for part in sets)
+    second = tfgan.opinion(value, tfgan.frechet_distance, *sets, exact=exact, floor=floor)
+    return {"value": value, **second}
 
 
 def pairwise(real, fake, protocol, names):
@@ -101,7 +98,9 @@ def pairwise(real, fake, protocol, names):
     sets = real.features, fake.features
     check_pair(*sets, at_least=K + 1)
     value, error = kernel_distance(*sets, protocol.kernel)
-    second = tfgan.opinion(value, tfgan.kernel_distance, *sets, protocol.kernel)
+    # Values of the kernel cancel: what is a millionth of them is compared with that millionth.
+    floor = 1e-6 * max(mean_kernel(part) for part in sets)
+    second = tfgan.opinion(value, tfgan.kernel_distance, *sets, protocol.kernel, floor=floor)
     scores = {names["kernel"]: {"value": value, "standard_error": error, **second}}
     number = min(NEIGHBORS, *map(len, sets))
     values = precision_recall(*(part[:number] for part in sets))
@@ -112,13 +111,17 @@ def pairwise(real, fake, protocol, names):
     return scores
 
 
+def mean_kernel(features):
+    """The kernel of a vector with itself, on average."""
+    squares = np.einsum("nd,nd->n", features, features, dtype=np.float64)
+    return np.mean((squares / features.shape[1] + 1) ** 3)
+
+
 def intra(real, fake):
     """The mean of the distances within classes; classes without images are left out, and said."""
     distances = class_distances(real.features, real.labels, fake.features, fake.labels)
     known = [value for value in distances.values() if value is not None]
     if not known:
-        raise UsageError(
-            "expected a class with two real images and two fakes. "
-            f"Received: labels {np.unique(real.labels)[:9]} and {np.unique(fake.labels)[:9]}"
-        )
+        reason = "distances within classes need a class with two real images and two fakes"
+        return {"value": None, "unavailable": reason}
     return {"value": float(np.mean(known)), "classes": distances}

@@ -54,7 +54,10 @@ def covariance(x):
 
 
 def frechet_distance(real, fake):
-    return call("frechet_classifier_distance_from_activations", real, fake)
+    # TF-GAN takes eigenvalues below 1e-10 for zero, whatever the unit of the features.
+    unit = np.sqrt(np.mean([np.var(part, axis=0, dtype=np.float64) for part in (real, fake)])) or 1
+    parts = [np.asarray(part, np.float64) / unit for part in (real, fake)]
+    return unit**2 * call("frechet_classifier_distance_from_activations", *parts)
 
 
 def inception_score(logits, splits):
@@ -86,7 +89,7 @@ def call(name, *arguments):
         logger.setLevel(level)
 
 
-def opinion(ours, function, *arguments, exact=True, floor=1e-12):
+def opinion(ours, function, *arguments, exact=True, floor=0.0):
     """What the record of a metric says of TF-GAN's value.
 
     Args:
@@ -107,7 +110,7 @@ def opinion(ours, function, *arguments, exact=True, floor=1e-12):
     theirs = function(*arguments) if library() else float("nan")
     if not np.isfinite(theirs):
         return {"tfgan": None, "relative_difference": None}
-    difference = abs(ours - theirs) / max(abs(ours), floor)
+    difference = abs(ours - theirs) / max(abs(ours), floor, np.finfo(float).tiny)
     if exact and difference > TOLERANCE:
         raise RunError(
             f"expected TF-GAN's {function.__name__} within {TOLERANCE} of ours, {ours}. "

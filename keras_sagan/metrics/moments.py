@@ -1,8 +1,9 @@
-"""Mean and covariance of features, summed piece by piece, and the files that hold them."""
+"""Mean and covariance of features, added up piece by piece, and the files that hold them."""
 
 import dataclasses
 import functools
 import json
+import operator
 
 import numpy as np
 
@@ -16,32 +17,38 @@ NAMES = (("mu", "sigma"), ("mean", "cov"), ("pool_mean", "pool_var"))
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Raw moments, float64: those of a union of disjoint sets are the sum of theirs.
+    """Moments in float64; those of a union of disjoint sets are the sum of theirs.
 
-    Exact to rounding while means are not thousands of standard deviations from zero.
+    Around the mean, so that features far from zero lose no digits: Chan et al. 1979,
+    "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
 
     Attributes:
         count: int, vectors.
-        sum: `[d]`.
-        outer: `[d, d]`, the sum of the vectors' outer products.
+        mean: `[d]`.
+        scatter: `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     """
 
     count: int
-    sum: np.ndarray
-    outer: np.ndarray
+    mean: np.ndarray
+    scatter: np.ndarray
 
     @classmethod
     def of(cls, features):
         """The moments of `[n, d]` features, converted to float64 block by block."""
-        width = features.shape[1]
-        total = cls(0, np.zeros(width), np.zeros((width, width)))
-        for part in blocks(features):
+
+        def of_block(part):
             part = np.asarray(part, np.float64)
-            total += cls(len(part), part.sum(axis=0), part.T @ part)
-        return total
+            mean = part.mean(axis=0)
+            return cls(len(part), mean, (part - mean).T @ (part - mean))
+
+        return functools.reduce(operator.add, map(of_block, blocks(features)))
 
     def __add__(self, other):
-        return Moments(self.count + other.count, self.sum + other.sum, self.outer + other.outer)
+        count = self.count + other.count
+        difference = other.mean - self.mean
+        between = np.outer(difference, difference) * (self.count * other.count / count)
+        mean = self.mean + difference * (other.count / count)
+        return Moments(count, mean, self.scatter + other.scatter + between)
 
     def statistics(self):
         """Mean and unbiased covariance.
@@ -51,9 +58,7 @@ class Moments:
         """
         if self.count < 2:
             raise UsageError(f"expected at least 2 vectors. Received: {self.count}")
-        mean = self.sum / self.count
-        covariance = (self.outer - self.count * np.outer(mean, mean)) / (self.count - 1)
-        return Statistics(mean, (covariance + covariance.T) / 2, self.count)
+        return Statistics(self.mean, self.scatter / (self.count - 1), self.count)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,6 +77,27 @@ def test_equal_sets_agree():
     assert scores["fid"]["relative_difference"] < 1e-6
 
 
+@pytest.mark.parametrize("unit", [0, 1e-6, 1e6])
+def test_the_unit_of_the_features_does_not_matter(unit):
+    """TF-GAN's own distance is wrong where eigenvalues of covariances fall below 1e-10."""
+    sets = [
+        FeatureSet(part.features.astype(np.float64) * unit) for part in feature_sets(300, 300, 8)
+    ]
+    score = all_scores(*sets, PROTOCOLS["tfgan"], INCEPTION, accuracy=False)["fid"]
+    assert score["relative_difference"] < 1e-9
+
+
+def test_classes_without_pairs_make_one_score_unavailable():
+    real, fake = (
+        FeatureSet(part.features, labels=np.full(300, label))
+        for label, part in enumerate(feature_sets(300, 300, 8))
+    )
+    scores = all_scores(real, fake, PROTOCOLS["tfgan"], INCEPTION, accuracy=False)
+    assert scores["intra_fid"]["value"] is None
+    assert "two real images and two fakes" in scores["intra_fid"]["unavailable"]
+    assert scores["fid"]["value"] > 0
+
+
 def test_nan_of_tfgan_is_no_opinion():
     """Its inception score with a class of probability zero; ours is the number of classes seen."""
     logits = 1e3 * np.eye(10)[np.arange(60) % 3]

@@ -24,6 +24,12 @@ def test_moments_of_pieces_add_up_to_those_of_all():
     np.testing.assert_allclose(merged.covariance, whole.covariance, atol=1e-14)
 
 
+def test_features_far_from_zero_lose_no_digits():
+    features = RNG.normal(size=(9000, 3))
+    statistics = Moments.of(features + 1e6).statistics()
+    np.testing.assert_allclose(statistics.covariance, np.cov(features, rowvar=False), atol=1e-9)
+
+
 def test_root_is_one_of_the_covariance_and_has_its_rank():
     statistics = Moments.of(RNG.normal(size=(5, 12))).statistics()
     assert statistics.root.shape == (12, 4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_sagan.errors import UsageError
+from keras_sagan.metrics import kernel
 from keras_sagan.metrics.kernel import kernel_distance, pieces
 
 RNG = np.random.default_rng(0)
@@ -78,8 +79,9 @@ def test_subsets_of_all_vectors_are_the_exact_statistic():
     assert error < 1e-12
 
 
-def test_subsets_estimate_what_blocks_estimate():
-    x, y = RNG.normal(size=(2000, 4)), RNG.normal(size=(2000, 4)) + 0.3
+def test_subsets_estimate_what_blocks_estimate(monkeypatch):
+    monkeypatch.setattr(kernel, "SUBSET", 300)
+    x, y = RNG.normal(size=(1000, 4)), RNG.normal(size=(1000, 4)) + 0.3
     value, error = kernel_distance(x, y, "subsets")
     assert value == pytest.approx(kernel_distance(x, y)[0], abs=10 * error)
     assert kernel_distance(x, y, "subsets") == (value, error)
