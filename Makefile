@@ -4,14 +4,14 @@ RUN := runs/digits
 
 .PHONY: quickstart test check format clean
 
-# Trains on real handwritten digits, scores the run and draws a grid. Stopped, it goes on.
+# Trains on real handwritten digits, draws a grid and scores the run. Stopped, it goes on.
 quickstart: .venv/installed
 	$(BIN)/python -m keras_sagan.train --flagfile=keras_sagan/configs/sagan_digits.flags --run_dir=$(RUN)
-	$(BIN)/python -m keras_sagan.evaluate --run_dir=$(RUN)
 	$(BIN)/python -m keras_sagan.sample --run_dir=$(RUN) --output=$(RUN)/grid.png
 	@echo "grid:        $(RUN)/grid.png (one row per class)"
 	@echo "records:     $(RUN)/train.jsonl, $(RUN)/metrics.jsonl, $(RUN)/samples/"
 	@echo "tensorboard: $(BIN)/tensorboard --logdir=$(RUN)/tensorboard"
+	$(BIN)/python -m keras_sagan.evaluate --run_dir=$(RUN)
 
 test: .venv/installed
 	$(BIN)/pytest
@@ -31,6 +31,7 @@ clean:
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+# The lock is complete, so nothing is resolved: TF-GAN asks for packages that its metrics do not need.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

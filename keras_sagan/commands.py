@@ -1,6 +1,7 @@
 """What the commands share: flags made from `Config`, help by topic, errors as one line."""
 
 import dataclasses
+import signal
 import sys
 import textwrap
 
@@ -35,13 +36,17 @@ def config_from_flags():
 def run(main, description):
     """Parses the command line, calls `main()` and exits.
 
-    Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted.
+    Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted and 143 when
+    terminated.
 
     Args:
         main: function without arguments, which reads `flags.FLAGS`.
         description: text above the flags in `--help`.
     """
     own = sys.argv[0]
+    # Names of files and classes may hold what standard output cannot.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     try:
         extra = flags.FLAGS(sys.argv)[1:]

@@ -169,6 +169,14 @@ class Config:
     checkpoint_every: int = option(
         RECORDS, 1000, "Steps between two checkpoints.", at_least=1, resumable=True
     )
+    eval_every: int = option(
+        RECORDS,
+        0,
+        "Steps between two scores fcd1k, by a classifier of the data, which then choose the best "
+        "checkpoint. 0: thumbnails choose, at each checkpoint.",
+        at_least=0,
+        resumable=True,
+    )
     keep_checkpoints: int = option(
         RECORDS,
         3,

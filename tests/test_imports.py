@@ -15,8 +15,10 @@ ORDER = [
     {"layers"},
     {"networks"},
     {"metrics"},
+    {"extractors"},
     {"data", "visual"},
     {"training"},
+    {"evaluation"},
     {"commands"},
     {"train", "sample", "evaluate", "prepare"},
 ]
@@ -75,15 +77,12 @@ def place_of(path):
     return -1 if own == "__init__" else place(own)
 
 
+METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").glob("[a-z]*.py")]
+
+
 @pytest.mark.parametrize(
     "module",
-    [
-        "keras_sagan.metrics.frechet",
-        "keras_sagan.metrics.coherence",
-        "keras_sagan.config",
-        "keras_sagan.train",
-        "keras_sagan.prepare",
-    ],
+    [*METRICS, *(f"keras_sagan.{name}" for name in ("config", "train", "evaluate", "prepare"))],
 )
 def test_light_modules_do_not_load_tensorflow(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"

@@ -30,7 +30,7 @@ def symmetry_source(config):
     from keras_sagan.data.symmetry import Symmetry, SymmetryConfig
 
     numbers = config.dataset.split(":")[1:]
-    valid = len(numbers) <= 2 and all(text.isdecimal() and int(text) < 2**31 for text in numbers)
+    valid = len(numbers) <= 2 and all(text.isdecimal() and len(text) < 10 for text in numbers)
     count, seed = [*map(int, numbers), *(10_000, 0)[len(numbers) :]] if valid else (0, 0)
     if count < 4:
         raise UsageError(
@@ -63,8 +63,8 @@ def tfds_source(config):
             "dataset must be folder:PATH, digits, symmetry, synthetic, or the name of a set of "
             f"TensorFlow Datasets.{near} Received: {config.dataset}"
         ) from error
-    except (AssertionError, ValueError) as error:
-        raise UsageError(f"dataset={config.dataset}: {error}") from error
+    except Exception as error:  # Its parts fail in many ways, each about the name it was given.
+        raise UsageError(f"dataset={config.dataset}: {type(error).__name__}: {error}") from error
     return read(builder, config)
 
 
@@ -80,8 +80,7 @@ def read(builder, config):
     )
 
     def examples():
-        dataset = builder.as_dataset(split=config.split, decoders=parts)
-        for i, example in enumerate(tfds.as_numpy(dataset)):
+        for i, example in enumerate(read_all(builder, config, parts)):
             name, number = f"{config.split}[{i}]", int(example[label]) if label else 0
             if not 0 <= number < len(classes):
                 raise UsageError(
@@ -96,6 +95,16 @@ def read(builder, config):
         "split": config.split,
     }
     return Source(record, classes, split_size(info, config), examples)
+
+
+def read_all(builder, config, parts):
+    """Iterates over a split's examples as TensorFlow Datasets has them."""
+    try:
+        yield from tfds.as_numpy(builder.as_dataset(split=config.split, decoders=parts))
+    except Exception as error:  # Of TensorFlow, for files that are missing or damaged.
+        raise RunError(
+            f"TensorFlow Datasets cannot read {config.dataset}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def keys(info, dataset):
@@ -144,9 +153,12 @@ def split_size(info, config):
     if not info.splits:
         return None
     try:
-        return info.splits[config.split].num_examples
+        count = info.splits[config.split].num_examples
     except (KeyError, ValueError) as error:
         raise UsageError(
             f"split must be one of {', '.join(info.splits)} of {config.dataset}, or a sum or part "
             f"of them. Received: {config.split}"
         ) from error
+    if not count:
+        raise UsageError(f"expected images in split={config.split} of {config.dataset}")
+    return count

@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import itertools
 import os
 import pathlib
 
@@ -14,7 +15,8 @@ PREFIX = "folder:"
 
 def folder_of(config):
     """The absolute path that `dataset=folder:PATH` names."""
-    return pathlib.Path(config.dataset.removeprefix(PREFIX)).expanduser().absolute()
+    path = os.path.expanduser(config.dataset.removeprefix(PREFIX))
+    return pathlib.Path(os.path.abspath(path))
 
 
 def folder_source(config):
@@ -80,19 +82,23 @@ def fingerprint(top, files):
 
 def image_files(top):
     """Paths below `top`, relative to it, of the files named as images, ordered by a hash."""
-    known, seen, found = extensions(), set(), []
+    known, found = extensions(), []
     for folder, subfolders, names in os.walk(top, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # By a symbolic link, perhaps to a folder above.
+        if leads_back(folder, top):
             subfolders.clear()
             continue
-        seen.add(real)
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = pathlib.Path(folder, name)
             if path.suffix.lower() in known and not name.startswith(".") and path.is_file():
                 found.append(path.relative_to(top))
     return sorted(found, key=lambda path: hashlib.sha256(os.fsencode(path)).digest())
+
+
+def leads_back(folder, top):
+    """Whether `folder`, by a symbolic link, is one of those between it and `top`."""
+    above = itertools.takewhile(lambda path: path != top.parent, pathlib.Path(folder).parents)
+    return os.path.realpath(folder) in map(os.path.realpath, above)
 
 
 def of_split(top, files, split):

@@ -59,7 +59,8 @@ def opened(payload):
 
 def to_8_bits(image):
     """Pillow would cut off numbers above 255 of its modes of more bits."""
-    if image.mode.startswith("I;16"):
+    small = image.mode == "I" and 0 <= image.getextrema()[0] <= image.getextrema()[1] < 2**16
+    if image.mode.startswith("I;16") or small:
         return Image.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"expected 8 or 16 bits a channel. Received: mode {image.mode}")

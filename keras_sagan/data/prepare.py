@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_sagan.data import folder
 from keras_sagan.data.source import check_classes
+from keras_sagan.data.synthetic import synthetic_source
 from keras_sagan.data.write import write
 from keras_sagan.errors import RunError, UsageError
 
@@ -33,9 +34,10 @@ class Prepared:
         labels: int32 `[N]`, memory-mapped.
         num_classes: int; 1 for a set without labels.
         record: dict, the set's `dataset.json`.
+        summary: dict, of it what other records quote.
 
     Raises:
-        RunError: if a file is missing, broken, or of another set.
+        RunError: if a file is missing or broken.
     """
 
     def __init__(self, directory):
@@ -45,6 +47,8 @@ class Prepared:
             self.labels = np.load(directory / "labels.npy", mmap_mode="r", allow_pickle=False)
             self.record = json.loads((directory / "dataset.json").read_text())
             self.num_classes = len(self.record["classes"])
+            lists = ("classes", "counts", "left_out")
+            self.summary = {key: self.record[key] for key in self.record if key not in lists}
             if not len(self.images) == len(self.labels) == sum(self.record["counts"]):
                 raise ValueError("images, labels and counts of different lengths")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -65,59 +69,80 @@ def prepare(config, renew=False):
         renew: bool, whether to prepare a folder again whose images have changed since.
 
     Raises:
-        UsageError: if there is no such set, a folder's images have changed, or the set's classes
-            are not those of `config.num_classes`.
+        UsageError: if there is no such set, it has less than two images, a folder's images have
+            changed, or the set's classes are not those of `config.num_classes`.
         RunError: if too many images are broken, the set cannot be written, or what is there cannot
             be read.
     """
-    final = pathlib.Path(config.data_dir) / "prepared" / set_name(config)
+    parent = pathlib.Path(config.data_dir) / "prepared"
+    final, earlier = location(config, parent)
     try:
-        if not is_current(config, final, renew):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            with locked(final.parent):
-                if not is_current(config, final, renew):
+        if not final.exists():
+            if earlier and not renew:
+                raise UsageError(
+                    f"the images of {config.dataset} have changed since they were prepared: "
+                    "prepare them again with python -m keras_sagan.prepare and the same flags. "
+                    f"Received: other names or sizes than in {earlier[-1]}"
+                )
+            parent.mkdir(parents=True, exist_ok=True)
+            with locked(parent):
+                if not final.exists():
                     make(config, final)
+                for version in earlier:
+                    shutil.rmtree(version)
     except OSError as error:
         raise RunError(f"data cannot be prepared in {final}: {error}") from error
     prepared = Prepared(final)
-    if config.num_classes not in (-1, 0, prepared.num_classes):
-        raise UsageError(
-            f"num_classes must be {prepared.num_classes}, the classes of {config.dataset}, -1 for "
-            f"the same, or 0 to leave them out. Received: {config.num_classes}"
-        )
+    check_number(config, prepared.num_classes)
+    if len(prepared.images) < 2:
+        raise UsageError(f"expected at least two images in {config.dataset}. Received: one")
     if config.num_classes != 0:
         check_classes(prepared.record["classes"], prepared.record["counts"], config.dataset)
     return prepared
 
 
+def check_number(config, classes):
+    if config.num_classes not in (-1, 0, classes):
+        raise UsageError(
+            f"num_classes must be {classes}, the classes of {config.dataset}, -1 for the same, or "
+            f"0 to leave them out. Received: {config.num_classes}"
+        )
+
+
+def location(config, parent):
+    """Where the set is, or will be; and where it is of a folder's images of before, oldest first.
+
+    A folder that has gone stands for its images as they were prepared last.
+    """
+    name = set_name(config)
+    if kind(config) != "folder":
+        return parent / name, []
+    versions = sorted(parent.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime_ns)
+    now = folder.current_fingerprint(config)
+    if now is None and versions:
+        return versions[-1], []
+    final = parent / f"{name}-{(now or '')[:8]}"
+    return final, [path for path in versions if path != final]
+
+
 def set_name(config):
     """A name for the folder of a prepared set: other sets have others, and none leads elsewhere."""
-    key = [config.dataset, config.split]
-    if config.dataset.startswith(folder.PREFIX):
-        key[0] = str(folder.folder_of(config))
-    if config.dataset == "synthetic":
+    key, legible = [config.dataset, config.split], config.dataset
+    if kind(config) == "folder":
+        key[0], legible = str(folder.folder_of(config)), folder.folder_of(config).name
+    elif kind(config) == "tfds":
+        key.append(config.tfds_dir)
+    elif kind(config) == "synthetic":
         key.append(config.num_classes)
-    legible = re.sub(r"\W+", "_", config.dataset.rpartition("/")[2], flags=re.ASCII)[:40]
+    legible = re.sub(r"\W+", "_", legible, flags=re.ASCII)[:40]
     size = f"{config.image_size}x{config.image_size}x{config.image_channels}"
     return f"{legible}-{size}-{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"
 
 
-def is_current(config, final, renew):
-    """Whether `final` is there, and of the images that a folder has now, if it is still there."""
-    if not final.exists():
-        return False
-    if not config.dataset.startswith(folder.PREFIX):
-        return True
-    now = folder.current_fingerprint(config)
-    if now is None or now == Prepared(final).record.get("fingerprint"):
-        return True
-    if renew:
-        return False
-    raise UsageError(
-        f"the images of {config.dataset} have changed since they were prepared: prepare them again "
-        "with python -m keras_sagan.prepare and the same flags, or train on a copy of those of "
-        f"then. Received: other names or sizes than in {final}"
-    )
+def kind(config):
+    """The part of `config.dataset` that decides where images come from."""
+    name = config.dataset.partition(":")[0]
+    return name if name in ("folder", "digits", "symmetry", "synthetic") else "tfds"
 
 
 @contextlib.contextmanager
@@ -133,32 +158,31 @@ def locked(parent):
 
 
 def make(config, final):
-    """Makes the set, and puts it in the place of an older one; only for the holder of the lock."""
+    """Makes the set; only for the holder of the lock."""
     for left_over in final.parent.glob(UNFINISHED + "*"):
         shutil.rmtree(left_over)
+    source = open_source(config)
+    check_number(config, len(source.classes))
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=final.parent))
     try:
-        write(open_source(config), config, temporary / "new")
-        if final.exists():
-            final.rename(temporary / "old")
-        (temporary / "new").rename(final)
+        write(source, config, temporary / "set")
+        (temporary / "set").rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def open_source(config):
     """The `Source` that `config.dataset` names."""
-    if config.dataset.startswith(folder.PREFIX):
+    if kind(config) == "folder":
         return folder.folder_source(config)
-    if config.dataset == "synthetic":
-        from keras_sagan.data.synthetic import synthetic_source
-
+    if kind(config) == "synthetic":
         return synthetic_source(config)
-    # These load TensorFlow Datasets.
+    # It loads TensorFlow Datasets.
     from keras_sagan.data import builders
 
-    if config.dataset == "digits":
-        return builders.digits_source(config)
-    if config.dataset.split(":")[0] == "symmetry":
-        return builders.symmetry_source(config)
-    return builders.tfds_source(config)
+    sources = {
+        "digits": builders.digits_source,
+        "symmetry": builders.symmetry_source,
+        "tfds": builders.tfds_source,
+    }
+    return sources[kind(config)](config)

@@ -101,13 +101,15 @@ def decoded(source, config, progress):
 
     def next_result():
         example, future = waiting.popleft()
+        result = future.result()
         progress.update()
-        return example, future.result()
+        return example, result
 
     with processes() as pool:
         for example in source.examples():
             payload = example.payload
-            future = pool.submit(attempt, payload, config.image_size, config.image_channels)
+            with interruptions_held():  # A process that starts here has them held for good.
+                future = pool.submit(attempt, payload, config.image_size, config.image_channels)
             waiting.append((example, future))
             if len(waiting) == AHEAD * cores():
                 yield next_result()
@@ -143,8 +145,17 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
+@contextlib.contextmanager
+def interruptions_held():
+    """Ctrl-C goes to every process of a terminal; only this one is to act on it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
 def follow_parent():
-    """Leaves interruptions to the parent, and ends when a kill has ended it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ends a process when a kill has ended its parent."""
     if parent := multiprocessing.parent_process():
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -1,40 +1,113 @@
-"""Frechet distance between two sets of vectors, each taken for a normal distribution."""
+"""Frechet distance between two sets of vectors, each taken for a normal distribution.
+
+Dowson and Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X; for generated images, with
+unbiased covariances, Heusel et al. 2017, https://arxiv.org/abs/1706.08500:
+|mean1 - mean2|^2 + trace(cov1) + trace(cov2) - 2 trace((cov1 cov2)^(1/2)).
+
+`scipy.linalg.sqrtm` is not used: it is slow, and with fewer vectors than dimensions wrong in the
+fourth digit.
+"""
 
 import numpy as np
 
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.metrics.features import check_pair
+from keras_sagan.metrics.moments import Moments, cut_off
+
 
 def frechet_distance(first, second):
-    """Dowson and Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X.
-
-    The trace of the square root of the product of the covariances A A' and B B' is the sum of the
-    singular values of A' B (nuclear norm), which needs no square root of a matrix and no product
-    of covariances, and is exact also for fewer vectors than dimensions.
+    """The distance of two sets.
 
     Args:
-        first: `[n, dim]`, n at least 2. Computed in float64.
-        second: `[m, dim]`, m at least 2.
+        first: `[n, d]`, n at least 2. Computed in float64.
+        second: `[m, d]`, m at least 2.
 
     Returns:
         float, at least 0, in squared units of the vectors.
 
     Raises:
-        ValueError: if there are fewer than two vectors or their lengths differ.
+        UsageError: if there are fewer than two vectors, their lengths differ, or they are not
+            finite.
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
-        raise ValueError(
-            "expected two sets of at least two vectors of one length. "
-            f"Received: shapes {first.shape} and {second.shape}"
+    check_pair(first, second)
+    if min(len(first), len(second)) > first.shape[1]:
+        return statistics_distance(*(Moments.of(part).statistics() for part in (first, second)))
+    return low_rank_distance(first, second)
+
+
+def statistics_distance(first, second):
+    """The distance of two `Statistics`; the first's `root` is computed once and kept.
+
+    With cov1 = A A', trace((cov1 cov2)^(1/2)) is the trace of the symmetric (A' cov2 A)^(1/2).
+    """
+    if first.mean.shape != second.mean.shape:
+        raise UsageError(
+            "expected two statistics of one width. "
+            f"Received: {len(first.mean)} and {len(second.mean)}"
         )
-    means = [vectors.mean(axis=0) for vectors in (first, second)]
-    # Factors of the unbiased covariances: covariance = factor.T @ factor.
-    factors = [
-        (vectors - mean) / np.sqrt(len(vectors) - 1)
-        for vectors, mean in zip((first, second), means, strict=True)
-    ]
+    product = first.root.T @ second.covariance @ first.root
+    cross = 0.0
+    if len(product):
+        values = np.linalg.eigvalsh((product + product.T) / 2)
+        keep = values > max(values[-1], 0.0) * cut_off(len(first.mean))
+        cross = np.sqrt(values[keep]).sum()
+    traces = np.trace(first.covariance) + np.trace(second.covariance)
+    return assemble(first.mean - second.mean, traces, cross)
+
+
+def low_rank_distance(first, second):
+    """The distance of two sets of which one has no more vectors than dimensions.
+
+    With cov1 = A A' and cov2 = B B' the trace of the root is the sum of the singular values of
+    A' B (nuclear norm), which needs no covariance and loses nothing to their rank.
+    """
+    means, factors = [], []
+    for vectors in (first, second):
+        vectors = np.asarray(vectors, np.float64)
+        means.append(vectors.mean(axis=0))
+        factor = (vectors - means[-1]) / np.sqrt(len(vectors) - 1)
+        # Rotating the vectors among each other changes no singular value: d of them suffice.
+        factors.append(factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r"))
     traces = sum(np.sum(factor**2) for factor in factors)
     cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
-    return float(max(np.sum((means[0] - means[1]) ** 2) + traces - 2 * cross, 0.0))
+    return assemble(means[0] - means[1], traces, cross)
+
+
+def assemble(difference, traces, cross):
+    distance = difference @ difference + traces - 2 * cross
+    # Rounding may bring the distance of equal sets below zero, but not far.
+    if not distance >= -1e-6 * traces:
+        raise RunError(f"expected a distance of at least 0. Received: {distance}, {traces=}")
+    return float(max(distance, 0.0))
+
+
+def class_distances(real, real_labels, fake, fake_labels):
+    """Frechet distances within classes; their mean is the intra-FID.
+
+    Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, section 4. One class is in memory at
+    a time, so the features may be memory-mapped. With fewer vectors than dimensions the distance
+    has a large bias: compare at equal numbers of images a class only.
+
+    Args:
+        real: `[n, d]`.
+        real_labels: int `[n]`.
+        fake: `[m, d]`.
+        fake_labels: int `[m]`.
+
+    Returns:
+        dict: class to distance, or to None where a class of the real images has fewer than two
+        vectors in one of the sets.
+    """
+    check_pair(real, fake)
+    distances = {}
+    for label in np.unique(real_labels):
+        parts = [
+            features[np.flatnonzero(labels == label)]
+            for features, labels in ((real, real_labels), (fake, fake_labels))
+        ]
+        enough = min(map(len, parts)) >= 2
+        distances[int(label)] = frechet_distance(*parts) if enough else None
+    return distances
 
 
 def thumbnails(images, size=8):

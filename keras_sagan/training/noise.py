@@ -9,6 +9,8 @@ import tensorflow as tf
 # What a number is for. Append only, since the numbers are part of a run; D_STEP stays last, as
 # turn n of a step uses D_STEP + n.
 SAMPLES, G_STEP, D_STEP = range(3)
+# Followed by a number of images; below zero, as a step that is followed by a purpose is not.
+EVALUATION = -1
 
 
 def fold(seed, *numbers):

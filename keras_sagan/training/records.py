@@ -7,13 +7,10 @@ import tensorflow as tf
 
 from keras_sagan.layers.attention import GatedResidual
 from keras_sagan.metrics.coherence import coherence
-from keras_sagan.metrics.frechet import frechet_distance, thumbnails
 from keras_sagan.progress import Progress
 from keras_sagan.training.sampling import latents_of, make_sampler
 from keras_sagan.visual.grid import make_grid, save_png
 
-# Fakes, and at most as many real images, in the score that chooses the best checkpoint.
-SCORED = 512
 # Of a sample grid: columns, and at most so many rows.
 COLUMNS, ROWS = 8, 10
 
@@ -25,16 +22,15 @@ class Records:
         config: `Config`.
         run: `RunDirectory`.
         state: `State`.
-        real_images: uint8 `[N, H, W, C]`.
+        judge: `Judge`.
         start: int, the step from which this process goes on.
     """
 
-    def __init__(self, config, run, state, real_images, start):
-        self.config, self.run, self.state = config, run, state
+    def __init__(self, config, run, state, judge, start):
+        self.config, self.run, self.state, self.judge = config, run, state, judge
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
         self.sample = make_sampler(state.ema_generator)
-        self.latents = latents_of(config.seed, max(SCORED, COLUMNS * ROWS), config.z_dim)
-        self.real = thumbnails(real_images[:SCORED])
+        self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
         self.progress = Progress("step", config.total_steps, "steps", start)
         self.logged, self.logged_at = start, time.monotonic()
         self.compiling = True
@@ -81,19 +77,16 @@ class Records:
             tf.summary.image("samples", grid[None])
 
     def score(self, step):
-        """`thumbnail_fd512`, which chooses the best checkpoint: lower is better.
-
-        The Frechet distance of 8x8 gray thumbnails of 512 fakes of the averaged generator to those
-        of real images: cheap, and only meant to compare checkpoints of one run.
-        """
-        labels = np.arange(SCORED, dtype=np.int32) % max(self.config.num_classes, 1)
-        fakes = self.sample(self.latents[:SCORED], labels)
-        score = {"thumbnail_fd512": frechet_distance(self.real, thumbnails(fakes))}
+        """The judge's score of the averaged generator, which chooses the best checkpoint."""
+        count = self.judge.count
+        labels = np.arange(count, dtype=np.int32) % max(self.config.num_classes, 1)
+        fakes = self.sample(self.latents[:count], labels)
+        score = {self.judge.name: self.judge.score(fakes)}
         if self.config.is_symmetry:
-            score["coherence512"] = coherence(fakes, labels)
+            score[f"coherence{count}"] = coherence(fakes, labels)
         self.run.append("scores.jsonl", {"step": step, **score})
         self.write_scalars(step, score)
-        return score["thumbnail_fd512"]
+        return score[self.judge.name]
 
     def write_scalars(self, step, scalars):
         with self.writer.as_default(step):

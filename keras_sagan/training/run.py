@@ -10,6 +10,7 @@ from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import prepare
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.training.game import Game
+from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.records import Records
 from keras_sagan.training.run_directory import RunDirectory
@@ -41,7 +42,7 @@ def play(config, run):
     prepared = prepare(config)
     config = with_classes(config, prepared)
     run.check_config(config)
-    run.check_data(prepared.record)
+    run.check_data(prepared.summary)
     with strategy.scope():
         state = State.create(config)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
@@ -51,13 +52,14 @@ def play(config, run):
             f"total_steps must be at least {step}, the steps that this run has done. "
             f"Received: {config.total_steps}"
         )
+    judge = make_judge(config, prepared)
     # Only now, so that an impossible request leaves no claim behind.
     run.write_config(config)
     devices = [str(device) for device in strategy.extended.worker_devices]
-    earlier = run.write_environment(step, devices, prepared.record)
+    earlier = run.write_environment(step, devices, prepared.summary)
     run.forget_after("train.jsonl", step)
     run.forget_after("scores.jsonl", step)
-    records = Records(config, run, state, prepared.images, step)
+    records = Records(config, run, state, judge, step)
     if earlier not in (None, devices):
         records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
     try:
@@ -80,7 +82,7 @@ def play_steps(config, strategy, state, prepared, checkpoints, records):
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
-    best = best_score(records.run)
+    best = best_score(records.run, records.judge.name)
     if step < config.total_steps:
         records.progress.say("compiling the first step")
     while step < config.total_steps:
@@ -97,26 +99,33 @@ def play_steps(config, strategy, state, prepared, checkpoints, records):
         last = step == config.total_steps
         if last or step % config.sample_every == 0:
             records.write_samples(step)
-        if last or step % config.checkpoint_every == 0:
+        if last or step % score_every(config) == 0:
             state.check_finite()
             score = records.score(step)
             if score < best:
                 best = score
                 checkpoints.save_best()
+        if last or step % config.checkpoint_every == 0:
+            state.check_finite()
             checkpoints.save()
+
+
+def score_every(config):
+    """Steps between two scores: by default each checkpoint gets one."""
+    return config.eval_every or config.checkpoint_every
 
 
 def steps_to_next_stop(config, step):
     """How many steps can go into one call: up to the next record, and not too many."""
-    stops = (config.log_every, config.sample_every, config.checkpoint_every)
+    stops = (config.log_every, config.sample_every, config.checkpoint_every, score_every(config))
     ahead = min(every - step % every for every in stops)
     return min(ahead, config.steps_per_call, config.total_steps - step)
 
 
-def best_score(run):
-    """The best score that the run has recorded; infinite before the first."""
+def best_score(run, name):
+    """The best score of this name that the run has recorded; infinite before the first."""
     path = run.path / "scores.jsonl"
     if not path.exists():
         return math.inf
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return min((row["thumbnail_fd512"] for row in rows), default=math.inf)
+    return min((row[name] for row in rows if name in row), default=math.inf)

@@ -97,8 +97,9 @@ class RunDirectory:
         Raises:
             UsageError: if their contents differ.
         """
-        began_with = self.read_environment().get("data", record)["sha256"]
-        if began_with != record["sha256"]:
+        began = self.read_environment().get("data")
+        began_with = began.get("sha256") if isinstance(began, dict) else None
+        if began_with not in (None, record["sha256"]):
             raise UsageError(
                 f"run_dir={self.path} began with other images than {record['dataset']} has now: "
                 f"use another run_dir. Received: content hash {record['sha256'][:12]}, not "
@@ -109,7 +110,8 @@ class RunDirectory:
         """The record of the newest start; empty before the first, or if it is broken."""
         path = self.path / "environment.json"
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-            return json.loads(path.read_text())
+            environment = json.loads(path.read_text())
+            return environment if isinstance(environment, dict) else {}
         return {}
 
     def write_environment(self, step, devices, data):
@@ -120,7 +122,7 @@ class RunDirectory:
         Args:
             step: int.
             devices: names, a list.
-            data: the record of the prepared set, of which the names of broken images are left out.
+            data: dict, `summary` of the prepared set.
 
         Returns:
             The devices of the start before, or None.
@@ -133,7 +135,7 @@ class RunDirectory:
             "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
             "commit": commit(),
             "devices": devices,
-            "data": {name: value for name, value in data.items() if name != "left_out"},
+            "data": data,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
             "python": platform.python_version(),
             "packages": {name: version(name) for name in PACKAGES},
@@ -141,7 +143,7 @@ class RunDirectory:
         }
         text = json.dumps(environment, indent=2) + "\n"
         write_atomically(self.path / "environment.json", text)
-        return earlier[-1]["devices"] if earlier else None
+        return earlier[-1].get("devices") if earlier else None
 
     def append(self, name, row):
         """Adds `row`, a dict, to the JSON lines of file `name`."""

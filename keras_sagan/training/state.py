@@ -126,17 +126,21 @@ class Checkpoints:
 
 
 def restore_generator(config, directory, ema=True):
-    """The generator of the newest checkpoint in `directory`, and its step.
+    """The generator of the newest checkpoint in `directory`, and its step: `load_generator`."""
+    return load_generator(config, latest(directory), ema)
+
+
+def load_generator(config, path, ema=True):
+    """The generator of a checkpoint, and its step.
 
     Args:
         config: `Config` of the run.
-        directory: path of the run's `checkpoints` folder.
+        path: of the checkpoint.
         ema: bool, whether to take the averaged weights.
 
     Raises:
-        RunError: if there is no checkpoint, or it has another network.
+        RunError: if the checkpoint cannot be read or has another network.
     """
-    path = latest(directory)
     generator = networks.generator(config)
     step = tf.Variable(0, dtype=tf.int64)
     name = "ema_generator" if ema else "generator"

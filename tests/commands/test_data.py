@@ -78,7 +78,7 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     train(run_dir, tmp_path, *more)
     assert json.loads((run_dir / "config.json").read_text())["num_classes"] == 2
     data = json.loads((run_dir / "environment.json").read_text())["data"]
-    assert (data["counts"], data["source"]) == ([30, 10], "folder photos")
+    assert (data["count"], data["source"]) == (40, "folder photos")
     code, out, err = run("sample", f"--run_dir={run_dir}", f"--output={tmp_path / 'grid.png'}")
     assert code == 0, err
     assert "a row each of labels [0, 1]" in out
@@ -102,3 +102,11 @@ def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
     assert code == 0, err
     assert out.startswith("coherence: ")
     assert abs(float(out.split()[1])) < 1
+    code, out, err = run("evaluate", f"--run_dir={tmp_path / 'run'}", "--num_samples=40")
+    assert code == 0, err
+    (row,) = [
+        row for row in rows(tmp_path / "run" / "metrics.jsonl") if "coherence" in row["metric"]
+    ]
+    assert (row["metric"], row["n_fake"]) == ("coherence40", 40)
+    assert f"\ncoherence40 {row['value']:14.6g}"[:12] in out
+    assert -1 < row["value"] < 0.9

@@ -33,6 +33,8 @@ def test_order_depends_on_place_and_seed_alone():
             examples(start, length, 23, seed=0), stream[start : start + length]
         )
     assert not np.array_equal(examples(0, 60, 23, seed=1), stream)
+    # Nor is another seed the same stream an epoch later.
+    assert not np.array_equal(examples(0, 23, 23, seed=1), stream[23:46])
 
 
 def test_any_example_may_stand_anywhere_and_beside_any_other():

@@ -1,6 +1,7 @@
 """Layouts of folders, and what is wrong with others."""
 
 import dataclasses
+import hashlib
 import shutil
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from images import encoded, fill, noise
 
 from keras_sagan.config import Config
+from keras_sagan.data import prepare as preparation
+from keras_sagan.data.pixels import pixels
 from keras_sagan.data.prepare import prepare
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 
 
 def settings(folder, tmp_path, **changes):
@@ -69,6 +72,34 @@ def test_order_mixes_classes_and_does_not_depend_on_the_place(tmp_path):
     second = prepare(settings(tmp_path / "y", tmp_path))
     assert first.record["sha256"] == second.record["sha256"]
     assert 4 < first.labels[:20].sum() < 16
+    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    for image, name in zip(first.images, ordered, strict=True):
+        np.testing.assert_array_equal(image, pixels(str(tmp_path / "x" / name), 16, 3))
+
+
+def test_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
+    fill(tmp_path / "photos", ["a.png", "b.png"])
+    first = prepare(settings(tmp_path / "photos", tmp_path)).directory
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("photos", "photos/", "./photos/../photos", "~/photos"):
+        assert prepare(settings(name, tmp_path)).directory == first
+    assert first.name.startswith("photos-16x16x3-")
+
+
+def test_linked_folders_belong_to_each_class_that_links_them(tmp_path):
+    fill(tmp_path / "pets", ["cats/a.png", "dogs/sub/b.png", "dogs/sub/c.png"])
+    (tmp_path / "pets" / "cats" / "sub").symlink_to(tmp_path / "pets" / "dogs" / "sub")
+    (tmp_path / "pets" / "another").symlink_to(tmp_path / "pets" / "dogs")
+    prepared = prepare(settings(tmp_path / "pets", tmp_path))
+    assert class_counts(prepared) == {"another": 2, "cats": 3, "dogs": 2}
+
+
+def test_hash_is_of_images_and_labels(tmp_path):
+    prepared = prepare(settings(fill(tmp_path / "x", ["a/1.png", "b/2.png"]), tmp_path))
+    expected = hashlib.sha256(np.array(prepared.images).tobytes())
+    expected.update(np.array(prepared.labels).tobytes())
+    assert prepared.record["sha256"] == expected.hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +109,7 @@ def test_order_mixes_classes_and_does_not_depend_on_the_place(tmp_path):
         (["notes.txt"], r"expected image files \(.*\.jpg .*\) in the folder. Received: "),
         (["a.png", "cats/b.png"], "not both. Received: a.png and cats/b.png in "),
         (["cats/a.png", "dogs/notes.txt", "cows/.b.png"], "2 of 3 without images: cows, dogs"),
+        (["a.png"], "at least two images in folder:.* Received: one"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, names, message):
@@ -97,6 +129,36 @@ def test_class_of_which_every_image_is_broken_is_named(tmp_path):
     assert class_counts(prepared) == {"cats": 9, "dogs": 0}
 
 
+def test_share_of_broken_images_is_of_all(tmp_path):
+    fill(tmp_path / "photos", [f"{i}.png" for i in range(9)])
+    (tmp_path / "photos" / "broken.png").write_bytes(b"")
+    config = settings(tmp_path / "photos", tmp_path, max_bad_fraction=0.099)
+    with pytest.raises(RunError, match="1 of 10: broken.png"):
+        prepare(config)
+    assert len(prepare(dataclasses.replace(config, max_bad_fraction=0.1)).images) == 9
+
+
+def test_number_of_classes_is_checked_before_images_are_read(tmp_path, monkeypatch):
+    fill(tmp_path / "photos", ["a/1.png", "b/2.png"])
+    monkeypatch.delattr(preparation, "write")
+    with pytest.raises(UsageError, match="num_classes must be 2, .* Received: 3"):
+        prepare(settings(tmp_path / "photos", tmp_path, num_classes=3))
+
+
+@pytest.mark.parametrize("change", ["add", "rename", "resize"])
+def test_every_change_is_seen(tmp_path, change):
+    folder = fill(tmp_path / "photos", ["a.png", "b.png"])
+    prepare(settings(folder, tmp_path))
+    if change == "add":
+        (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
+    elif change == "rename":
+        (folder / "b.png").rename(folder / "c.png")
+    else:
+        (folder / "b.png").write_bytes(encoded(noise(9, 9)))
+    with pytest.raises(UsageError, match="have changed since"):
+        prepare(settings(folder, tmp_path))
+
+
 def test_changed_folder_is_refused_until_it_is_prepared_again(tmp_path):
     folder = fill(tmp_path / "photos", ["a.png", "b.png"])
     config = settings(folder, tmp_path)
@@ -108,6 +170,7 @@ def test_changed_folder_is_refused_until_it_is_prepared_again(tmp_path):
         prepare(config)
     new = prepare(config, renew=True)
     assert (len(old.images), len(new.images)) == (2, 3)
+    assert not old.directory.exists()
     np.testing.assert_array_equal(held, before)  # A trainer may still read it.
     assert len(prepare(config).images) == 3
     shutil.rmtree(folder)

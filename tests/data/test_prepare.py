@@ -71,7 +71,7 @@ def test_channels_are_repeated_for_color_networks(data_dir):
 
 def test_preparation_happens_once(data_dir, monkeypatch):
     prepare(config(data_dir))
-    monkeypatch.delattr(preparation, "open_source")
+    monkeypatch.delattr(preparation, "make")
     prepare(config(data_dir))
 
 

@@ -1,5 +1,7 @@
 """Sets of TensorFlow Datasets: builders from real files, and its own mocks of public sets."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -7,7 +9,7 @@ from images import encoded, noise
 
 from keras_sagan.config import Config
 from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepare import prepare, set_name
 from keras_sagan.errors import RunError, UsageError
 
 IMAGES = [noise(20 + i, 30, seed=i) for i in range(12)]
@@ -83,6 +85,10 @@ class SaganFloats(Base):
     FEATURES = {"image": tfds.features.Image(shape=(4, 4, 1), dtype=np.float32)}
 
 
+class SaganMask(Base):
+    FEATURES = {"image": tfds.features.LabeledImage(labels=2, shape=(4, 4, 1))}
+
+
 @pytest.fixture(scope="module")
 def tfds_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("tfds")
@@ -143,10 +149,14 @@ def test_manual_download_gives_the_instructions(tmp_path, tfds_dir):
         ("digit", {}, UsageError, r"Did you mean: digits\? Received: digit$"),
         ("cifar10:9.9.9", {}, UsageError, "cannot be loaded at version 9.9.9, only: 3.0.2"),
         ("cifar10/large", {}, UsageError, "BuilderConfig large not found"),
-        ("../escape", {}, UsageError, r"dataset=\.\./escape: Parsing builder name string"),
+        ("../escape", {}, UsageError, r"dataset=\.\./escape: .*Parsing builder name string"),
         ("glue", {}, UsageError, "with images of 8 or 16 bits. Received: dataset=glue, with feat"),
         ("sagan_floats", {}, UsageError, "with images of 8 or 16 bits. .* with features image"),
+        ("sagan_mask", {}, UsageError, "with images of 8 or 16 bits. .* with features image"),
         ("sagan_labeled", {"split": "dev"}, UsageError, "of train, test of sagan_.* Received: dev"),
+        ("sagan_labeled", {"split": "train[:0]"}, UsageError, r"images in split=train\[:0\]"),
+        ("cifar10/size=1", {}, UsageError, "dataset=cifar10/size=1: "),
+        ("huggingface:mnist", {}, UsageError, "dataset=huggingface:mnist: "),
         (
             "sagan_outside",
             {},
@@ -160,6 +170,23 @@ def test_what_is_wrong_is_said(tmp_path, tfds_dir, name, changes, error, message
     with pytest.raises(error, match=message):
         prepared_set(name, tmp_path, tfds_dir, **changes)
     assert not list((tmp_path / "prepared").glob("*sagan*"))
+
+
+def test_damaged_files_are_an_error(tmp_path, tfds_dir):
+    prepared_set("sagan_labeled", tmp_path, tfds_dir)
+    built = tfds_dir / "sagan_labeled" / "1.2.0"
+    shutil.copytree(built, tmp_path / "sagan_damaged" / "1.2.0")
+    (file,) = (tmp_path / "sagan_damaged" / "1.2.0").glob("*train*")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(RunError, match="TensorFlow Datasets cannot read sagan_damaged: "):
+        prepared_set("sagan_damaged", tmp_path, tmp_path)
+
+
+def test_sets_of_one_name_in_two_places_are_two(tmp_path, tfds_dir):
+    names = [
+        set_name(Config(dataset="cifar10", tfds_dir=str(place))) for place in (tmp_path, tfds_dir)
+    ]
+    assert names[0] != names[1]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from keras_sagan.errors import RunError
 SIZE = 16
 SQUARE = noise(SIZE, SIZE)
 ALPHA = np.dstack([SQUARE, noise(SIZE, SIZE, 1, seed=1)])
-WIDE = np.arange(SIZE * SIZE, dtype=np.uint16).reshape(SIZE, SIZE) * 257
+WIDE = (np.arange(SIZE * SIZE) * 256 + 77).astype(np.uint16).reshape(SIZE, SIZE)
+NARROW = np.round(WIDE / 257)
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
 FRAMES = [Image.fromarray(noise(SIZE, SIZE, seed=i)).quantize(200) for i in range(3)]
@@ -69,8 +70,10 @@ GOOD = {
     ),
     "cmyk.tif": (encoded(CMYK, "TIFF"), np.asarray(CMYK.convert("RGB"))),
     "cmyk.jpg": (encoded(CMYK, "JPEG", quality=100, subsampling=0), None),
-    "sixteen_bits.png": (encoded(WIDE), gray(WIDE // 257)),
-    "sixteen_bits.tiff": (encoded(WIDE, "TIFF"), gray(WIDE // 257)),
+    "sixteen_bits.png": (encoded(WIDE), gray(NARROW)),
+    "sixteen_bits.tiff": (encoded(WIDE, "TIFF"), gray(NARROW)),
+    "sixteen_bits_big_endian.tiff": (encoded(WIDE.astype(">u2"), "TIFF"), gray(NARROW)),
+    "sixteen_bits.pgm": (encoded(WIDE, "PPM"), gray(NARROW)),
     "turned.png": (encoded(SQUARE, exif=TURNED), np.rot90(SQUARE, -1)),
     "turned.jpg": (encoded(SQUARE, "JPEG", quality=95, exif=TURNED), None),
     "animated.gif": (
@@ -83,7 +86,8 @@ GOOD = {
     "png_named.gif": (encoded(SQUARE), SQUARE),
 }
 TRUNCATED = encoded(noise(60, 60), "JPEG", quality=95)[:900]
-BOMB = encoded(Image.new("1", (20_000, 10_000)))
+# Of 200 and of 90 million pixels: Pillow refuses the one, and only warns of the other.
+BOMB, SMALL_BOMB = (encoded(Image.new("1", (width, 10_000))) for width in (20_000, 9_000))
 BAD = {
     "truncated.jpg": (TRUNCATED, "Truncated"),
     "truncated.png": (encoded(noise(60, 60))[:900], "truncated"),
@@ -94,6 +98,7 @@ BAD = {
         "no image of a known kind",
     ),
     "bomb.png": (BOMB, "DecompressionBomb"),
+    "small_bomb.png": (SMALL_BOMB, "DecompressionBomb"),
     "floats.tif": (encoded(SQUARE[..., 0].astype(np.float32), "TIFF"), "8 or 16 bits"),
 }
 IGNORED = {
@@ -116,6 +121,11 @@ def tortured(tmp_path_factory):
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_bytes(data)
     os.symlink(top, top / "good" / "round_and_round")
+    os.symlink(top / "nowhere", top / "good" / "dangling.png")
+    os.mkfifo(top / "good" / "pipe.png")
+    (top / "good" / "folder.jpg").mkdir()
+    (top / ".thumbnails").mkdir()
+    (top / ".thumbnails" / "a.png").write_bytes(encoded(SQUARE))
     return top
 
 

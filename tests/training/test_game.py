@@ -88,6 +88,8 @@ def distinct(network):
     draw = np.random.default_rng(1)
     for variable in network.trainable_variables:
         variable.assign_add(0.1 * draw.normal(size=variable.shape))
+        if variable.path == "discriminator/logits/dense/bias":
+            variable.assign_sub([14.0])  # Some logits of either kind within the hinge's margin.
 
 
 def draw(config, purpose, step=0):
@@ -121,7 +123,11 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator(config):
     fakes = copied_g(latents, labels, training=True)
     with tf.GradientTape() as tape:
         real_logits = copied_d(real, LABELS[0], training=True, advance_u=True)
-        d_loss = d_loss_of(real_logits, copied_d(fakes, labels, training=True))
+        fake_logits = copied_d(fakes, labels, training=True)
+        d_loss = d_loss_of(real_logits, fake_logits)
+    # Else the hinge would hide what is wrong with an image.
+    assert np.sum(real_logits < 1) >= 3
+    assert np.sum(fake_logits > -1) >= 3
     d_gradients = tape.gradient(d_loss, copied_d.trainable_variables)
     for variable, gradient in zip(copied_d.trainable_variables, d_gradients, strict=True):
         variable.assign_sub(RATE * gradient)
@@ -176,10 +182,11 @@ def test_singular_vectors_advance_in_their_own_network():
 
 
 def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
-    match, twin = Match(dataclasses.replace(CONFIG, d_steps=2)), Match()
+    match, twin = Match(dataclasses.replace(CONFIG, d_steps=2, flip=True)), Match()
     match.game.g_optimizer.learning_rate.assign(0.0)
     for turn in range(2):
         real = IMAGES[turn].astype("float32") / 127.5 - 1
+        real = flipped(real, CONFIG, noise.D_STEP + turn)
         drawn = draw(CONFIG, noise.D_STEP + turn)
         _, gradients = twin.game.discriminator_step(real, LABELS[turn], *drawn)
         variables = twin.state.discriminator.trainable_variables
@@ -266,7 +273,7 @@ def test_two_replicas_move_as_one_on_the_same_global_batch(
     two_replicas, jit_compile, sync_batch_norm
 ):
     """Batch statistics would differ by replica: the generator has none, or shares them."""
-    config = dataclasses.replace(CONFIG, sync_batch_norm=sync_batch_norm)
+    config = dataclasses.replace(CONFIG, sync_batch_norm=sync_batch_norm, flip=True)
     one, two = Match(config), Match(config, two_replicas, jit_compile)
     if not sync_batch_norm:
         for match in (one, two):

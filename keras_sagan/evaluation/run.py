@@ -1,0 +1,209 @@
+"""The scores of a run's checkpoints, from generator to record."""
+
+import dataclasses
+import pathlib
+
+import tensorflow as tf
+
+from keras_sagan.data.prepare import prepare
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.evaluation import report
+from keras_sagan.evaluation.fakes import fake_features, standing_statistics
+from keras_sagan.evaluation.reference import reference
+from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, all_scores
+from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors.inception import inception
+from keras_sagan.metrics.moments import read_statistics
+from keras_sagan.metrics.protocol import metric_name
+from keras_sagan.training.state import all_checkpoints, latest, load_generator
+from keras_sagan.training.strategy import make_strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is scored, and how.
+
+    Attributes:
+        extractor: "classifier" or "inception:PATH".
+        protocol: `Protocol` of an Inception network; a classifier has its own.
+        count: int, fakes; None: as many as the protocol says.
+        batch_size: int, images at a time, over all replicas.
+        replicas: int, devices; 0: all GPUs, or the CPU.
+        checkpoint: "newest", "best", "all" or a step.
+        ema: bool, whether the averaged weights are scored.
+        batch_norm: "moving", "batch" or "standing" statistics.
+        seed: int, of latents and labels.
+        real_statistics: path of a .npz file to compare with instead of the real images, or None.
+        save_statistics: path to which the real images' statistics are written, or None.
+    """
+
+    extractor: str
+    protocol: object
+    count: int | None
+    batch_size: int
+    replicas: int
+    checkpoint: str
+    ema: bool
+    batch_norm: str
+    seed: int
+    real_statistics: str | None
+    save_statistics: str | None
+
+
+def evaluate_run(run, config, settings):
+    """Scores checkpoints of a run, records the scores and returns them.
+
+    Args:
+        run: `RunDirectory`.
+        config: its `Config`, with the `data_dir` to use.
+        settings: `Settings`.
+
+    Returns:
+        dict: step to rows. Without the Inception network its metrics are rows whose `value` is
+        None and whose `unavailable` says why.
+
+    Raises:
+        UsageError: if something that was asked for does not fit the run.
+        RunError: if the run cannot be scored.
+    """
+    paths = chosen_checkpoints(run.checkpoints, settings.checkpoint)
+    # Communication between replicas, if the run had any, was that of training.
+    config = dataclasses.replace(
+        config, batch_size=settings.batch_size, replicas=settings.replicas, jit_compile="off"
+    )
+    strategy = make_strategy(config)
+    prepared = prepare(config)
+    try:
+        extractor = make_extractor(strategy, settings, prepared, config.data_dir)
+    except FileNotFoundError as error:
+        missing = {step_of(path): unavailable(settings, step_of(path), error) for path in paths}
+        for step, rows in missing.items():
+            record(run, step, rows)
+        return missing
+    settings = dataclasses.replace(settings, count=settings.count or extractor.protocol.fakes)
+    real = real_set(strategy, extractor, prepared, config, settings)
+    found = {}
+    for path in paths:
+        step, scores = score_checkpoint(strategy, extractor, config, settings, path, real)
+        conditions = {
+            "protocol": dataclasses.asdict(extractor.protocol),
+            "extractor": extractor.record,
+            "extractor_sha256": extractor.record["sha256"] or extractor.record["network"],
+            "data_sha256": real.statistics.meta.get("data_sha256"),
+            "dataset": prepared.summary,
+            "step": step,
+            "checkpoint": str(pathlib.Path(path).relative_to(run.path)),
+            "weights": "ema" if settings.ema else "raw",
+            "batch_norm": settings.batch_norm,
+            "batch_size": settings.batch_size,
+            "seed": settings.seed,
+            "devices": list(strategy.extended.worker_devices),
+        }
+        found[step] = report.make_rows(scores, extractor.name, conditions)
+        record(run, step, found[step])
+    return found
+
+
+def make_extractor(strategy, settings, prepared, data_dir):
+    """The `Extractor` that `settings` names."""
+    kind, _, path = settings.extractor.partition(":")
+    if kind == "inception":
+        with strategy.scope():
+            return inception(path, settings.protocol)
+    sha256 = prepared.record["sha256"]
+    return classifier(prepared.images, prepared.labels, sha256, data_dir, strategy)
+
+
+def real_set(strategy, extractor, prepared, config, settings):
+    """The `FeatureSet` of the real images, or the statistics of a file in their place."""
+    if settings.real_statistics:
+        statistics = read_statistics(settings.real_statistics, "--real_statistics")
+        check_statistics(statistics, extractor, settings.real_statistics)
+        return FeatureSet(None, statistics=statistics)
+    real = reference(strategy, extractor, prepared, config.data_dir, settings.batch_size)
+    if settings.save_statistics:
+        path = pathlib.Path(settings.save_statistics)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            real.statistics.write(path)
+        except OSError as error:
+            raise RunError(f"--save_statistics={path} cannot be written: {error}") from error
+    return real
+
+
+def check_statistics(statistics, extractor, path):
+    """Whether a file that says where its statistics are from says the same as `extractor`."""
+    known = {
+        "extractor": extractor.record["sha256"],
+        "protocol": dataclasses.asdict(extractor.protocol),
+    }
+    for name, value in known.items():
+        if statistics.meta.get(name, value) != value:
+            raise UsageError(
+                f"expected statistics of this {name} in --real_statistics={path}: {value}. "
+                f"Received: {statistics.meta[name]}"
+            )
+    if "extractor" not in statistics.meta:
+        report.say(f"note: {path} does not say by which network it was made: extractor unverified")
+
+
+def score_checkpoint(strategy, extractor, config, settings, path, real):
+    """The step of a checkpoint and its scores."""
+    with strategy.scope():
+        generator, step = load_generator(config, path, settings.ema)
+        if settings.batch_norm == "standing":
+            standing_statistics(generator, config, settings.seed)
+    fake = fake_features(strategy, generator, extractor, config, settings)
+    names = INCEPTION if extractor.inception else CLASSIFIER
+    accuracy = extractor.labels and fake.labels is not None
+    return step, all_scores(real, fake, extractor.protocol, names, accuracy)
+
+
+def chosen_checkpoints(directory, choice):
+    """Paths of the checkpoints that `choice` names, in the order of their steps.
+
+    Raises:
+        UsageError: if there is none of that step.
+    """
+    if choice == "newest":
+        return [latest(directory)]
+    if choice == "best":
+        return [latest(pathlib.Path(directory) / "best")]
+    by_step = {step_of(path): path for path in all_checkpoints(directory)}
+    if choice == "all":
+        return [by_step[step] for step in sorted(by_step)]
+    if int(choice) not in by_step:
+        raise UsageError(
+            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. "
+            f"Received: --checkpoint={choice}"
+        )
+    return [by_step[int(choice)]]
+
+
+def step_of(path):
+    return int(pathlib.Path(path).name.rpartition("-")[2])
+
+
+def unavailable(settings, step, reason):
+    """Rows that say what is missing, in the place of scores."""
+    count = settings.count or settings.protocol.fakes
+    names = [*INCEPTION.values(), "precision", "recall"]
+    return [
+        {
+            "metric": metric_name(name, count, settings.protocol.name),
+            "value": None,
+            "unavailable": str(reason),
+            "step": step,
+        }
+        for name in names
+    ]
+
+
+def record(run, step, rows):
+    """Appends rows to the run's records, and their values to its TensorBoard."""
+    for row in rows:
+        run.append("metrics.jsonl", row)
+    known = [row for row in rows if row["value"] is not None]
+    with tf.summary.create_file_writer(str(run.tensorboard)).as_default(step):
+        for row in known:
+            tf.summary.scalar(row["metric"], row["value"])

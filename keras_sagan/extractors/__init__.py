@@ -1,0 +1,1 @@
+"""Networks that turn images into the features and logits that metrics compare."""

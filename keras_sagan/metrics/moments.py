@@ -1,0 +1,141 @@
+"""Mean and covariance of features, added up piece by piece, and the files that hold them."""
+
+import dataclasses
+import functools
+import json
+import operator
+
+import numpy as np
+
+from keras_sagan.errors import UsageError
+from keras_sagan.metrics.features import blocks, read_npz
+
+# Names of mean and covariance in the files of others: TTUR, pytorch-fid, clean-fid and
+# guided-diffusion; sngan_projection; BigGAN's TensorFlow tool.
+NAMES = (("mu", "sigma"), ("mean", "cov"), ("pool_mean", "pool_var"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Moments in float64; those of a union of disjoint sets are the sum of theirs.
+
+    Around the mean, so that features far from zero lose no digits: Chan et al. 1979,
+    "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
+
+    Attributes:
+        count: int, vectors.
+        mean: `[d]`.
+        scatter: `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
+    """
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @classmethod
+    def of(cls, features):
+        """The moments of `[n, d]` features, converted to float64 block by block."""
+
+        def of_block(part):
+            part = np.asarray(part, np.float64)
+            mean = part.mean(axis=0)
+            return cls(len(part), mean, (part - mean).T @ (part - mean))
+
+        return functools.reduce(operator.add, map(of_block, blocks(features)))
+
+    def __add__(self, other):
+        count = self.count + other.count
+        difference = other.mean - self.mean
+        between = np.outer(difference, difference) * (self.count * other.count / count)
+        mean = self.mean + difference * (other.count / count)
+        return Moments(count, mean, self.scatter + other.scatter + between)
+
+    def statistics(self):
+        """Mean and unbiased covariance.
+
+        Raises:
+            UsageError: if there are fewer than two vectors.
+        """
+        if self.count < 2:
+            raise UsageError(f"expected at least 2 vectors. Received: {self.count}")
+        return Statistics(self.mean, self.scatter / (self.count - 1), self.count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """A normal distribution.
+
+    Attributes:
+        mean: `[d]`, float64.
+        covariance: `[d, d]`, float64, symmetric.
+        count: int, the vectors it was estimated from; None where a file does not say.
+        meta: dict, where it comes from.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    count: int | None = None
+    meta: dict = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def root(self):
+        """`[d, r]`, with `root @ root.T` the covariance and r its rank.
+
+        The cut is relative: an absolute one has an error that depends on the features' scale.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        keep = values > max(values[-1], 0.0) * cut_off(len(values))
+        return vectors[:, keep] * np.sqrt(values[keep])
+
+    def write(self, path):
+        """Writes `mu` and `sigma`, as other projects read them, and what we know besides."""
+        with open(path, "wb") as file:
+            np.savez(
+                file,
+                mu=self.mean,
+                sigma=self.covariance,
+                n=-1 if self.count is None else self.count,
+                root=self.root,
+                meta=json.dumps(self.meta),
+            )
+
+
+def cut_off(width):
+    """Eigenvalues below this share of the largest one are rounding errors of zero."""
+    return width * np.finfo(np.float64).eps
+
+
+def read_statistics(path, source):
+    """The `Statistics` in a .npz file of this or of another project.
+
+    Raises:
+        UsageError: if it cannot be read or does not hold a mean and a covariance.
+    """
+    arrays = read_npz(path, source)
+    names = next((pair for pair in NAMES if set(pair) <= set(arrays)), None)
+    if names is None:
+        expected = ", ".join("/".join(pair) for pair in NAMES)
+        raise UsageError(
+            f"{source} must hold mean and covariance as one of {expected}. "
+            f"Received: {path} with {', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    mean, covariance = (arrays[name] for name in names)
+    square = mean.ndim == 1 and covariance.shape == 2 * mean.shape and len(mean)
+    if not square or not all(np.isfinite(part).all() for part in (mean, covariance)):
+        raise UsageError(
+            f"expected a finite mean [d] and covariance [d, d] in {source}. "
+            f"Received: {path}, shapes {mean.shape} and {covariance.shape}"
+        )
+    covariance = np.asarray(covariance, np.float64)
+    count = int(arrays["n"]) if "n" in arrays and arrays["n"] >= 0 else None
+    try:
+        meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
+    except json.JSONDecodeError:
+        meta = {}  # Another project's.
+    statistics = Statistics(
+        np.asarray(mean, np.float64), (covariance + covariance.T) / 2, count, meta
+    )
+    root = arrays.get("root")
+    if root is not None and root.ndim == 2 and len(root) == len(mean):
+        statistics.__dict__["root"] = root  # What `cached_property` looks at.
+    return statistics

@@ -1,0 +1,63 @@
+"""What chooses the best checkpoint of a run: a cheap score, meant to compare its checkpoints."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_sagan.extractors.classifier import classifier
+from keras_sagan.metrics.frechet import frechet_distance, statistics_distance, thumbnails
+from keras_sagan.metrics.moments import Moments
+from keras_sagan.metrics.protocol import NATIVE, metric_name
+
+# Images of the score by thumbnails, and fakes of that by a classifier.
+THUMBNAILS, FAKES = 512, 1000
+# Images at a time.
+BATCH = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """A score of which less is better.
+
+    Attributes:
+        name: str.
+        count: int, fakes that it looks at.
+        score: function of fakes, uint8 `[count, H, W, C]`, to a float.
+    """
+
+    name: str
+    count: int
+    score: Callable
+
+
+def make_judge(config, prepared):
+    """By thumbnails, or, with `config.eval_every`, by a classifier of the data."""
+    if config.eval_every:
+        return classifier_judge(config, prepared)
+    real = thumbnails(prepared.images[:THUMBNAILS])
+    return Judge(
+        f"thumbnail_fd{THUMBNAILS}",
+        THUMBNAILS,
+        lambda fakes: frechet_distance(real, thumbnails(fakes)),
+    )
+
+
+def classifier_judge(config, prepared):
+    """Frechet distance by the classifier that `evaluate` uses; trains it on first use."""
+    images, sha256 = prepared.images, prepared.record["sha256"]
+    strategy = tf.distribute.get_strategy()
+    extractor = classifier(images, prepared.labels, sha256, config.data_dir, strategy)
+
+    def features(levels):
+        pieces = [levels[i : i + BATCH] for i in range(0, len(levels), BATCH)]
+        images = (tf.cast(piece, tf.float32) * (2 / 255) - 1 for piece in pieces)
+        return np.concatenate([extractor(piece)[0].numpy() for piece in images])
+
+    real = Moments.of(features(images[: NATIVE.reals])).statistics()
+    return Judge(
+        metric_name("fcd", FAKES, extractor.name),
+        FAKES,
+        lambda fakes: statistics_distance(real, Moments.of(features(fakes)).statistics()),
+    )

@@ -1,0 +1,239 @@
+"""Scores as a user asks for them: tables, records, JSON, and one line for each mistake."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from process import assert_one_line, rows, run, train
+
+RNG = np.random.default_rng(0)
+
+
+def evaluate(*flags):
+    code, out, err = run("evaluate", *flags)
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory, data_dir):
+    """A run whose checkpoints were chosen by a classifier, and what evaluating it printed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "scored"
+    flags = ["--total_steps=20", "--eval_every=5", "--keep_checkpoints=2"]
+    train(run_dir, data_dir, *flags)
+    return run_dir, evaluate(f"--run_dir={run_dir}", "--num_samples=300")
+
+
+def test_table_has_every_metric_of_the_classifier(scored):
+    run_dir, out = scored
+    head, columns, *lines = out.splitlines()
+    assert head == f"step 20 of {run_dir}"
+    assert columns.split() == ["metric", "value", "real", "images", "TF-GAN", "differs", "by"]
+    names = [line.partition("/")[0] for line in lines[:-1]]
+    assert names == [
+        "label_accuracy300",
+        "fcd300",
+        "cs300",
+        "kcd300",
+        "precision300",
+        "recall300",
+        "intra_fcd300",
+    ]
+    name = lines[0].split()[0].partition("/")[2]
+    assert lines[-1].startswith(f"{name}: 9")
+    assert "% right on real images that it was not shown" in lines[-1]
+
+
+def test_rows_hold_value_second_opinion_and_conditions(scored):
+    run_dir, _ = scored
+    found = {row["metric"].partition("300/")[0]: row for row in rows(run_dir / "metrics.jsonl")[:7]}
+    for name in ("fcd", "cs", "kcd"):
+        assert found[name]["tfgan"] == pytest.approx(found[name]["value"], rel=1e-6)
+        assert found[name]["relative_difference"] < 1e-6
+    assert len(found["intra_fcd"]["classes"]) == 10
+    assert found["cs"]["value"] >= 1
+    assert found["precision"]["n_real"] == 300
+    row = found["fcd"]
+    assert (row["n_real"], row["n_fake"], row["step"], row["seed"]) == (1797, 300, 20, 0)
+    assert (row["weights"], row["batch_norm"]) == ("ema", "moving")
+    assert row["extractor"]["test_accuracy"] >= 0.97
+    assert row["extractor"]["sha256"] == row["extractor_sha256"]
+    assert row["protocol"]["name"] == "native"
+    assert row["dataset"]["count"] == 1797
+    assert set(row) >= {"time", "command", "commit", "packages", "devices", "checkpoint"}
+
+
+def test_scores_are_in_tensorboard(scored):
+    run_dir, _ = scored
+    values = {}
+    for path in (run_dir / "tensorboard").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "scalars" and event.step == 20:
+                    values[value.tag] = float(tf.make_ndarray(value.tensor))
+    for row in rows(run_dir / "metrics.jsonl")[:7]:
+        assert values[row["metric"]] == pytest.approx(row["value"], rel=1e-5)
+
+
+def test_the_same_command_gives_the_same_numbers(scored):
+    run_dir, out = scored
+    assert evaluate(f"--run_dir={run_dir}", "--num_samples=300") == out
+
+
+def test_replicas_and_batches_do_not_change_them(scored):
+    run_dir, out = scored
+    more = ["--num_samples=300", "--replicas=2", "--batch_size=50", f"--compare={run_dir}"]
+    lines = [line.split() for line in evaluate(f"--run_dir={run_dir}", *more).splitlines()[2:-1]]
+    expected = [line.split() for line in out.splitlines()[2:-1]]
+    for line, before in zip(lines, expected, strict=True):
+        assert line[:2] == before[:2]
+        assert line[-1] == before[1]
+
+
+def test_classifier_chooses_the_best_checkpoint(scored):
+    run_dir, _ = scored
+    found = rows(run_dir / "scores.jsonl")
+    assert [row["step"] for row in found] == [5, 10, 15, 20]
+    (name,) = set(found[0]) - {"step"}
+    assert name.startswith("fcd1k/classifier-")
+    best = min(found, key=lambda row: row[name])["step"]
+    (index,) = (run_dir / "checkpoints" / "best").glob("step-*.index")
+    assert index.stem == f"step-{best}"
+
+
+def test_curve_over_all_checkpoints(scored):
+    run_dir, _ = scored
+    out = evaluate(f"--run_dir={run_dir}", "--num_samples=50", "--checkpoint=all", "--json")
+    values = json.loads(out)
+    (index,) = (run_dir / "checkpoints" / "best").glob("step-*.index")
+    steps = sorted({10, 20, int(index.stem[5:])})
+    assert [int(step) for step in values] == steps
+    assert len({json.dumps(scores) for scores in values.values()}) == len(steps)
+    more = ["--num_samples=50", "--checkpoint=all", "--noema", "--bn=batch"]
+    head, columns, *_ = evaluate(f"--run_dir={run_dir}", *more).splitlines()
+    assert head == f"curve of {run_dir}"
+    assert columns.split() == ["metric", *(word for step in steps for word in ("step", str(step)))]
+
+
+def test_missing_inception_is_unavailable_and_the_rest_goes_on(scored, tmp_path):
+    run_dir, _ = scored
+    extractors = f"--extractor=classifier,inception:{tmp_path / 'none.tgz'}"
+    out = evaluate(f"--run_dir={run_dir}", "--num_samples=50", extractors)
+    assert "fcd50/classifier-" in out
+    line = next(line for line in out.splitlines() if line.startswith("fid50/tfgan"))
+    assert line.split()[1] == "unavailable"
+    assert "download http://download.tensorflow.org/models/image/imagenet/" in out
+    last = rows(run_dir / "metrics.jsonl")[-1]
+    assert last["value"] is None
+    assert "no Inception network at" in last["unavailable"]
+
+
+def test_statistics_are_written_and_compared_with(scored, tmp_path):
+    run_dir, out = scored
+    path = tmp_path / "new" / "real.npz"
+    more = [f"--run_dir={run_dir}", "--num_samples=300"]
+    evaluate(*more, f"--save_statistics={path}")
+    printed = evaluate(*more, f"--real_statistics={path}").splitlines()
+    expected = next(line for line in out.splitlines() if line.startswith("fcd300/"))
+    again = next(line for line in printed if line.startswith("fcd300/"))
+    assert again.split()[:3] == expected.split()[:3]
+    assert not any(line.startswith("kcd") for line in printed)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in ("mu", "sigma")}
+    np.savez(path, **arrays)
+    code, _, err = run("evaluate", *more, f"--real_statistics={path}")
+    assert code == 0
+    assert "extractor unverified" in err
+    np.savez(path, **arrays, meta=json.dumps({"extractor": "other"}))
+    result = run("evaluate", *more, f"--real_statistics={path}")
+    assert_one_line(result, 2, "expected statistics of this extractor", "Received: other")
+
+
+def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
+    run_dir, _ = scored
+    row = rows(run_dir / "metrics.jsonl")[1]
+    row["n_real"] = 99
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    result = run("evaluate", f"--run_dir={run_dir}", "--num_samples=300", f"--compare={tmp_path}")
+    assert_one_line(result, 2, "n_real=1797 and 99")
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        (["--extractor=inception"], "--extractor must be classifier or inception:PATH"),
+        (["--checkpoint=last"], "--checkpoint must be newest, best, all or a step"),
+        (["--checkpoint=7"], "expected the step of a kept checkpoint"),
+        (
+            ["--checkpoint=all", "--compare=/nowhere"],
+            "--compare takes the scores of one checkpoint",
+        ),
+        (["--protocol=mine"], "protocol"),
+        (["--bn=none"], "bn"),
+        (["--num_samples=0"], "num_samples"),
+        (["--batch_size=5", "--replicas=2"], "Received: 5 images for 2 replicas"),
+        (["--compare=/nowhere"], "expected scores in /nowhere"),
+        (["--real_features=a.npz"], "--real_features and --fake_features are given together"),
+        (["--real_statistics=/none.npz"], "--real_statistics must be a readable .npz file"),
+    ],
+)
+def test_evaluation_says_what_is_wrong(scored, given, part):
+    run_dir, _ = scored
+    assert_one_line(run("evaluate", f"--run_dir={run_dir}", *given), 2, part)
+
+
+def test_records_that_cannot_be_written_are_one_line(scored, tmp_path):
+    run_dir, _ = scored
+    shutil.copytree(run_dir, tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (tmp_path / "run" / "metrics.jsonl").mkdir()
+    code, out, err = run("evaluate", f"--run_dir={tmp_path / 'run'}", "--num_samples=50")
+    assert (code, out) == (1, "")
+    assert "cannot be scored: [Errno 21] Is a directory" in err.splitlines()[-1]
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for name, scale in (("a", 1.0), ("b", 1.2)):
+        features = RNG.normal(size=(400, 16)) * scale
+        logits, labels = RNG.normal(size=(400, 10)), RNG.integers(0, 4, 400)
+        paths.append(tmp_path / f"{name}.npz")
+        np.savez(paths[-1], features=features, logits=logits, labels=labels)
+    return paths
+
+
+def file_flags(files):
+    return [f"--real_features={files[0]}", f"--fake_features={files[1]}"]
+
+
+def test_feature_files_are_scored_as_one_json_object(files):
+    values = json.loads(evaluate(*file_flags(files), "--json"))
+    assert {"fid", "kid", "is", "precision", "recall", "intra_fid"} <= set(values)
+    real, fake = (np.load(path)["features"] for path in files)
+    difference = real.mean(axis=0) - fake.mean(axis=0)
+    covariances = [np.cov(part, rowvar=False) for part in (real, fake)]
+    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real).sum()
+    expected = difference @ difference + np.trace(sum(covariances)) - 2 * roots
+    assert values["fid"] == pytest.approx(expected, rel=1e-9)
+    assert values["details"]["fid"]["tfgan"] == pytest.approx(expected, rel=1e-9)
+    assert 0 < values["precision"] < 1
+    np.savez(files[1], features=fake)
+    without = json.loads(evaluate(*file_flags(files), "--json"))
+    assert without["is"] is None
+    assert without["fid"] == values["fid"]
+
+
+def test_feature_files_that_do_not_fit_are_one_line(files):
+    features = np.load(files[0])["features"]
+    for arrays, part in (
+        ({"features": np.where(features > 3, np.nan, features)}, "finite features of --fake"),
+        ({"features": features[:, :5]}, r"(400, 16) and (400, 5)"),
+        ({"features": features[:1]}, "at least 2 features of --fake_features. Received: 1"),
+        ({"features": features[:3]}, "at least 4 fake features. Received: 3"),
+        ({"features": np.array([{}], object)}, "--fake_features must be a readable .npz"),
+    ):
+        np.savez(files[1], **arrays)
+        assert_one_line(run("evaluate", *file_flags(files), "--json"), 2, part)

@@ -1,0 +1,97 @@
+"""A run's checkpoint scored by toy Inception networks, from generator to record."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import toys
+
+from keras_sagan.config import Config
+from keras_sagan.data.prepare import prepare
+from keras_sagan.evaluation import reference
+from keras_sagan.evaluation.fakes import latents_and_labels
+from keras_sagan.evaluation.run import Settings, evaluate_run
+from keras_sagan.extractors import inception
+from keras_sagan.extractors.extractor import preprocess
+from keras_sagan.metrics.frechet import class_distances, frechet_distance
+from keras_sagan.metrics.inception_score import inception_score
+from keras_sagan.metrics.protocol import PROTOCOLS
+from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.training.state import Checkpoints, State
+
+PROTOCOL = dataclasses.replace(PROTOCOLS["tfgan"], reals=60)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of no steps, and its generator."""
+    folder = tmp_path_factory.mktemp("run")
+    config = Config(
+        image_size=16,
+        image_channels=1,
+        num_classes=10,
+        z_dim=4,
+        g_channels=4,
+        d_channels=4,
+        dataset="synthetic",
+        data_dir=str(folder / "data"),
+    )
+    run = RunDirectory(folder)
+    state = State.create(config)
+    Checkpoints(run.checkpoints, state, 1).save()
+    return run, config, state.ema_generator
+
+
+def settings(path, **changes):
+    given = {
+        "protocol": PROTOCOL,
+        "count": 50,
+        "batch_size": 32,
+        "replicas": 1,
+        "checkpoint": "newest",
+        "ema": True,
+        "batch_norm": "moving",
+        "seed": 2,
+        "real_statistics": None,
+        "save_statistics": None,
+    }
+    return Settings(extractor=f"inception:{path}", **given | changes)
+
+
+@pytest.mark.parametrize("form", ["graph.pb", "inception.tgz", "saved_model"])
+def test_scores_by_a_toy_network_are_those_of_its_formula(form, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(inception, "WIDTHS", (toys.FEATURES, toys.CLASSES))  # As if it were it.
+    run, config, generator = trained
+    toys.FORMS[form](tmp_path / form)
+    found = evaluate_run(run, config, settings(tmp_path / form))
+    values = {row["metric"]: row["value"] for row in found[0]}
+    assert set(values) == {
+        f"{name}50/tfgan" for name in ("fid", "is", "kid", "precision", "recall", "intra_fid")
+    }
+    prepared = prepare(config)
+    latents, labels = latents_and_labels(2, 0, 50, config, "uniform")
+    images = generator(latents, labels), prepared.images[:60] / np.float32(127.5) - 1
+    fake, real = (toys.expected(preprocess(part, PROTOCOL).numpy()) for part in images)
+    assert values["fid50/tfgan"] == pytest.approx(frechet_distance(real[0], fake[0]), rel=1e-4)
+    assert values["is50/tfgan"] == pytest.approx(inception_score(fake[1])[0], rel=1e-5)
+    within = class_distances(real[0], prepared.labels[:60], fake[0], labels)
+    mean = np.mean([value for value in within.values() if value is not None])
+    assert values["intra_fid50/tfgan"] == pytest.approx(mean, rel=1e-4)
+    row = json.loads((run.path / "metrics.jsonl").read_text().splitlines()[-1])
+    assert row["extractor"]["widths"] == [toys.FEATURES, toys.CLASSES]
+
+
+def test_features_of_real_images_are_computed_once(trained, tmp_path, monkeypatch):
+    run, config, _ = trained
+    toys.write_frozen(tmp_path / "graph.pb")
+    chosen = settings(tmp_path / "graph.pb")
+    before = evaluate_run(run, config, chosen)[0]
+    monkeypatch.setattr(reference, "real_features", None)
+    after = evaluate_run(run, config, chosen)[0]
+    assert [row["value"] for row in after] == [row["value"] for row in before]
+    assert before[0]["metric"].startswith("fcd50/graph-")  # Of other widths than Inception's.
+    monkeypatch.undo()
+    # Another number of real images is another set.
+    fewer = settings(tmp_path / "graph.pb", protocol=dataclasses.replace(PROTOCOL, reals=55))
+    assert evaluate_run(run, config, fewer)[0][0]["n_real"] == 55
