@@ -1,6 +1,7 @@
 """What the commands share: flags made from `Config`, help by topic, errors as one line."""
 
 import dataclasses
+import io
 import signal
 import sys
 import textwrap
@@ -44,8 +45,9 @@ def run(main, description):
         description: text above the flags in `--help`.
     """
     own = sys.argv[0]
-    # Names of files and classes may hold what standard output cannot.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and classes may hold what standard output cannot.
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     try:

@@ -108,5 +108,5 @@ def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
         row for row in rows(tmp_path / "run" / "metrics.jsonl") if "coherence" in row["metric"]
     ]
     assert (row["metric"], row["n_fake"]) == ("coherence40", 40)
-    assert f"\ncoherence40 {row['value']:14.6g}"[:12] in out
+    assert "\ncoherence40 " in out
     assert -1 < row["value"] < 0.9
