@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import logging
 import os
 import sys
 
@@ -100,11 +101,22 @@ def read(builder, config):
 def read_all(builder, config, parts):
     """Iterates over a split's examples as TensorFlow Datasets has them."""
     try:
-        yield from tfds.as_numpy(builder.as_dataset(split=config.split, decoders=parts))
+        with silent(logging.getLogger("absl")):  # Partial decoding warns of its own code.
+            dataset = builder.as_dataset(split=config.split, decoders=parts)
+        yield from tfds.as_numpy(dataset)
     except Exception as error:  # Of TensorFlow, for files that are missing or damaged.
         raise RunError(
             f"TensorFlow Datasets cannot read {config.dataset}: {type(error).__name__}: {error}"
         ) from error
+
+
+@contextlib.contextmanager
+def silent(logger):
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def keys(info, dataset):
