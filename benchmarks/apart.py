@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 
+from keras_sagan.errors import RunError
 from keras_sagan.training.run_directory import commit, version
 
 FOLDER = pathlib.Path(__file__).parents[1]
@@ -47,6 +49,50 @@ def answer(measure):
     print(json.dumps(result))
 
 
+def interleaved(module, requests, rounds):
+    """Answers of `module` to each of `requests`, asked in turn in every round.
+
+    Args:
+        module: str, as of `call`.
+        requests: list of dicts: what to ask, under `request`; `name`; perhaps `environment`.
+        rounds: int. One that has failed is not asked again.
+
+    Returns:
+        A list of answers for each request, one a round.
+    """
+    turns = [[] for _ in requests]
+    for number in range(1, rounds + 1):
+        for asked, own in zip(requests, turns, strict=True):
+            if not own or "error" not in own[-1]:
+                print(f"round {number}/{rounds}: {asked['name']}", file=sys.stderr, flush=True)
+                own.append(call(module, asked["request"], asked.get("environment")))
+    return turns
+
+
+def ratios(name, turns, first_turns):
+    """Figure `name` over that of the first in the same round: median, least and most."""
+    if "error" in first_turns[-1]:
+        return {"ratio": None, "ratio_least_and_most": None}
+    each = sorted(own[name] / first[name] for own, first in zip(turns, first_turns, strict=True))
+    return {
+        "ratio": rounded(statistics.median(each)),
+        "ratio_least_and_most": [rounded(each[0]), rounded(each[-1])],
+    }
+
+
+def highest_peaks(turns):
+    """`peaks` over several turns."""
+    return {
+        name: max((turn[name] for turn in turns if turn[name] is not None), default=None)
+        for name in ("host_peak_mib", "device_peak_mib")
+    }
+
+
+def rounded(value):
+    """Four significant digits."""
+    return float(f"{value:.4g}")
+
+
 def provenance(packages):
     """Commit, versions and machine, for a row."""
     return {
@@ -84,11 +130,16 @@ def status_mib(name):
     return int(line.split()[1]) / 1024
 
 
-def show(row, output_format, columns):
-    """Prints a row: as JSON, or as text of those of `columns` that it has."""
-    if output_format == "json":
-        text = json.dumps(row)
-    else:
+def report(rows, output_format, columns):
+    """Prints rows, as JSON with all they have, or as text of `columns`.
+
+    Raises:
+        RunError: if a row says that it failed.
+    """
+    for row in rows:
         shown = {name: row[name] for name in columns if row.get(name) is not None}
         text = "  ".join(f"{name}: {value}" for name, value in shown.items())
-    print(text, flush=True)
+        print(json.dumps(row) if output_format == "json" else text, flush=True)
+    failed = sum(row["status"] == "failed" for row in rows)
+    if failed:
+        raise RunError(f"{failed} of {len(rows)} rows failed")

@@ -11,16 +11,14 @@ achieves. A setting that fails is a row that says why, and then the exit code is
 """
 
 import itertools
-import statistics
-import sys
 
-import numpy as np
 from absl import flags
 
 from benchmarks import apart
+from benchmarks.speed_row import summary
 from keras_sagan import commands
 from keras_sagan.config import Config
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import UsageError
 from keras_sagan.training.run_directory import PACKAGES
 
 PLAIN = {"g_spectral_norm": False, "d_spectral_norm": False}
@@ -57,21 +55,20 @@ flags.DEFINE_enum("format", "text", ["text", "json"], "json: one object a row.")
 
 def main():
     settings = settings_from_flags()
-    turns = [[] for _ in settings]
-    for number in range(1, flags.FLAGS.rounds + 1):
-        for setting, own in zip(settings, turns, strict=True):
-            if own and "error" in own[-1]:
-                continue
-            line = " ".join(map(str, setting.values()))
-            print(f"round {number}/{flags.FLAGS.rounds}: {line}", file=sys.stderr, flush=True)
-            own.append(apart.call("benchmarks.speed_turn", request(setting)))
-    rows = [summary(own, turns[0]) for own in turns]
+    requests = [
+        {"name": " ".join(map(str, setting.values())), "request": request(setting)}
+        for setting in settings
+    ]
+    turns = apart.interleaved("benchmarks.speed_turn", requests, flags.FLAGS.rounds)
     common = shared() | apart.provenance(PACKAGES)
-    for setting, row in zip(settings, rows, strict=True):
-        apart.show({"benchmark": "speed"} | setting | row | common, flags.FLAGS.format, COLUMNS)
-    failed = sum(row["status"] == "failed" for row in rows)
-    if failed:
-        raise RunError(f"{failed} of {len(rows)} settings failed")
+    rows = [
+        {"benchmark": "speed"}
+        | setting
+        | summary(own, turns[0], flags.FLAGS.steps_per_call)
+        | common
+        for setting, own in zip(settings, turns, strict=True)
+    ]
+    apart.report(rows, flags.FLAGS.format, COLUMNS)
 
 
 def settings_from_flags():
@@ -140,77 +137,6 @@ def request(setting):
     names = ("steps", "warmup_steps", "steps_per_call")
     counts = {name: getattr(flags.FLAGS, name) for name in names}
     return {"model": setting["model"], "config": config_of(setting).to_json()} | counts
-
-
-def summary(turns, first_turns):
-    """Figures of a setting from its turns; medians, but for percentiles over all its calls.
-
-    Args:
-        turns: list of dicts, what `speed_turn.measure` gave in each round.
-        first_turns: the same of the setting that ratios are to.
-    """
-    if "error" in turns[-1]:
-        return {"status": "failed", "error": turns[-1]["error"]}
-    figures = ("train_images_per_s", "sample_images_per_s", "compile_s", "matmul_flops_per_s")
-    calls = [seconds for turn in turns for seconds in turn["call_s"]]
-    macs = turns[0]["g_macs"], turns[0]["d_macs"]
-    peaks = {
-        name: max((turn[name] for turn in turns if turn[name] is not None), default=None)
-        for name in ("host_peak_mib", "device_peak_mib")
-    }
-    return {
-        "status": "ok",
-        **{name: rounded(statistics.median(turn[name] for turn in turns)) for name in figures},
-        "step_ms_p50": step_ms(calls, 50),
-        "step_ms_p95": step_ms(calls, 95),
-        **peaks,
-        "g_macs": macs[0],
-        "d_macs": macs[1],
-        "utilization": rounded(statistics.median(utilization(turn) for turn in turns)),
-        "train_images_per_s_by_round": [rounded(turn["train_images_per_s"]) for turn in turns],
-        **ratios(turns, first_turns),
-        "device": turns[0]["device"],
-    }
-
-
-def step_ms(calls, percentile):
-    """A percentile of milliseconds a step, of seconds a call."""
-    return rounded(float(np.percentile(calls, percentile)) * 1000 / flags.FLAGS.steps_per_call)
-
-
-def training_macs(g_macs, d_macs):
-    """Multiply-accumulates an image of one training step, from those of a forward pass.
-
-    D's turn: G forward; D forward and back on real images and fakes. G's turn: both forward and
-    back, D without gradients of its weights. Going back costs a forward pass for the gradients of
-    the weights and one for those of the inputs.
-    """
-    d_turn = g_macs + 2 * 3 * d_macs
-    g_turn = 3 * g_macs + 2 * d_macs
-    return d_turn + g_turn
-
-
-def utilization(turn):
-    """FLOP/s of training as a part of those of a matrix product."""
-    flops = 2 * training_macs(turn["g_macs"], turn["d_macs"])
-    return flops * turn["train_images_per_s"] / turn["matmul_flops_per_s"]
-
-
-def ratios(turns, first_turns):
-    """Training images per second over those of the first setting in the same round."""
-    if "error" in first_turns[-1]:
-        return {"ratio": None, "ratio_least_and_most": None}
-    pairs = zip(turns, first_turns, strict=True)
-    each = sorted(own["train_images_per_s"] / first["train_images_per_s"] for own, first in pairs)
-    return {
-        "ratio": rounded(statistics.median(each)),
-        "ratio_least_and_most": [rounded(each[0]), rounded(each[-1])],
-    }
-
-
-def rounded(value):
-    """Four significant digits."""
-    return float(f"{value:.4g}")
 
 
 if __name__ == "__main__":

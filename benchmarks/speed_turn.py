@@ -16,8 +16,8 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
     Args:
         model: name of a model, as in `speed.MODELS`.
         config: `Config` as JSON text, with `dataset` "synthetic".
-        steps, warmup_steps: ints, training steps with and without a clock; multiples of
-            `steps_per_call`.
+        steps: int, timed training steps, a multiple of `steps_per_call`.
+        warmup_steps: int, of those before them, too.
         steps_per_call: int, steps in one call of the runtime.
 
     Returns:
