@@ -185,9 +185,12 @@ def measure_attention(layer, image_size, channels, batch_size, steps):
 
 def attention_pair(shape):
     """Ours and that of `keras_naive`, with equal weights and a gamma that is not zero."""
+    import keras
+
     from benchmarks import keras_naive
     from keras_sagan.layers import SelfAttention
 
+    keras.utils.set_random_seed(0)
     ours = SelfAttention(normalize=False)
     stock = keras_naive.SelfAttention(wrap=lambda conv: conv)
     for attention in (ours, stock):

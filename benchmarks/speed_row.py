@@ -21,6 +21,7 @@ def summary(turns, first_turns, steps_per_call):
     step_ms = [1000 * call_s / steps_per_call for turn in turns for call_s in turn["call_s"]]
     return {
         "status": "ok",
+        "timed_steps": len(step_ms) * steps_per_call,
         **{
             name: apart.rounded(statistics.median(turn[name] for turn in turns)) for name in figures
         },
