@@ -23,6 +23,7 @@ import tensorflow_datasets as tfds
 from absl import flags
 from PIL import Image
 
+from benchmarks.apart import status_mib
 from keras_sagan import commands
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
@@ -169,18 +170,12 @@ def memory_of(count):
         np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, 128, 128, 3))
         np.save(folder / "labels.npy", np.zeros(count, np.int32))
         (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "counts": [count]}))
-        before = anonymous_mib()
+        before = status_mib("RssAnon")
         config = Config(batch_size=64)
         feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), config, start=0)
         for _ in range(BATCHES):
             next(feed)
-        return round(anonymous_mib() - before, 1)
-
-
-def anonymous_mib():
-    status = pathlib.Path("/proc/self/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("RssAnon:")]
-    return int(line.split()[1]) / 1024
+        return round(status_mib("RssAnon") - before, 1)
 
 
 if __name__ == "__main__":

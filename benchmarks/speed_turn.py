@@ -1,0 +1,185 @@
+"""One turn of `benchmarks.speed`: one setting, measured in a process of its own."""
+
+import dataclasses
+import tempfile
+import time
+
+import numpy as np
+
+from benchmarks import apart
+from keras_sagan.config import Config
+
+
+def measure(model, config, steps, warmup_steps, steps_per_call):
+    """Seconds, memory and costs of one setting.
+
+    Args:
+        model: name of a model, as in `speed.MODELS`.
+        config: `Config` as JSON text, with `dataset` "synthetic".
+        steps: int, timed training steps, a multiple of `steps_per_call`.
+        warmup_steps: int, of those before them, too.
+        steps_per_call: int, steps in one call of the runtime.
+
+    Returns:
+        dict: `call_s`, seconds of each timed call; `compile_s`, the first call less a usual one;
+        images per second; `g_macs`, `d_macs`, of one image forward; peak memory; the device.
+    """
+    config = Config.from_json(config)
+    with tempfile.TemporaryDirectory() as folder:
+        game = {"keras_naive": KerasNaive}.get(model, Ours)(config, folder, steps_per_call)
+        (first,) = game.train(1)
+        warmup = warmup_steps // steps_per_call
+        seconds = game.train(warmup + steps // steps_per_call)[warmup:]
+        sampling = sampling_rate(game.generator, config, steps)
+    peaks = apart.peaks()  # Before the matrix product, which is not the model's.
+    return {
+        "call_s": seconds,
+        "compile_s": first - float(np.median(seconds)),
+        "train_images_per_s": config.batch_size * steps / sum(seconds),
+        "sample_images_per_s": sampling,
+        **macs(game),
+        **peaks,
+        "matmul_flops_per_s": matmul_flops_per_s(config.precision),
+        "device": apart.device_name(),
+    }
+
+
+class Ours:
+    """Networks of this project, trained as `train` trains them.
+
+    Args:
+        config: `Config`.
+        folder: path, where the images are prepared.
+        steps_per_call: int.
+    """
+
+    def __init__(self, config, folder, steps_per_call):
+        import tensorflow as tf
+
+        from keras_sagan.data.batches import make_iterator
+        from keras_sagan.training.game import Game
+        from keras_sagan.training.loop import make_train
+        from keras_sagan.training.state import State
+        from keras_sagan.training.strategy import compiles, make_strategy
+
+        strategy = make_strategy(config)
+        prepared = prepare_in(folder, config)
+        with strategy.scope():
+            self.state = State.create(config)
+        self.generator, self.discriminator = self.state.ema_generator, self.state.discriminator
+        counts = prepared.record["counts"]
+        self.play = make_train(
+            strategy, Game(config, self.state, counts, compiles(config, strategy))
+        )
+        self.iterator = make_iterator(strategy, prepared, config, start=0)
+        self.num_steps = tf.constant(steps_per_call)
+
+    def train(self, calls):
+        """Seconds of each of `calls` calls, with their losses brought to Python."""
+        seconds = []
+        for _ in range(calls):
+            begun = time.perf_counter()
+            losses = self.play(self.iterator, self.state.step, self.num_steps)
+            check_finite([float(loss) for loss in losses.values()])
+            seconds.append(time.perf_counter() - begun)
+        return seconds
+
+
+class KerasNaive:
+    """The SAGAN of `keras_naive`, trained by `fit` on the same feed."""
+
+    def __init__(self, config, folder, steps_per_call):
+        import tensorflow as tf
+
+        from benchmarks import keras_naive
+        from keras_sagan.data.batches import shares
+        from keras_sagan.training.strategy import compiles, make_strategy
+
+        strategy = make_strategy(config)
+        self.model = keras_naive.make(config, compiles(config, strategy), steps_per_call)
+        self.steps_per_call = steps_per_call
+        self.data = shares(tf.distribute.InputContext(), prepare_in(folder, config), config, 0)
+        size = (config.image_size, config.image_size, config.image_channels)
+        self.generator = AsNetwork(self.model.generate, (config.z_dim,))
+        self.discriminator = AsNetwork(self.model.judge, size)
+
+    def train(self, calls):
+        """Seconds of each of `calls` calls, from the end of one to the end of the next."""
+        import keras
+
+        clock = [time.perf_counter()]
+
+        def tick(_, logs):
+            check_finite([float(np.mean(loss)) for loss in logs.values()])
+            clock.append(time.perf_counter())
+
+        self.model.fit(
+            self.data,
+            steps_per_epoch=calls * self.steps_per_call,
+            verbose=0,
+            shuffle=False,
+            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=tick)],
+        )
+        return list(np.diff(clock))
+
+
+class AsNetwork:
+    """A function with the shape of what it takes, as `forward_macs` wants a network."""
+
+    def __init__(self, function, example_shape):
+        self.function, self.example_shape = function, example_shape
+
+    def __call__(self, inputs, labels, training=False):
+        return self.function(inputs, labels, training=training)
+
+
+def prepare_in(folder, config):
+    from keras_sagan.data.prepare import prepare
+
+    return prepare(dataclasses.replace(config, data_dir=folder))
+
+
+def check_finite(losses):
+    if not np.isfinite(losses).all():
+        raise FloatingPointError(f"losses are not finite: {losses}")
+
+
+def sampling_rate(generator, config, batches):
+    """Images per second of `sampling`, after one call that compiles."""
+    from keras_sagan.training import sampling
+
+    sample = sampling.make_sampler(generator)
+    count = sampling.BATCH * batches
+    latents = sampling.latents_of(0, count, config.z_dim)
+    labels = np.zeros(count, np.int32)
+    sample(latents[: sampling.BATCH], labels[: sampling.BATCH])
+    begun = time.perf_counter()
+    sample(latents, labels)
+    return count / (time.perf_counter() - begun)
+
+
+def macs(game):
+    from keras_sagan.networks.macs import forward_macs
+
+    return {"g_macs": forward_macs(game.generator), "d_macs": forward_macs(game.discriminator)}
+
+
+def matmul_flops_per_s(precision, seconds=0.5):
+    """The best rate of a product of two square matrices, in the dtype that layers compute in."""
+    import tensorflow as tf
+
+    size = 8192 if tf.config.list_physical_devices("GPU") else 1024
+    dtype = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
+    matrix = tf.cast(tf.random.stateless_normal([size, size], [0, 0]), dtype)
+    product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+    product().numpy()
+    best, until = np.inf, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        begun = time.perf_counter()
+        product().numpy()
+        best = min(best, time.perf_counter() - begun)
+    return 2 * size**3 / best
+
+
+if __name__ == "__main__":
+    apart.answer(measure)

@@ -1,0 +1,63 @@
+"""Layers: what is known of each implementation must come out."""
+
+import importlib.util
+
+import pytest
+from bench import run
+
+from benchmarks import layers_turn
+
+SETTINGS = {"image_size": 4, "channels": 8, "batch_size": 2, "steps": 30}
+
+
+@pytest.fixture(scope="module")
+def spectral():
+    names = ("keras_sagan", "keras")
+    return {name: layers_turn.measure("spectral", name, **SETTINGS) for name in names}
+
+
+def test_our_gradient_is_that_of_autodiff_and_that_of_keras_is_not(spectral):
+    assert spectral["keras_sagan"]["gradient_distance"] < 1e-5
+    assert spectral["keras"]["gradient_distance"] > 0.05
+    assert spectral["keras"]["gradient_cosine"] < 0.9999
+
+
+def test_two_calls_leave_our_weights_alone_and_overwrite_those_of_keras(spectral):
+    assert spectral["keras_sagan"]["kernel_change"] == 0
+    assert spectral["keras"]["kernel_change"] > 0.1
+
+
+def test_sigma_errors_begin_alike_and_vanish(spectral):
+    ours, stock = (spectral[name]["sigma_errors"] for name in ("keras_sagan", "keras"))
+    assert list(ours) == list(stock) == ["1", "3", "10", "30"]
+    assert ours["1"] == pytest.approx(stock["1"], rel=1e-4)
+    for errors in (ours, stock):
+        assert errors["1"] > 0.05  # From a random u, one iteration is not enough.
+        assert errors["30"] < errors["1"] / 100
+
+
+def test_both_attentions_are_the_same_function():
+    for name in ("keras_sagan", "keras_naive"):
+        row = layers_turn.measure("attention", name, **SETTINGS | {"image_size": 8})
+        assert row["output_distance"] < 1e-6
+        assert row["gradient_distance"] < 1e-6
+        assert 0 < row["ms_p50"] <= row["ms_p95"]
+
+
+def test_the_command_reports_all_rows():
+    flags = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    code, rows, error = run("layers", *flags, "--rounds=1")
+    assert code == 0, error
+    assert [(row["part"], row["layer"]) for row in rows] == [
+        ("spectral", "keras_sagan"),
+        ("spectral", "keras"),
+        ("spectral", "tensorflow_addons"),
+        ("attention", "keras_sagan"),
+        ("attention", "keras_naive"),
+    ]
+    installed = importlib.util.find_spec("tensorflow_addons") is not None
+    assert rows[2].pop("status") == ("ok" if installed else "unavailable")
+    assert installed or "pip install '.[peers]'" in rows[2]["error"]
+    assert {row.get("status", "ok") for row in rows} == {"ok"}
+    assert rows[0]["gradient_distance"] < 1e-5
+    assert rows[0]["ratio"] == 1
