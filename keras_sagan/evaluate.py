@@ -61,6 +61,9 @@ flags.DEFINE_bool("json", False, "Print one JSON object instead of a table.")
 def main():
     given = flags.FLAGS
     if given.real_features or given.fake_features:
+        if not (given.real_features and given.fake_features):
+            raise UsageError("--real_features and --fake_features are given together")
+        refuse_beside_files()
         score_files(given.real_features, given.fake_features)
         return
     if not given.run_dir:
@@ -68,6 +71,15 @@ def main():
     for name in given.extractor:
         if name != "classifier" and not name.startswith("inception:"):
             raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {name}")
+    if not given.extractor or len(set(given.extractor)) < len(given.extractor):
+        raise UsageError(
+            f"--extractor must name different networks. Received: {','.join(given.extractor)}"
+        )
+    if given.save_statistics and (given.real_statistics or len(given.extractor) > 1):
+        raise UsageError(
+            "--save_statistics writes those of one extractor's real images: it goes neither with "
+            "--real_statistics nor with several extractors"
+        )
     if given.checkpoint not in ("newest", "best", "all") and not given.checkpoint.isdecimal():
         raise UsageError(
             f"--checkpoint must be newest, best, all or a step. Received: {given.checkpoint}"
@@ -79,6 +91,18 @@ def main():
     if given.data_dir:
         config = dataclasses.replace(config, data_dir=given.data_dir)
     score_run(run, config)
+
+
+def refuse_beside_files():
+    """Flags that would change nothing must not look as if they did."""
+    names = ("run_dir", "extractor", "num_samples", "checkpoint", "ema", "bn", "real_statistics")
+    names += ("save_statistics", "compare", "replicas", "batch_size", "seed")
+    given = [f"--{name}" for name in names if flags.FLAGS[name].present]
+    if given:
+        raise UsageError(
+            "feature files are scored as they are, by --protocol's splits and kernel alone. "
+            f"Received: {', '.join(given)}"
+        )
 
 
 def score_run(run, config):
@@ -114,7 +138,14 @@ def score_run(run, config):
             raise RunError(f"{run.path} cannot be scored: {reason}") from error
         for step, rows in scored.items():
             found.setdefault(step, []).extend(rows)
+    beside = None
+    if others:
+        (rows,) = found.values()  # Of one checkpoint, which `main` has seen to.
+        beside = report.matching(rows, others)
+    notes = report.notes(row for rows in found.values() for row in rows)
     if given.json:
+        for note in notes:
+            report.say(note)
         values = {
             step: {row["metric"]: row["value"] for row in rows} for step, rows in found.items()
         }
@@ -124,15 +155,12 @@ def score_run(run, config):
         print(f"curve of {run.path}\n{report.curve(found)}")
     else:
         ((step, rows),) = found.items()
-        beside = report.matching(rows, others) if others else None
         print(f"step {step} of {run.path}\n{report.table(rows, beside)}")
-    for note in report.notes(row for rows in found.values() for row in rows):
+    for note in notes:
         print(note)
 
 
 def score_files(real_path, fake_path):
-    if not (real_path and fake_path):
-        raise UsageError("--real_features and --fake_features are given together")
     arrays = [
         read_features(path, f"--{name}")
         for path, name in ((real_path, "real_features"), (fake_path, "fake_features"))

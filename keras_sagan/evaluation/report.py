@@ -21,16 +21,15 @@ def make_rows(scores, suffix, conditions):
         "packages": {name: version(name) for name in (*PACKAGES, "tensorflow-gan")},
         "machine": f"{platform.system()} {platform.machine()}",
     }
-    return [
-        {
-            # No network judges coherence.
-            "metric": metric_name(name, score["n_fake"], None if name == "coherence" else suffix),
-            **score,
-            **conditions,
-            **environment,
-        }
+    rows = [
+        {"metric": metric_name(name, score["n_fake"], suffix), **conditions, **score, **environment}
         for name, score in scores.items()
     ]
+    for row in rows:
+        if row["metric"].startswith("coherence"):  # No network judges it.
+            row |= {"metric": row["metric"].partition("/")[0]}
+            row |= dict.fromkeys(("extractor_sha256", "protocol"))
+    return rows
 
 
 def table(rows, others=None):
@@ -63,7 +62,7 @@ def notes(rows):
     for row in rows:
         if "unavailable" in row:
             lines[f"unavailable: {row['unavailable']}"] = None
-        elif "test_accuracy" in row["extractor"]:
+        elif "test_accuracy" in row["extractor"] and "/" in row["metric"]:
             accuracy = row["extractor"]["test_accuracy"]
             name = row["metric"].partition("/")[2]
             lines[f"{name}: {accuracy:.1%} right on real images that it was not shown"] = None
@@ -104,9 +103,8 @@ def matching(rows, others):
     found = []
     others = [other for other in others if other["value"] is not None]
     for row in rows:
-        name = base(row["metric"])
         known = others if row["value"] is not None else []
-        same = [other for other in known if base(other["metric"]) == name]
+        same = [other for other in known if kin(other["metric"]) == kin(row["metric"])]
         equal = [other for other in same if not differences(row, other)]
         if same and not equal:
             check_comparable(row, same[-1])
@@ -114,9 +112,10 @@ def matching(rows, others):
     return found
 
 
-def base(metric):
-    """`fid` of `fid50k/tfgan`: the name without count and protocol."""
-    return metric.partition("/")[0].rstrip("k").rstrip("0123456789")
+def kin(metric):
+    """What two scores to be compared share: of `fcd10k/classifier-1234`, `fcd` and `classifier`."""
+    name, _, network = metric.partition("/")
+    return name.rstrip("k").rstrip("0123456789"), network.partition("-")[0]
 
 
 def say(line):

@@ -1,6 +1,7 @@
 """The scores of a run's checkpoints, from generator to record."""
 
 import dataclasses
+import hashlib
 import pathlib
 
 import tensorflow as tf
@@ -89,7 +90,9 @@ def evaluate_run(run, config, settings):
             "protocol": dataclasses.asdict(extractor.protocol),
             "extractor": extractor.record,
             "extractor_sha256": extractor.record["sha256"] or extractor.record["network"],
-            "data_sha256": real.statistics.meta.get("data_sha256"),
+            # Of the real images; of a file that does not say whose statistics it has, its own.
+            "data_sha256": real.statistics.meta.get("data_sha256") or reference_sha256(settings),
+            "real_statistics": settings.real_statistics,
             "dataset": prepared.summary,
             "step": step,
             "checkpoint": str(pathlib.Path(path).relative_to(run.path)),
@@ -129,6 +132,10 @@ def real_set(strategy, extractor, prepared, config, settings):
         except OSError as error:
             raise RunError(f"--save_statistics={path} cannot be written: {error}") from error
     return real
+
+
+def reference_sha256(settings):
+    return hashlib.sha256(pathlib.Path(settings.real_statistics).read_bytes()).hexdigest()
 
 
 def check_statistics(statistics, extractor, path):

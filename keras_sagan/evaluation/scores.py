@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from keras_sagan.errors import UsageError
 from keras_sagan.evaluation import tfgan
 from keras_sagan.metrics.coherence import coherence
-from keras_sagan.metrics.features import check_pair
+from keras_sagan.metrics.features import check_pair, shuffled
 from keras_sagan.metrics.frechet import class_distances, frechet_distance, statistics_distance
 from keras_sagan.metrics.inception_score import inception_score, label_accuracy
 from keras_sagan.metrics.kernel import kernel_distance
@@ -18,6 +19,8 @@ INCEPTION = {"frechet": "fid", "score": "is", "kernel": "kid", "intra": "intra_f
 CLASSIFIER = {"frechet": "fcd", "score": "cs", "kernel": "kcd", "intra": "intra_fcd"}
 # Images of either kind in precision and recall, which take a product of the two sets.
 NEIGHBORS = 10_000
+# Images of either kind that TF-GAN and the kernel distance look at: they hold them in float64.
+MOST = 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +64,7 @@ def all_scores(real, fake, protocol, names, accuracy):
         scores["label_accuracy"] = {"value": label_accuracy(fake.logits, fake.labels)}
     scores[names["frechet"]] = frechet(real, fake)
     if fake.logits is not None:
-        value, deviation = inception_score(fake.logits, protocol.splits)
-        second = tfgan.opinion(value, tfgan.inception_score, fake.logits, protocol.splits)
-        scores[names["score"]] = {"value": value, "standard_deviation": deviation, **second}
+        scores[names["score"]] = if_enough(sureness, fake.logits, protocol.splits)
     if real.features is not None:
         scores |= pairwise(real, fake, protocol, names)
     if fake.images is not None:
@@ -74,23 +75,34 @@ def all_scores(real, fake, protocol, names, accuracy):
     return scores
 
 
+def if_enough(score, *arguments):
+    """A score, or a record of why there are too few images for it: the others are still good."""
+    try:
+        return score(*arguments)
+    except UsageError as error:
+        return {"value": None, "unavailable": str(error)}
+
+
+def sureness(logits, splits):
+    value, deviation = inception_score(logits, splits)
+    second = tfgan.opinion(value, tfgan.inception_score, logits, splits)
+    return {"value": value, "standard_deviation": deviation, **second}
+
+
 def count(real):
     return real.statistics.count if real.features is None else len(real.features)
 
 
 def frechet(real, fake):
-    """The Frechet distance, by statistics where they are known and exact enough."""
-    if real.features is None:
-        statistics = Moments.of(fake.features).statistics()
-        # There are no features for TF-GAN to look at.
-        none = {"tfgan": None, "relative_difference": None}
-        return {"value": statistics_distance(real.statistics, statistics), **none}
-    check_pair(real.features, fake.features)
-    exact = min(len(real.features), len(fake.features)) > fake.features.shape[1]
-    if exact and real.statistics:
+    """The Frechet distance, by statistics where they are known."""
+    if real.statistics:
         value = statistics_distance(real.statistics, Moments.of(fake.features).statistics())
     else:
         value = frechet_distance(real.features, fake.features)
+    if real.features is None or len(real.features) > MOST:
+        # There are no features for TF-GAN to look at, or more than it could hold in memory.
+        return {"value": value, "tfgan": None, "relative_difference": None}
+    exact = min(len(real.features), len(fake.features)) > fake.features.shape[1]
     # Sets that are nearer than a thousandth of their own spread count as at that distance.
     sets = real.features, fake.features
     floor = 1e-3 * sum(np.var(part, axis=0, dtype=np.float64).sum() for part in sets)
@@ -102,18 +114,25 @@ def pairwise(real, fake, protocol, names):
     """The metrics that need the real features themselves."""
     sets = real.features, fake.features
     check_pair(*sets, at_least=K + 1)
-    value, error = kernel_distance(*sets, protocol.kernel)
-    # Values of the kernel cancel: what is a millionth of them is compared with that millionth.
-    floor = 1e-6 * max(mean_kernel(part) for part in sets)
-    second = tfgan.opinion(value, tfgan.kernel_distance, *sets, protocol.kernel, floor=floor)
-    scores = {names["kernel"]: {"value": value, "standard_error": error, **second}}
+    scores = {names["kernel"]: if_enough(kernel, *sets, protocol.kernel)}
     number = min(NEIGHBORS, *map(len, sets))
-    values = precision_recall(*(part[:number] for part in sets))
+    values = precision_recall(*(shuffled(part, number) for part in sets))
     for name, value in zip(("precision", "recall"), values, strict=True):
         scores[name] = {"value": value, "n_real": number, "n_fake": number}
     if real.labels is not None and fake.labels is not None:
         scores[names["intra"]] = intra(real, fake)
     return scores
+
+
+def kernel(real, fake, convention):
+    """The kernel distance, in blocks of at most `MOST` images of either kind."""
+    sets = [part if len(part) <= MOST else shuffled(part, MOST) for part in (real, fake)]
+    value, error = kernel_distance(*sets, convention)
+    # Values of the kernel cancel: what is a millionth of them is compared with that millionth.
+    floor = 1e-6 * max(mean_kernel(part) for part in sets)
+    second = tfgan.opinion(value, tfgan.kernel_distance, *sets, convention, floor=floor)
+    counts = {"n_real": len(sets[0]), "n_fake": len(fake)}
+    return {"value": value, "standard_error": error, **second, **counts}
 
 
 def mean_kernel(features):

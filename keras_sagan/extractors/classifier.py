@@ -1,10 +1,10 @@
 """A small classifier of a data set: the extractor for images that are not ImageNet's."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import tempfile
-import zipfile
 
 import keras
 import numpy as np
@@ -25,6 +25,9 @@ VERSION = 1
 
 def classifier(images, labels, data_sha256, data_dir, strategy):
     """The classifier of a data set, trained on first use and kept under `data_dir`.
+
+    Scores by it compare with those by the same file: copy the folder `classifiers` to compare runs
+    on several machines.
 
     Args:
         images: uint8 `[N, H, W, C]`, in an order that says nothing of the classes. It learns from
@@ -48,7 +51,7 @@ def classifier(images, labels, data_sha256, data_dir, strategy):
     path = pathlib.Path(data_dir) / "classifiers" / f"{data_sha256[:16]}-v{VERSION}.npz"
     shape = images.shape[1:]
     if not path.exists():
-        with tf.device("CPU:0"):  # Where sums have the same order each time.
+        with tf.device("CPU:0"):  # Where the same machine adds in the same order each time.
             trained = build(shape, classes)
             save(path, trained, train(trained, images[:MOST], labels[:MOST]))
     with strategy.scope():
@@ -74,7 +77,11 @@ def build(shape, classes):
 
 
 def train(network, images, labels):
-    """Fits `network`; returns its accuracy on the last fifth. The same numbers on every call."""
+    """Fits `network`; returns its accuracy on the last fifth.
+
+    The same numbers on every call on one machine. Others, with more or other cores, round
+    otherwise and make another classifier, of another name.
+    """
     split = len(images) * 4 // 5
     rng = np.random.default_rng(0)
     for layer in network.layers:
@@ -110,12 +117,16 @@ def scaled(images):
 
 
 def save(path, network, accuracy):
+    """Writes the weights, unless another process was faster: then its classifier is the one."""
     weights = {f"weight_{i}": weight for i, weight in enumerate(network.get_weights())}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp") as file:
             np.savez(file, test_accuracy=accuracy, **weights)
-        os.replace(file.name, path)
+            file.flush()
+            os.chmod(file.name, 0o644)
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
     except OSError as error:
         raise RunError(f"the classifier cannot be written to {path}: {error}") from error
 
@@ -128,7 +139,7 @@ def load(path, network):
             weights = [arrays[f"weight_{i}"] for i in range(len(network.weights))]
             network.set_weights(weights)
             return float(arrays["test_accuracy"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy's readers have many kinds between them.
         raise RunError(
             f"the classifier in {path} cannot be read; remove it to train it again. "
             f"Received: {error}"

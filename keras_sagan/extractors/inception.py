@@ -43,13 +43,28 @@ def inception(path, protocol):
             network, sha256 = from_path(place), hash_of(place)
         except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
             raise UsageError(f"{path} cannot be read as an Inception network: {error}") from error
-    widths = tuple(part.shape[-1] for part in network(tf.zeros([1, *2 * [INCEPTION_SIZE], 3])))
+    widths = widths_of(network, path)
     record = {"network": path, "sha256": sha256, "widths": widths}
     if widths == WIDTHS:
         return Extractor(protocol.name, True, False, protocol, network, record)
     # Another network: its distance must not be called FID.
     name = f"graph-{(sha256 or 'hub')[:8]}-{protocol.name}"
     return Extractor(name, False, False, protocol, network, record)
+
+
+def widths_of(network, path):
+    """Lengths of features and logits."""
+    try:
+        outputs = network(tf.zeros([1, INCEPTION_SIZE, INCEPTION_SIZE, 3]))
+    except UsageError:
+        raise
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise UsageError(
+            f"expected a network of images [n, {INCEPTION_SIZE}, {INCEPTION_SIZE}, 3]. "
+            f"Received: {path}: {reason}"
+        ) from error
+    return tuple(part.shape[-1] for part in outputs)
 
 
 def from_path(path):
@@ -59,7 +74,7 @@ def from_path(path):
     if path.suffix == ".keras":
         try:
             return outputs_of(keras.saving.load_model(path, compile=False, safe_mode=True), path)
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise UsageError(f"expected a Keras model. Received: {path}: {error}") from error
     if tarfile.is_tarfile(path):
         return from_archive(path)

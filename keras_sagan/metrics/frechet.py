@@ -48,7 +48,10 @@ def statistics_distance(first, second):
     product = first.root.T @ second.covariance @ first.root
     cross = 0.0
     if len(product):
-        values = np.linalg.eigvalsh((product + product.T) / 2)
+        try:
+            values = np.linalg.eigvalsh((product + product.T) / 2)
+        except np.linalg.LinAlgError as error:
+            raise RunError(f"features are too large for a Frechet distance: {error}") from error
         keep = values > max(values[-1], 0.0) * cut_off(len(first.mean))
         cross = np.sqrt(values[keep]).sum()
     traces = np.trace(first.covariance) + np.trace(second.covariance)

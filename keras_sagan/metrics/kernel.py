@@ -21,17 +21,17 @@ def kernel_distance(real, fake, convention="blocks"):
         real: `[n, d]`. Computed in float64.
         fake: `[m, d]`.
         convention: "blocks": disjoint blocks of the shuffled sets, as TF-GAN. "subsets": drawn
-            at random without replacement.
+            at random without replacement; they overlap, so their spread tells no error.
 
     Returns:
-        Two floats; the error is None for a single part.
+        Two floats; the error is None for subsets and for a single block.
 
     Raises:
         UsageError: if the sets cannot be compared, or a part would have fewer than two vectors.
     """
     estimates = [discrepancy(x, y) for x, y in parts(real, fake, convention)]
-    if len(estimates) == 1:
-        return estimates[0], None
+    if convention == "subsets" or len(estimates) == 1:
+        return float(np.mean(estimates)), None
     error = np.std(estimates, ddof=1) / np.sqrt(len(estimates))
     return float(np.mean(estimates)), float(error)
 

@@ -1,5 +1,6 @@
 """Mean and covariance of features, added up piece by piece, and the files that hold them."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -7,7 +8,7 @@ import operator
 
 import numpy as np
 
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.features import blocks, read_npz
 
 # Names of mean and covariance in the files of others: TTUR, pytorch-fid, clean-fid and
@@ -83,7 +84,10 @@ class Statistics:
 
         The cut is relative: an absolute one has an error that depends on the features' scale.
         """
-        values, vectors = np.linalg.eigh(self.covariance)
+        try:
+            values, vectors = np.linalg.eigh(self.covariance)
+        except np.linalg.LinAlgError as error:
+            raise RunError(f"features are too large for a covariance: {error}") from error
         keep = values > max(values[-1], 0.0) * cut_off(len(values))
         return vectors[:, keep] * np.sqrt(values[keep])
 
@@ -121,21 +125,27 @@ def read_statistics(path, source):
         )
     mean, covariance = (arrays[name] for name in names)
     square = mean.ndim == 1 and covariance.shape == 2 * mean.shape and len(mean)
-    if not square or not all(np.isfinite(part).all() for part in (mean, covariance)):
+    numbers = mean.dtype.kind in "fiu" and covariance.dtype.kind in "fiu"
+    if not (square and numbers and all(np.isfinite(part).all() for part in (mean, covariance))):
         raise UsageError(
             f"expected a finite mean [d] and covariance [d, d] in {source}. "
             f"Received: {path}, shapes {mean.shape} and {covariance.shape}"
         )
     covariance = np.asarray(covariance, np.float64)
-    count = int(arrays["n"]) if "n" in arrays and arrays["n"] >= 0 else None
-    try:
-        meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-    except json.JSONDecodeError:
-        meta = {}  # Another project's.
+    count, meta = own_records(arrays)
     statistics = Statistics(
         np.asarray(mean, np.float64), (covariance + covariance.T) / 2, count, meta
     )
     root = arrays.get("root")
-    if root is not None and root.ndim == 2 and len(root) == len(mean):
+    if meta and root is not None and root.dtype == np.float64 and len(root) == len(mean):
         statistics.__dict__["root"] = root  # What `cached_property` looks at.
     return statistics
+
+
+def own_records(arrays):
+    """Number of vectors, None where it is not told, and provenance, as `write` has them."""
+    count, meta = arrays.get("n", np.array(-1)), {}
+    with contextlib.suppress(json.JSONDecodeError):
+        meta = json.loads(str(arrays.get("meta")))
+    known = count.shape == () and count.dtype.kind in "iu" and count >= 0
+    return int(count) if known else None, meta if isinstance(meta, dict) else {}

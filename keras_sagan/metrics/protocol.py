@@ -58,7 +58,7 @@ NATIVE = Protocol("native", True, None, "unit", 10_000, 50_000, 1, "blocks", "ba
 def metric_name(metric, count, suffix):
     """`fid50k/tfgan` of 50,000 images; counts that are no whole thousands in full."""
     short = f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
-    return f"{metric}{short}" + (f"/{suffix}" if suffix else "")
+    return f"{metric}{short}/{suffix}"
 
 
 # What must be equal for two rows of one metric to be compared. The name has the count of fakes.

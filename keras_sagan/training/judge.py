@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_sagan.errors import UsageError
 from keras_sagan.extractors.classifier import classifier
 from keras_sagan.metrics.frechet import frechet_distance, statistics_distance, thumbnails
 from keras_sagan.metrics.moments import Moments
@@ -35,6 +36,11 @@ class Judge:
 def make_judge(config, prepared):
     """By thumbnails, or, with `config.eval_every`, by a classifier of the data."""
     if config.eval_every:
+        if prepared.num_classes < 2:
+            raise UsageError(
+                "eval_every needs data of at least two classes; 0 leaves the choice to thumbnails. "
+                f"Received: eval_every={config.eval_every}"
+            )
         return classifier_judge(config, prepared)
     real = thumbnails(prepared.images[:THUMBNAILS])
     return Judge(

@@ -156,8 +156,27 @@ def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
     row = rows(run_dir / "metrics.jsonl")[1]
     row["n_real"] = 99
     (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
-    result = run("evaluate", f"--run_dir={run_dir}", "--num_samples=300", f"--compare={tmp_path}")
-    assert_one_line(result, 2, "n_real=1797 and 99")
+    flags = [f"--run_dir={run_dir}", "--num_samples=300", f"--compare={tmp_path}"]
+    for more in ([], ["--json"]):
+        code, out, err = run("evaluate", *flags, *more)
+        assert (code, out) == (2, "")
+        assert "n_real=1797 and 99" in err.splitlines()[-1]
+        assert "Traceback" not in err
+
+
+def test_weights_and_statistics_are_those_of_the_flags(scored):
+    run_dir, _ = scored
+    flags = [f"--run_dir={run_dir}", "--num_samples=300", "--checkpoint=best"]
+    evaluate(*flags, "--noema", "--bn=standing")
+    row = rows(run_dir / "metrics.jsonl")[-6]
+    plain = rows(run_dir / "metrics.jsonl")[1]
+    assert (row["metric"], row["weights"], row["batch_norm"]) == (
+        plain["metric"],
+        "raw",
+        "standing",
+    )
+    assert row["checkpoint"].startswith("checkpoints/best/step-")
+    assert row["value"] != plain["value"]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +185,16 @@ def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
         (["--extractor=inception"], "--extractor must be classifier or inception:PATH"),
         (["--checkpoint=last"], "--checkpoint must be newest, best, all or a step"),
         (["--checkpoint=7"], "expected the step of a kept checkpoint"),
+        (["--extractor="], "--extractor must name different networks"),
+        (["--extractor=classifier,classifier"], "--extractor must name different networks"),
+        (
+            ["--real_statistics=a.npz", "--save_statistics=b.npz"],
+            "--save_statistics writes those of one extractor's real images",
+        ),
+        (
+            ["--real_features=a.npz", "--fake_features=b.npz"],
+            "feature files are scored as they are",
+        ),
         (
             ["--checkpoint=all", "--compare=/nowhere"],
             "--compare takes the scores of one checkpoint",
