@@ -129,8 +129,8 @@ def outputs_of(model, source):
             raise UsageError(
                 f"expected a model that gives pool_3 and logits. Received: {source}, giving {given}"
             )
-        flat = (tf.reshape(outputs[name], [len(images), -1]) for name in ("pool_3", "logits"))
-        return tuple(flat)
+        count = tf.shape(images)[0]
+        return tuple(tf.reshape(outputs[name], [count, -1]) for name in ("pool_3", "logits"))
 
     # What a model refers to lives as long as the function.
     network.model = model
