@@ -1,14 +1,8 @@
 """Two logical CPU devices for every test, and the options of the suite."""
 
-import os
 import pathlib
 
 import pytest
-
-# One order of additions on every x86 processor, for numbers that were computed elsewhere: with the
-# wider registers of AVX-512, 2 of 98,304 pixels of a golden file differ by 1.3e-5, not below 1e-5.
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
-
 import tensorflow as tf
 
 CPU = tf.config.list_physical_devices("CPU")[0]
