@@ -131,7 +131,7 @@ def kernel(real, fake, convention):
     # Values of the kernel cancel: what is a millionth of them is compared with that millionth.
     floor = 1e-6 * max(mean_kernel(part) for part in sets)
     second = tfgan.opinion(value, tfgan.kernel_distance, *sets, convention, floor=floor)
-    counts = {"n_real": len(sets[0]), "n_fake": len(fake)}
+    counts = {"n_real": len(sets[0]), "n_fake": len(sets[1])}
     return {"value": value, "standard_error": error, **second, **counts}
 
 
