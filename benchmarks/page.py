@@ -159,14 +159,7 @@ def html_block(block):
 
 def html_table(table):
     def line(cells, tag):
-        kinds = ["text" if i < table.texts else "number" for i in range(len(cells))]
-        scopes = [tag == "th" or i == 0 for i in range(len(cells))]
-        parts = [
-            f'<th scope="{"col" if tag == "th" else "row"}" class="{kind}">{html_text(cell)}</th>'
-            if scope
-            else f'<td class="{kind}">{html_text(cell)}</td>'
-            for cell, kind, scope in zip(cells, kinds, scopes, strict=True)
-        ]
+        parts = [html_cell(cell, i, tag, table.texts) for i, cell in enumerate(cells)]
         return f"<tr>{''.join(parts)}</tr>"
 
     body = "\n".join(line(row, "td") for row in table.rows)
@@ -178,6 +171,16 @@ def html_table(table):
         f'<table aria-label="{label}">\n<thead>{line(table.header, "th")}</thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table></div></figure>"
     )
+
+
+def html_cell(cell, place, tag, texts):
+    """A cell; the first of a line is its heading, and long text gets room."""
+    kind = "number" if place >= texts else "text long" if len(cell) > 40 else "text"
+    if tag == "th":
+        return f'<th scope="col" class="{kind}">{html_text(cell)}</th>'
+    if place == 0:
+        return f'<th scope="row" class="{kind}">{html_text(cell)}</th>'
+    return f'<td class="{kind}">{html_text(cell)}</td>'
 
 
 def html_picture(picture):
@@ -194,7 +197,8 @@ def html_text(text):
     parts, end = [], 0
     for found in LINK.finditer(text):
         address = html.escape(found.group())
-        parts += [breakable(text[end : found.start()]), f'<a href="{address}">{address}</a>']
+        name = address.partition("//")[2]
+        parts += [breakable(text[end : found.start()]), f'<a href="{address}">{name}</a>']
         end = found.end()
     return "".join([*parts, breakable(text[end:])])
 

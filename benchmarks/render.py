@@ -58,7 +58,7 @@ def speed_files(folder):
 
 
 def csv(frame):
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode()
 
 
 def page_files(title, sections):

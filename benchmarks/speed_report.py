@@ -15,7 +15,7 @@ from benchmarks.speed_table import (
     sigma_columns,
 )
 
-TITLES = {"speed": "Speed of training and sampling", "layers": "Layers against their peers"}
+TITLES = {"speed": "speed of training and sampling", "layers": "layers against their peers"}
 BARS = {
     "speed": ("train_images_per_s", "images per second in training"),
     "layers": ("ms_p50", "milliseconds, forward and back"),
@@ -27,7 +27,7 @@ NOTES = {
         "In each round every setting has one turn in a process of its own; figures are medians "
         "over rounds. A ratio is of images per second to those of the first setting of the same "
         "run, round by round: its median, and in brackets its least and most. Utilization is the "
-        "part of a matrix product\u2019s FLOP/s, measured in the same turn, that training achieves."
+        "part of a matrix product's FLOP/s, measured in the same turn, that training achieves."
     ),
     "layers": (
         "Times are of a pass forward and back. A ratio is of milliseconds to those of "
@@ -40,7 +40,7 @@ NOTES = {
 
 
 def title(table):
-    return listed(TITLES[benchmark] for benchmark in table["benchmark"].unique())
+    return "; ".join(TITLES[benchmark] for benchmark in table["benchmark"].unique()).capitalize()
 
 
 def sections(table):
@@ -50,7 +50,7 @@ def sections(table):
         blocks = [common(own, benchmark), NOTES[benchmark]]
         for values, rows in own.groupby(TABLES[benchmark], sort=False, dropna=False):
             blocks += group_blocks(rows, benchmark, values)
-        parts.append(Section(TITLES[benchmark], blocks))
+        parts.append(Section(TITLES[benchmark].capitalize(), blocks))
     return [*parts, Section("Provenance", [provenance(table)])]
 
 
@@ -61,7 +61,7 @@ def status(table):
     lines = [
         [
             row["benchmark"],
-            " ".join(plain(row[name]) for name in keys(row["benchmark"])),
+            ", ".join(f"{name} {plain(row[name])}" for name in keys(row["benchmark"])),
             row["status"],
             plain(row["error"]),
         ]
@@ -83,21 +83,19 @@ def varying(rows, benchmark):
 
 
 def common(rows, benchmark):
-    """A sentence on what all rows share."""
+    """Sentences on what all rows share."""
     names = [*SHARED[benchmark], *EVERYWHERE, "compared_with"]
-    same = {name: rows[name].dropna().unique() for name in names}
-    said = [
-        f"{name.replace('_', ' ')} {plain(each[0])}"
-        for name, each in same.items()
-        if len(each) == 1
-    ]
-    return f"Alike for all rows: {', '.join(said)}."
+    values = {name: rows[name].dropna().unique() for name in names}
+    same = {name: plain(own[0]) for name, own in values.items() if len(own) == 1}
+    reference = same.pop("compared_with", None)
+    said = f"Alike for all rows: {', '.join(f'{name} {value}' for name, value in same.items())}."
+    return f"{said} Ratios are to {reference}." if reference else said
 
 
 def group_blocks(rows, benchmark, values):
     """A table of the rows that have, say, one image size and one precision, and their bars."""
     named = zip(TABLES[benchmark], values, strict=True)
-    what = ", ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in named)
+    what = ", ".join(f"{name} {plain(value)}" for name, value in named)
     texts = [*SETTINGS[benchmark], *varying(rows, benchmark)]
     bad = ["status"] if (rows["status"] != "ok").any() else []
     figures = {name: text for name, text in FIGURES[benchmark].items() if rows[name].notna().any()}

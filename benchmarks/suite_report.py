@@ -95,7 +95,7 @@ def score_cells(line, lines, suite):
     if suite["threshold"] is None:
         return cells
     if line["reached"] < total:
-        return [*cells, f"reached by {line['reached']} of {total}"]
+        return [*cells, f"{line['reached']} of {total} reached"]
     return [*cells, fixed(line["minutes_to_threshold"], decimals(lines["minutes"], 3))]
 
 
@@ -107,10 +107,10 @@ def delta_cells(line, suite, places):
 
 
 def cost_cells(line, lines):
-    sizes = [
-        f"{fixed(line[g] / 1e6, 2)} + {fixed(line[d] / 1e6, 2)}"
-        for g, d in (("g_parameters", "d_parameters"), ("g_macs", "d_macs"))
-    ]
+    sizes = []
+    for g, d in (("g_parameters", "d_parameters"), ("g_macs", "d_macs")):
+        places = decimals([*lines[g] / 1e6, *lines[d] / 1e6], 3)
+        sizes.append(f"{fixed(line[g] / 1e6, places)} + {fixed(line[d] / 1e6, places)}")
     names = ("minutes", "images_per_s")
     return [*(fixed(line[name], decimals(lines[name], 3)) for name in names), *sizes]
 

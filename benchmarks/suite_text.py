@@ -12,7 +12,7 @@ CURVES = (
 )
 PUBLISHED = (
     "These numbers are from other data, other budgets and other protocols than the runs above, and "
-    "are never part of our differences. \u201cUnverified\u201d marks those that we have not seen "
+    'are never part of our differences. "Unverified" marks those that we have not seen '
     "in the source itself."
 )
 MEANINGS = {
@@ -29,7 +29,6 @@ MEANINGS = {
     "label_accuracy": "part of the generated images that the classifier takes for their class",
     "coherence": "how well the halves of an image belong together, exact; 1 for real images",
 }
-SMALL_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def meaning(metric):
@@ -51,28 +50,34 @@ def compared(table, suite, all_runs):
 
 def reading(suite):
     """Paragraphs on names, on what each figure means and on what it does not show."""
-    threshold = (
-        f" \u201cMinutes to {suite['threshold']:g}\u201d is the median over seeds of the minutes "
-        "of training up to the first scored step at which the headline metric is at least as good "
-        "as that, without interpolation; unless all of a row's runs finished and reached it, the "
-        "table says how many did."
-    )
     return [
-        "A metric\u2019s name has the number of generated images (2k: 2,000) and, behind the "
+        "A metric's name has the number of generated images (2k: 2,000) and, behind the "
         "slash, the protocol or the classifier that judged: scores compare only where both are "
         "the same.",
-        "\u201cLast\u201d is the mean over seeds of the score at the last scored step, \u00b1 the "
+        '"Last" is the mean over seeds of the score at the last scored step, ± the '
         "standard deviation over seeds (with one degree of freedom less than seeds). "
-        "\u201cBest\u201d takes each seed\u2019s best scored step instead; the more often a run "
+        '"Best" takes each seed\'s best scored step instead; the more often a run '
         "is scored, the better it looks, so rows are compared at the last step."
-        + (threshold if suite["threshold"] is not None else ""),
-        "\u0394 is the difference of a row\u2019s last mean to that of the reference. Intervals "
+        + minutes_to(suite["threshold"]),
+        "Δ is the difference of a row's last mean to that of the reference. Intervals "
         "are the 2.5th to 97.5th percentile over 10,000 resamples of the seeds; those of "
         "differences resample seeds in pairs where both rows have the same ones. " + few(suite),
         "Images per second are real images that training took in, the median over its records. "
-        "Parameters count both networks\u2019 trainable weights; MACs are multiply-accumulates of "
+        "Parameters count both networks' trainable weights; MACs are multiply-accumulates of "
         "a forward pass of one image.",
     ]
+
+
+def minutes_to(threshold):
+    """What the column says, if there is a threshold."""
+    if threshold is None:
+        return ""
+    return (
+        f' "Minutes to {threshold:g}" is the median over seeds of the minutes of training up to '
+        "the first scored step at which the headline metric is at least as good as that, without "
+        "interpolation; unless all of a row's runs finished and reached it, the table says how "
+        "many did."
+    )
 
 
 def few(suite):
@@ -80,14 +85,9 @@ def few(suite):
     count = len(suite["seeds"])
     if count == 1:
         return "There is one seed, so there is no interval and no deviation."
-    number = SMALL_COUNTS[count] if count < len(SMALL_COUNTS) else str(count)
     if count == 2:
         return (
             "There are two seeds, and an interval over two seeds is hardly an interval: it is "
             "the range between the two, and says nothing about a third."
         )
-    return (
-        f"There are {number} seeds; intervals over so few are rough, and usually too narrow."
-        if count < 10
-        else f"There are {number} seeds."
-    )
+    return f"There are {count} seeds; intervals over so few are rough, and usually too narrow."
