@@ -1,0 +1,117 @@
+"""Reads what a report is made from, and says in one line what is wrong with it."""
+
+import json
+import pathlib
+
+import pandas as pd
+
+from keras_sagan.errors import UsageError
+
+TEXTS = ("suite", "row", "metric", "protocol", "status", "reason", "device", "precision")
+NUMBERS = ("seed", "step", "images", "seconds", "value", "error")
+SUITE_KEYS = (
+    *("suite", "title", "command", "reference", "metrics", "threshold", "rows", "seeds"),
+    *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
+)
+PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_suite(path):
+    """`suite.json`, checked for its keys and its reference.
+
+    Raises:
+        UsageError: if it is not one.
+    """
+    try:
+        suite = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected JSON. Received: {path}: {error}") from error
+    absent = [key for key in SUITE_KEYS if not isinstance(suite, dict) or key not in suite]
+    if absent:
+        raise UsageError(f"expected {', '.join(absent)} in {path}. Received: none")
+    if suite["reference"] not in suite["rows"]:
+        rows = ", ".join(suite["rows"])
+        raise UsageError(
+            f"expected a reference of {rows} in {path}. Received: {suite['reference']}"
+        )
+    return suite
+
+
+def read_table(path, suite):
+    """`results.parquet`, checked against `suite`.
+
+    Raises:
+        UsageError: if it is no such table, or has lines that the report would lose.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected a Parquet table. Received: {path}: {error}") from error
+    absent = [name for name in (*TEXTS, *NUMBERS) if name not in table]
+    if absent:
+        raise UsageError(
+            f"expected a table with columns {', '.join(absent)}. Received: {path} with "
+            f"{', '.join(table)}"
+        )
+    for name in NUMBERS:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise UsageError(f"expected numbers in {name}. Received: {path}: {table[name].dtype}")
+    wanted = (("row", list(suite["rows"])), ("seed", suite["seeds"]))
+    for name, known in wanted:
+        unknown = sorted(set(table[name]) - set(known))
+        if unknown:
+            raise UsageError(f"expected each {name} to be one of {known}. Received: {unknown}")
+    keys = ["row", "seed", "step", "metric", "protocol"]
+    twice = table[table.duplicated(keys) & (table["protocol"] != "train")]
+    if len(twice):
+        raise UsageError(f"expected one line a value. Received: {twice[keys].iloc[0].to_dict()}")
+    return table
+
+
+def read_samples(folder, suite):
+    """PNG bytes by row, of the rows that have a sample grid.
+
+    Raises:
+        UsageError: if a file is no PNG file.
+    """
+    paths = {row: folder / f"{row}.png" for row in suite["rows"]}
+    samples = {row: path.read_bytes() for row, path in paths.items() if path.is_file()}
+    for row, data in samples.items():
+        if not data.startswith(PNG):
+            raise UsageError(f"expected a PNG file. Received: {paths[row]}")
+    return samples
+
+
+def read_published():
+    """`published.csv`, all of it as text."""
+    return pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False)
+
+
+def read_lines(path):
+    """`results.jsonl`: a list of dicts, one a row of a benchmark.
+
+    Raises:
+        UsageError: if a line is not a row, or there is none.
+    """
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if line.strip():
+            rows.append(read_line(line, f"{path}:{number}"))
+    if not rows:
+        raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")
+    return rows
+
+
+def read_line(line, place):
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"expected a JSON object. Received: {place}: {error}") from error
+    if not isinstance(row, dict) or row.get("benchmark") not in ("speed", "layers"):
+        raise UsageError(
+            f"expected a row of speed or layers, with --format=json. Received: {place}"
+        )
+    if "status" not in row:
+        raise UsageError(f"expected a row with a status. Received: {place}")
+    return row
