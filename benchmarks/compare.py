@@ -4,9 +4,9 @@ python -m benchmarks.compare --flagfile=benchmarks/suites/digits_cpu.flags
 python -m benchmarks.compare --flagfile=benchmarks/suites/digits_cpu.flags --report_only
 
 A row is a flag file and what it changes; a run is a row with a seed: a training and its scores,
-each in a process of its own. The same command goes on where it was stopped: finished runs are skipped,
-others go on from their newest checkpoint, failed ones are tried again. A run that fails does not
-stop the others; it stands in the report as what it is, and then the exit code is 1.
+each in a process of its own. The same command goes on where it was stopped: finished runs are
+skipped, others go on from their newest checkpoint, failed ones are tried again. A run that fails
+does not stop the others; it stands in the report as what it is, and then the exit code is 1.
 """
 
 import pathlib
@@ -15,7 +15,8 @@ import sys
 
 from absl import flags
 
-from benchmarks import collect, render
+from benchmarks import collect
+from benchmarks.report import render
 from benchmarks.runner import play
 from benchmarks.suite import Suite
 from keras_sagan import commands
@@ -44,8 +45,8 @@ flags.DEFINE_string("extractor", "classifier", "As of keras_sagan.evaluate.")
 flags.DEFINE_list(
     "metrics",
     [],
-    "Scores that the report shows first, as fcd2k,coherence2k; the very first is that of --threshold. "
-    "The tables have all scores.",
+    "Scores that the report shows first, as fcd2k,coherence2k; the very first is that of "
+    "--threshold. The tables have all scores.",
 )
 flags.DEFINE_float("threshold", None, "Value of the first metric, for the minutes to reach it.")
 flags.DEFINE_string("reference", None, "Row that the others are compared with. Required.")
@@ -73,8 +74,7 @@ def main():
     arguments = [each for each in sys.argv[1:] if each != "--report_only"]
     command = shlex.join(["python", "-m", "benchmarks.compare", *arguments])
     outcomes = collect.write(suite, runs, command)
-    render.render(suite.report_dir)
-    print(f"report: {pathlib.Path(suite.report_dir) / 'report.html'}")
+    print(f"report: {render(suite.report_dir)}")
     bad = [
         f"{run.row.name} seed {run.seed} {outcome['status']}: {outcome['reason']}"
         for run, outcome in zip(runs, outcomes, strict=True)

@@ -183,7 +183,7 @@ def provenance(table, suite):
     facts = [
         ["command", suite["command"]],
         ["commits", ", ".join(suite["commits"])],
-        ["machine", f"{environment['machine']}, {counted(environment['cpus'], 'CPU')}"],
+        ["machine", environment["machine"]],
         ["device", listed(sorted(set(table["device"])))],
         ["precision", listed(sorted(set(table["precision"])))],
         ["versions", ", ".join([f"Python {environment['python']}", *packages])],
