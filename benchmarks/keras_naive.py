@@ -7,13 +7,19 @@ models, and a `train_step` for `fit`. Same blocks, widths and optimizers as `net
 - the wrapper overwrites the kernel with W / sigma in every training call, so a step of the
   discriminator normalizes twice, and no gradient passes through sigma (`layers/spectral.py`);
 - batch normalization takes its class through two embeddings; the statistics are Keras' own;
-- Adam keeps the moving averages (`use_ema`), of the weights alone, which sampling does not use;
+- Adam keeps the moving averages (`use_ema`), of the weights alone: `averaged` samples with the
+  moving statistics of the weights that are trained, and by kernels that are means of normalized
+  ones, which no call normalizes again;
 - one discriminator update a step, hinge loss, one device.
 """
+
+import contextlib
 
 import keras
 import tensorflow as tf
 from keras import layers, ops
+
+from keras_sagan.networks import dtype_policy
 
 LOWEST = 4
 
@@ -110,8 +116,9 @@ def make_generator(config):
     for i in reversed(range(doublings)):
         filters = config.g_channels * multiplier(config, i)
         features = generator_block(features, labels, filters, config)
-        if config.image_size >> i in config.g_attention_resolutions:
-            features = SelfAttention()(features)
+        resolution = config.image_size >> i
+        if resolution in config.g_attention_resolutions:
+            features = SelfAttention(name=f"attention_{resolution}")(features)
     features = layers.ReLU()(batch_norm(features, None, config, config.bn_momentum_last))
     outputs = conv(features, config.image_channels)
     images = layers.Activation("tanh", dtype="float32")(outputs)
@@ -127,8 +134,9 @@ def make_discriminator(config):
     for i in range(halvings):
         filters = config.d_channels * multiplier(config, i)
         features = discriminator_block(features, filters, first=i == 0)
-        if config.image_size >> (i + 1) in config.d_attention_resolutions:
-            features = SelfAttention()(features)
+        resolution = config.image_size >> (i + 1)
+        if resolution in config.d_attention_resolutions:
+            features = SelfAttention(name=f"attention_{resolution}")(features)
     width = config.d_channels * multiplier(config, halvings)
     for _ in range(2 if small else 1):
         features = discriminator_block(features, width, downsample=False)
@@ -148,8 +156,8 @@ def make_discriminator(config):
 def make(config, jit_compile=False, steps_per_execution=1):
     """The model of a `Config`, compiled for `fit` on batches of uint8 images and labels."""
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
-    gan = NaiveGan(config)
+    with dtype_policy(config.precision):
+        gan = NaiveGan(config)
     gan.compile(jit_compile=jit_compile, steps_per_execution=steps_per_execution)
     return gan
 
@@ -181,6 +189,22 @@ class NaiveGan(keras.Model):
     def judge(self, images, labels, training=False):
         inputs = [images, labels] if self.config.num_classes else images
         return self.discriminator(inputs, training=training)
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """The generator has its averaged weights in this context, and its own again after it."""
+        weights = self.generator.get_weights()
+        self.g_optimizer.finalize_variable_values(self.generator.trainable_variables)
+        try:
+            yield
+        finally:
+            self.generator.set_weights(weights)
+
+    def restart_averages(self):
+        """Averages from the present weights on, since Keras has nothing like `ema_start`."""
+        averages = self.g_optimizer._model_variables_moving_average
+        for average, weight in zip(averages, self.generator.trainable_variables, strict=True):
+            average.assign(weight)
 
     def draw(self, batch_size):
         shape, classes = (batch_size, self.config.z_dim), max(self.config.num_classes, 1)

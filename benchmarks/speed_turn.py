@@ -94,6 +94,7 @@ class KerasNaive:
         import tensorflow as tf
 
         from benchmarks import keras_naive
+        from benchmarks.keras_naive_fit import as_networks
         from keras_sagan.data.batches import shares
         from keras_sagan.training.strategy import compiles, make_strategy
 
@@ -101,9 +102,7 @@ class KerasNaive:
         self.model = keras_naive.make(config, compiles(config, strategy), steps_per_call)
         self.steps_per_call = steps_per_call
         self.data = shares(tf.distribute.InputContext(), prepare_in(folder, config), config, 0)
-        size = (config.image_size, config.image_size, config.image_channels)
-        self.generator = AsNetwork(self.model.generate, (config.z_dim,))
-        self.discriminator = AsNetwork(self.model.judge, size)
+        self.generator, self.discriminator = as_networks(self.model)
 
     def train(self, calls):
         """Seconds of each of `calls` calls, from the end of one to the end of the next."""
@@ -123,16 +122,6 @@ class KerasNaive:
             callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=tick)],
         )
         return list(np.diff(clock))
-
-
-class AsNetwork:
-    """A function with the shape of what it takes, as `forward_macs` wants a network."""
-
-    def __init__(self, function, example_shape):
-        self.function, self.example_shape = function, example_shape
-
-    def __call__(self, inputs, labels, training=False):
-        return self.function(inputs, labels, training=training)
 
 
 def prepare_in(folder, config):

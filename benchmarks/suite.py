@@ -16,7 +16,7 @@ from keras_sagan.errors import UsageError
 MODEL_FOLDERS = (FOLDER / "benchmarks" / "rows", FOLDER / "keras_sagan" / "configs")
 # The modules that train and score a row: ours, but for the baseline of stock Keras parts.
 OURS = ("keras_sagan.train", "keras_sagan.evaluate")
-PROGRAMS = {"keras_naive": ("benchmarks.keras_naive_run", "benchmarks.keras_naive_run")}
+PROGRAMS = {"keras_naive": ("benchmarks.keras_naive_run", "benchmarks.keras_naive_evaluate")}
 # More steps than any run of limited minutes takes.
 ENDLESS = 10**9
 
@@ -177,8 +177,7 @@ class Run:
     def commands(self):
         """Two command lines, as lists: that trains, and that scores every checkpoint."""
         train, evaluate = self.row.programs
-        score = ["--evaluate"] if train == evaluate else []
-        score += ["--checkpoint=all", f"--num_samples={self.suite.num_samples}"]
+        score = ["--checkpoint=all", f"--num_samples={self.suite.num_samples}"]
         score += [f"--extractor={self.suite.extractor}"]
         total = f"--total_steps={self.config().total_steps}"
         place = f"--run_dir={self.path}"

@@ -34,7 +34,7 @@ def config_from_flags(values=flags.FLAGS):
     return Config(**{name: getattr(values, name) for name in CONFIG_FIELDS})
 
 
-def run(main, description):
+def run(main, description, module=None):
     """Parses the command line, calls `main()` and exits.
 
     Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted and 143 when
@@ -43,6 +43,7 @@ def run(main, description):
     Args:
         main: function without arguments, which reads `flags.FLAGS`.
         description: text above the flags in `--help`.
+        module: name of the module whose flags `--help` shows; None: of that which was started.
     """
     own = sys.argv[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -53,7 +54,7 @@ def run(main, description):
     try:
         extra = flags.FLAGS(sys.argv)[1:]
         if flags.FLAGS.help:
-            print(help_text(description, own))
+            print(help_text(description, module or own))
             return
         if extra:
             raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")

@@ -58,7 +58,8 @@ flags.DEFINE_string("fake_features", None, "The same of generated images.")
 flags.DEFINE_bool("json", False, "Print one JSON object instead of a table.")
 
 
-def main():
+def main(load=None):
+    """Scores what the flags name; `load`, if given, makes the generators, as `load_generator`."""
     given = flags.FLAGS
     if given.real_features or given.fake_features:
         if not (given.real_features and given.fake_features):
@@ -90,7 +91,7 @@ def main():
     config = run.read_config()
     if given.data_dir:
         config = dataclasses.replace(config, data_dir=given.data_dir)
-    score_run(run, config)
+    score_run(run, config, load)
 
 
 def refuse_beside_files():
@@ -105,12 +106,13 @@ def refuse_beside_files():
         )
 
 
-def score_run(run, config):
+def score_run(run, config, load):
     # TensorFlow takes seconds to import: not before the flags are known to be good.
     import tensorflow as tf
 
     from keras_sagan.evaluation import report
     from keras_sagan.evaluation.run import Settings, evaluate_run
+    from keras_sagan.training.state import load_generator
 
     # Features in TensorFloat-32 differ from those of other devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -132,7 +134,7 @@ def score_run(run, config):
             save_statistics=given.save_statistics,
         )
         try:
-            scored = evaluate_run(run, config, settings)
+            scored = evaluate_run(run, config, settings, load or load_generator)
         except (OSError, tf.errors.OpError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise RunError(f"{run.path} cannot be scored: {reason}") from error

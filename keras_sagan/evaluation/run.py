@@ -51,13 +51,14 @@ class Settings:
     save_statistics: str | None
 
 
-def evaluate_run(run, config, settings):
+def evaluate_run(run, config, settings, load=load_generator):
     """Scores checkpoints of a run, records the scores and returns them.
 
     Args:
         run: `RunDirectory`.
         config: its `Config`, with the `data_dir` to use.
         settings: `Settings`.
+        load: function of config, path and whether to average, as `load_generator`.
 
     Returns:
         dict: step to rows. Without the Inception network its metrics are rows whose `value` is
@@ -85,7 +86,9 @@ def evaluate_run(run, config, settings):
     real = real_set(strategy, extractor, prepared, config, settings)
     found = {}
     for path in paths:
-        step, scores = score_checkpoint(strategy, extractor, config, settings, path, real)
+        with strategy.scope():
+            generator, step = load(config, path, settings.ema)
+        scores = score_generator(strategy, extractor, config, settings, generator, real)
         conditions = {
             "protocol": dataclasses.asdict(extractor.protocol),
             "extractor": extractor.record,
@@ -154,16 +157,15 @@ def check_statistics(statistics, extractor, path):
         report.say(f"note: {path} does not say by which network it was made: extractor unverified")
 
 
-def score_checkpoint(strategy, extractor, config, settings, path, real):
-    """The step of a checkpoint and its scores."""
-    with strategy.scope():
-        generator, step = load_generator(config, path, settings.ema)
-        if settings.batch_norm == "standing":
+def score_generator(strategy, extractor, config, settings, generator, real):
+    """The scores of a checkpoint's generator."""
+    if settings.batch_norm == "standing":
+        with strategy.scope():
             standing_statistics(generator, config, settings.seed)
     fake = fake_features(strategy, generator, extractor, config, settings)
     names = INCEPTION if extractor.inception else CLASSIFIER
     accuracy = extractor.labels and fake.labels is not None
-    return step, all_scores(real, fake, extractor.protocol, names, accuracy)
+    return all_scores(real, fake, extractor.protocol, names, accuracy)
 
 
 def chosen_checkpoints(directory, choice):

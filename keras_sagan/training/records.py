@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.layers.attention import GatedResidual
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.progress import Progress
 from keras_sagan.training.sampling import latents_of, make_sampler
@@ -112,5 +111,5 @@ def gammas(state):
         f"gamma/{network.name[0]}_{layer.name}": float(layer.gamma.numpy())
         for network in (state.generator, state.discriminator)
         for layer in network.stack
-        if isinstance(layer, GatedResidual)
+        if hasattr(layer, "gamma")
     }

@@ -20,10 +20,16 @@ from keras_sagan.training.state import Checkpoints, State
 from keras_sagan.training.strategy import compiles, device_name, make_strategy
 
 
-def train(config, run_dir):
+def train(config, run_dir, create=None, steps=None):
     """Trains in `run_dir` until `config.total_steps`; goes on where an earlier start ended.
 
     With `config.total_minutes` until then, if that is earlier.
+
+    Args:
+        config: `Config`.
+        run_dir: path.
+        create: function of strategy and config to a fresh `State`. None: `create_state`.
+        steps: function of what `play_steps` takes, to train by. None: that.
 
     Raises:
         UsageError: if the configuration is impossible here, or not that of the run.
@@ -32,14 +38,14 @@ def train(config, run_dir):
     run = RunDirectory(run_dir)
     try:
         with run.lock():
-            play(config, run)
+            play(config, run, create or create_state, steps or play_steps)
     except (OSError, tf.errors.OpError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
     return run
 
 
-def play(config, run):
+def play(config, run, create, steps):
     """Plays the game from the newest checkpoint on, in a run directory that is ours."""
     run.check_config(config)
     strategy = make_strategy(config)
@@ -47,8 +53,7 @@ def play(config, run):
     config = with_classes(config, prepared)
     run.check_config(config)
     run.check_data(prepared.summary)
-    with strategy.scope():
-        state = State.create(config)
+    state = create(strategy, config)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
     step = checkpoints.restore()
     if step > config.total_steps:
@@ -69,9 +74,14 @@ def play(config, run):
     if earlier not in (None, devices):
         records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
     try:
-        play_steps(config, strategy, state, prepared, checkpoints, records)
+        steps(config, strategy, state, prepared, checkpoints, records)
     finally:
         records.close()
+
+
+def create_state(strategy, config):
+    with strategy.scope():
+        return State.create(config)
 
 
 def with_classes(config, prepared):
