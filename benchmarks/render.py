@@ -17,7 +17,7 @@ from absl import flags
 from benchmarks import page, results, speed_report, speed_table, suite_report
 from benchmarks.summary import summary
 from keras_sagan import commands
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 
 flags.DEFINE_string("report_dir", None, "Folder of results, to which the report is added.")
 
@@ -74,10 +74,18 @@ def pictures_of(sections):
 
 
 def write(path, data):
-    path.parent.mkdir(exist_ok=True)
+    """Writes a file whole or not at all.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error}") from error
 
 
 def remove_other_plots(folder, sections):
