@@ -24,9 +24,9 @@ MEANINGS = {
     "intra_fcd": "mean over classes of the fcd within a class",
     "kcd": "kernel distance of that classifier's features",
     "cs": "inception score by that classifier's predictions",
-    "precision": "part of the generated images that lie among the real ones, in features",
-    "recall": "part of the real images that lie among the generated ones, in features",
-    "label_accuracy": "part of the generated images that the classifier takes for their class",
+    "precision": "share of the generated images that lie among the real ones, in features",
+    "recall": "share of the real images that lie among the generated ones, in features",
+    "label_accuracy": "share of the generated images that the classifier takes for their class",
     "coherence": "how well the halves of an image belong together, exact; 1 for real images",
 }
 
