@@ -104,15 +104,6 @@ def provenance(packages):
     }
 
 
-def device_name():
-    """The first GPU's name, or CPU."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
-    return details.get("device_name", "GPU") if gpus else "CPU"
-
-
 def peaks():
     """Most memory that this process has held so far, MiB: of the host, of the first GPU or None."""
     import tensorflow as tf

@@ -217,6 +217,8 @@ def timed(function, weight, images, cotangent, steps):
     """Milliseconds of a pass forward and back, as one graph, and peak memory."""
     import tensorflow as tf
 
+    from keras_sagan.training.strategy import device_name
+
     images, cotangent = tf.constant(images), tf.constant(cotangent)
 
     @tf.function
@@ -234,7 +236,7 @@ def timed(function, weight, images, cotangent, steps):
         seconds.append(time.perf_counter() - begun)
     p50, p95 = np.percentile(seconds[3:], [50, 95]) * 1000
     timing = {"ms_p50": float(p50), "ms_p95": float(p95)}
-    return timing | apart.peaks() | {"device": apart.device_name()}
+    return timing | apart.peaks() | {"device": device_name()}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call less a usual one;
         images per second; `g_macs`, `d_macs`, of one image forward; peak memory; the device.
     """
+    from keras_sagan.training.strategy import device_name
+
     config = Config.from_json(config)
     with tempfile.TemporaryDirectory() as folder:
         game = {"keras_naive": KerasNaive}.get(model, Ours)(config, folder, steps_per_call)
@@ -40,7 +42,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         **macs(game),
         **peaks,
         "matmul_flops_per_s": matmul_flops_per_s(config.precision),
-        "device": apart.device_name(),
+        "device": device_name(),
     }
 
 

@@ -184,7 +184,7 @@ def provenance(table, suite):
     facts = [
         ["command", suite["command"]],
         ["commits", ", ".join(suite["commits"])],
-        ["machine", f"{environment['machine']}, {counted(environment['cpus'], 'CPU')}"],
+        ["machine", environment["machine"]],
         ["device", suite_text.known(table["device"])],
         ["precision", suite_text.known(table["precision"])],
         ["versions", ", ".join([f"Python {environment['python']}", *packages])],

@@ -20,18 +20,18 @@ DEFINE = {
 CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
-def define_config_flags():
-    """One flag for each field of `Config`."""
+def define_config_flags(values=flags.FLAGS):
+    """One flag for each field of `Config`, in `values`: those of the command line or others."""
     for name, field in CONFIG_FIELDS.items():
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
             text += f" One of {', '.join(map(str, choices))}."
-        DEFINE[field.type](name, field.default, text)
+        DEFINE[field.type](name, field.default, text, flag_values=values)
 
 
-def config_from_flags():
-    """The `Config` that the parsed flags describe."""
-    return Config(**{name: getattr(flags.FLAGS, name) for name in CONFIG_FIELDS})
+def config_from_flags(values=flags.FLAGS):
+    """The `Config` that parsed flags describe."""
+    return Config(**{name: getattr(values, name) for name in CONFIG_FIELDS})
 
 
 def run(main, description):

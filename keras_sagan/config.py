@@ -140,6 +140,14 @@ class Config:
     total_steps: int = option(
         OPTIMIZATION, 1_000_000, "Generator updates.", at_least=1, resumable=True
     )
+    total_minutes: float = option(
+        OPTIMIZATION,
+        0.0,
+        "Minutes of training after which a run ends before total_steps; what it does between steps "
+        "(scores, samples, checkpoints) does not count. 0: no limit.",
+        at_least=0,
+        resumable=True,
+    )
     seed: int = option(OPTIMIZATION, 0, "Seed of weights, data order and latents.", at_least=0)
 
     precision: str = option(

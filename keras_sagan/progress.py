@@ -49,7 +49,8 @@ class Progress:
             self.say(self.line((self.done - begun) / (now - begun_at)))
 
     def line(self, rate):
-        left = tqdm.tqdm.format_interval((self.total - self.done) / rate) if self.total else "?"
+        known = self.total and rate
+        left = tqdm.tqdm.format_interval((self.total - self.done) / rate) if known else "?"
         parts = [f"{self.what} {self.done}/{self.total or '?'}"]
         parts += [f"{name}={value}" for name, value in self.values.items()]
         return " ".join([*parts, f"{self.unit}/s={rate:.3g}", f"ETA={left}"])

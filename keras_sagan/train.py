@@ -29,14 +29,15 @@ def main():
     from keras_sagan.training.run import train
 
     run = train(config, run_dir)
-    print(f"trained to step {config.total_steps}: checkpoints, samples and records in {run.path}")
+    step = run.last_row("train.jsonl")["step"]
+    print(f"trained to step {step}: checkpoints, samples and records in {run.path}")
 
 
 def check(run_dir):
     """Reads every checkpoint and restores the newest; prints what they hold, and its digest."""
     run = RunDirectory(run_dir)
     config = run.read_config()
-    from keras_sagan.networks.macs import forward_macs
+    from keras_sagan.networks.macs import costs
     from keras_sagan.training.state import Checkpoints, State, all_checkpoints, digest
 
     digests = {path: digest(path) for path in all_checkpoints(run.checkpoints)}
@@ -46,10 +47,7 @@ def check(run_dir):
     step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
     print(f"step: {step} of {config.total_steps}")
     for network in (state.generator, state.discriminator):
-        weights = sum(
-            variable.value.shape.num_elements() for variable in network.trainable_variables
-        )
-        macs = forward_macs(network)
+        weights, macs = costs(network).values()
         print(f"{network.name}: {weights:,} parameters, {macs:,} multiply-accumulates an image")
     print(f"digest: {list(digests.values())[-1]}")
 

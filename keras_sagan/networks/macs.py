@@ -5,6 +5,14 @@ import math
 import tensorflow as tf
 
 
+def costs(network):
+    """Trainable parameters, and multiply-accumulates of one image forward, by name."""
+    parameters = sum(
+        variable.value.shape.num_elements() for variable in network.trainable_variables
+    )
+    return {"parameters": parameters, "macs": forward_macs(network)}
+
+
 def forward_macs(network):
     """Multiply-accumulates of one image's evaluation: all convolutions and matrix products.
 

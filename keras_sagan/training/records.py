@@ -1,7 +1,5 @@
 """What a run tells while it goes: progress bar, JSON lines, TensorBoard, sample grids."""
 
-import time
-
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +11,8 @@ from keras_sagan.visual.grid import make_grid, save_png
 
 # Of a sample grid: columns, and at most so many rows.
 COLUMNS, ROWS = 8, 10
+# Scalars that are recorded and not told beside the progress, which has them in its own way.
+UNSAID = ("steps_per_s", "seconds")
 
 
 class Records:
@@ -31,40 +31,47 @@ class Records:
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
         self.sample = make_sampler(state.ema_generator)
         self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
-        self.progress = Progress("step", config.total_steps, "steps", start)
-        self.logged, self.logged_at = start, time.monotonic()
-        self.compiling = True
+        # How many steps a limit of time leaves is not known.
+        total = None if config.total_minutes else config.total_steps
+        self.progress = Progress("step", total, "steps", start)
+        self.seconds = run.last_row("train.jsonl").get("seconds", 0.0)
         self.sums, self.counted = np.zeros(2), 0
+        self.rate_steps, self.rate_seconds = None, 0.0
 
-    def count(self, step, num_steps, losses):
-        """Takes note of a call of `num_steps` steps that ended at `step`."""
+    def count(self, step, num_steps, losses, seconds):
+        """Takes note of a call of `num_steps` steps that took `seconds` and ended at `step`."""
         self.sums += num_steps * np.array([losses["d_loss"], losses["g_loss"]])
         self.counted += num_steps
-        if step % self.config.log_every == 0 or step == self.config.total_steps:
-            self.progress.update(num_steps, self.log(step))
+        self.seconds += seconds
+        if self.rate_steps is None:  # The first call compiles: it would spoil the rate.
+            self.rate_steps = 0
         else:
-            self.progress.update(num_steps)
-            if self.compiling:  # The first call compiles: it would spoil the next record's rate.
-                self.logged, self.logged_at = step, time.monotonic()
-        self.compiling = False
+            self.rate_steps += num_steps
+            self.rate_seconds += seconds
+        ends = step == self.config.total_steps or self.is_out_of_time()
+        due = ends or step % self.config.log_every == 0
+        self.progress.update(num_steps, self.log(step) if due else None)
+
+    def is_out_of_time(self):
+        """Whether the run has trained as long as it may."""
+        return 0 < self.config.total_minutes * 60 <= self.seconds
 
     def log(self, step):
         """Records the means since the last record; returns them as text, by name."""
-        now = time.monotonic()
-        rate = (step - self.logged) / (now - self.logged_at)
         d_loss, g_loss = (self.sums / self.counted).tolist()
-        scalars = {
-            "d_loss": d_loss,
-            "g_loss": g_loss,
-            **gammas(self.state),
-            "steps_per_s": rate,
-            "images_per_s": rate * self.config.batch_size,
-        }
+        scalars = {"seconds": self.seconds, "d_loss": d_loss, "g_loss": g_loss}
+        scalars |= gammas(self.state)
+        if self.rate_steps:
+            rate = self.rate_steps / self.rate_seconds
+            scalars |= {"steps_per_s": rate, "images_per_s": rate * self.config.batch_size}
         self.run.append("train.jsonl", {"step": step, **scalars})
         self.write_scalars(step, scalars)
-        self.logged, self.logged_at = step, now
         self.sums, self.counted = np.zeros(2), 0
-        return {name: f"{value:.4g}" for name, value in scalars.items() if name != "steps_per_s"}
+        self.rate_steps, self.rate_seconds = 0, 0.0
+        said = {name: f"{value:.4g}" for name, value in scalars.items() if name not in UNSAID}
+        if self.config.total_minutes:
+            said["minutes"] = f"{self.seconds / 60:.1f}/{self.config.total_minutes:g}"
+        return said
 
     def write_samples(self, step):
         """The same latents each time; one row a class, or eight rows without classes."""

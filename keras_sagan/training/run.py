@@ -3,23 +3,27 @@
 import dataclasses
 import json
 import math
+import time
 
 import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import prepare
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.networks.macs import costs
 from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.records import Records
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import Checkpoints, State
-from keras_sagan.training.strategy import compiles, make_strategy
+from keras_sagan.training.strategy import compiles, device_name, make_strategy
 
 
 def train(config, run_dir):
     """Trains in `run_dir` until `config.total_steps`; goes on where an earlier start ended.
+
+    With `config.total_minutes` until then, if that is earlier.
 
     Raises:
         UsageError: if the configuration is impossible here, or not that of the run.
@@ -56,7 +60,9 @@ def play(config, run):
     # Only now, so that an impossible request leaves no claim behind.
     run.write_config(config)
     devices = [str(device) for device in strategy.extended.worker_devices]
-    earlier = run.write_environment(step, devices, prepared.summary)
+    networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
+    facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
+    earlier = run.write_environment(step, devices, facts)
     run.forget_after("train.jsonl", step)
     run.forget_after("scores.jsonl", step)
     records = Records(config, run, state, judge, step)
@@ -83,20 +89,23 @@ def play_steps(config, strategy, state, prepared, checkpoints, records):
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
     best = best_score(records.run, records.judge.name)
-    if step < config.total_steps:
+    last = step == config.total_steps or records.is_out_of_time()
+    if not last:
         records.progress.say("compiling the first step")
-    while step < config.total_steps:
+    while not last:
         num_steps = steps_to_next_stop(config, step)
+        begun = time.monotonic()
         losses = train_call(iterator, state.step, tf.constant(num_steps))
         losses = {name: float(value) for name, value in losses.items()}
+        seconds = time.monotonic() - begun
         if not all(map(math.isfinite, losses.values())):
             raise RunError(
                 f"expected finite losses between steps {step} and {step + num_steps}; "
                 f"checkpoints are from before. Received: {losses}"
             )
         step += num_steps
-        records.count(step, num_steps, losses)
-        last = step == config.total_steps
+        records.count(step, num_steps, losses, seconds)
+        last = step == config.total_steps or records.is_out_of_time()
         if last or step % config.sample_every == 0:
             records.write_samples(step)
         if last or step % score_every(config) == 0:

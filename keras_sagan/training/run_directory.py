@@ -114,7 +114,7 @@ class RunDirectory:
             return environment if isinstance(environment, dict) else {}
         return {}
 
-    def write_environment(self, step, devices, data):
+    def write_environment(self, step, devices, facts):
         """Records what this start of the run, at `step`, depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
@@ -122,7 +122,8 @@ class RunDirectory:
         Args:
             step: int.
             devices: names, a list.
-            data: dict, `summary` of the prepared set.
+            facts: dict of what else belongs there: `data`, the `summary` of the prepared set;
+                `device`; `networks`, their costs.
 
         Returns:
             The devices of the start before, or None.
@@ -135,7 +136,7 @@ class RunDirectory:
             "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
             "commit": commit(),
             "devices": devices,
-            "data": data,
+            **facts,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
             "python": platform.python_version(),
             "packages": {name: version(name) for name in PACKAGES},
@@ -149,6 +150,12 @@ class RunDirectory:
         """Adds `row`, a dict, to the JSON lines of file `name`."""
         with (self.path / name).open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+    def last_row(self, name):
+        """The last JSON line of file `name`; empty without one."""
+        path = self.path / name
+        lines = path.read_text().splitlines() if path.exists() else []
+        return json.loads(lines[-1]) if lines else {}
 
     def forget_after(self, name, step):
         """Drops the lines of file `name` that a run resumed at `step` will write again."""

@@ -39,6 +39,13 @@ def make_strategy(config):
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)])
 
 
+def device_name():
+    """The first GPU's name, or CPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    return details.get("device_name", "GPU") if gpus else "CPU"
+
+
 def compiles(config, strategy):
     """Whether XLA compiles the two steps.
 

@@ -74,7 +74,7 @@ def test_a_broken_folder_is_one_line(tmp_path, damage, part):
 def test_no_folder_and_broken_lines_are_one_line(tmp_path):
     code, error = render(tmp_path / "none")
     assert (code, error.count("\n")) == (2, 1)
-    assert "Received: --report_dir=" in error
+    assert "Received: report_dir=" in error
     for number, (text, part) in enumerate([("", "which is empty"), ("{", ":1: "), ("[]", ":1")]):
         folder = write_speed(tmp_path / str(number), [])
         (folder / "results.jsonl").write_text(text)

@@ -21,15 +21,22 @@ def test_run_directory_says_all_that_produced_it(finished):
     assert environment["packages"]["tensorflow"] == tf.__version__
     assert "--total_steps=20" in environment["command"]
     assert len(environment["devices"]) == 1
+    assert environment["device"] == "CPU"
+    assert environment["networks"]["generator"]["parameters"] > 0
+    assert environment["networks"]["discriminator"]["macs"] > 0
 
 
 def test_records_hold_losses_gammas_and_rates(finished):
     run_dir, log = finished
-    lines = rows(run_dir / "train.jsonl")
-    assert [row["step"] for row in lines] == [5, 10, 15, 20]
+    first, *lines = rows(run_dir / "train.jsonl")
+    # Of the first call, which compiled, there is no rate.
+    assert "images_per_s" not in first
+    assert [row["step"] for row in (first, *lines)] == [5, 10, 15, 20]
+    assert first["seconds"] < lines[0]["seconds"] < lines[2]["seconds"]
     for row in lines:
         assert set(row) == {
             "step",
+            "seconds",
             "d_loss",
             "g_loss",
             "gamma/g_attention_8",

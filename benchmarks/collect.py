@@ -1,0 +1,225 @@
+"""All that the runs of a comparison recorded, as one table with one value a line."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from keras_sagan.errors import UsageError
+from keras_sagan.training.run_directory import RunDirectory, write_atomically
+
+# Columns of a value, then those of the run that it is of.
+VALUE = ("step", "images", "seconds", "metric", "protocol", "value", "error", "n_fake", "n_real")
+RUN = ("status", "reason", "device", "precision", "commit", "config_hash")
+COLUMNS = ("suite", "row", "seed", *VALUE, *RUN)
+
+
+def write(suite, runs, command):
+    """Writes `results.parquet`, `suite.json` and `samples/` to the suite's report folder.
+
+    Args:
+        suite: `Suite`.
+        runs: list of `Run`s.
+        command: str, the command line that ran them.
+
+    Returns:
+        The outcome of each run, a dict with `status` and `reason`.
+    """
+    folder = pathlib.Path(suite.report_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = [read_outcome(run) for run in runs]
+    tables = [table(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
+    results = pd.concat(tables, ignore_index=True)
+    temporary = folder / "results.parquet.tmp"
+    results.to_parquet(temporary, index=False)
+    temporary.replace(folder / "results.parquet")
+    text = json.dumps(record(suite, runs, command, outcomes, results), indent=2) + "\n"
+    write_atomically(folder / "suite.json", text)
+    write_samples(suite, runs, folder / "samples")
+    return outcomes
+
+
+def read_outcome(run):
+    try:
+        return json.loads(run.outcome.read_text())
+    except (OSError, ValueError):
+        return {"status": "unfinished", "reason": "not run to its end", "commands": []}
+
+
+def table(run, outcome):
+    """The lines of one run, a data frame; see `COLUMNS`."""
+    directory = RunDirectory(run.path)
+    config, environment = read_config(directory), directory.read_environment()
+    rows = [
+        {
+            "metric": "finished",
+            "protocol": "harness",
+            "value": float(outcome["status"] == "ok"),
+        },
+        *costs(environment),
+        *training(directory),
+        *scores(directory),
+    ]
+    lines = pd.DataFrame(rows).reindex(columns=VALUE)
+    lines["step"] = lines["step"].fillna(0).astype(np.int64)
+    shown = config.batch_size * config.d_steps if config else 0
+    lines["images"] = lines["step"] * shown
+    lines["seconds"] = seconds_at(lines)
+    numbers = ["value", "error", "n_fake", "n_real"]
+    lines[numbers] = lines[numbers].astype(np.float64)
+    lines["protocol"] = lines["protocol"].fillna("")
+    of_run = {
+        "suite": run.suite.suite,
+        "row": run.row.name,
+        "seed": run.seed,
+        "status": outcome["status"],
+        "reason": outcome["reason"],
+        "device": device(environment),
+        "precision": config.precision if config else "",
+        "commit": environment.get("commit") or "",
+        "config_hash": config_hash(config) if config else "",
+    }
+    return lines.assign(**of_run)[list(COLUMNS)]
+
+
+def read_config(directory):
+    """The run's `Config`; None if it never came to have one."""
+    try:
+        return directory.read_config()
+    except UsageError:
+        return None
+
+
+def costs(environment):
+    """Lines of parameters and multiply-accumulates."""
+    return [
+        {"metric": f"{network[0]}_{cost}", "protocol": "harness", "value": value}
+        for network, values in environment.get("networks", {}).items()
+        for cost, value in values.items()
+    ]
+
+
+def training(directory):
+    """Lines of what training recorded."""
+    return [
+        {
+            "step": row["step"],
+            "seconds": row["seconds"],
+            "metric": name,
+            "protocol": "train",
+            "value": value,
+        }
+        for row in read_lines(directory.path / "train.jsonl")
+        for name, value in row.items()
+        if name not in ("step", "seconds")
+    ]
+
+
+def scores(directory):
+    """Lines of the scores; of several of one metric at one step, the newest."""
+    newest = {}
+    for row in read_lines(directory.path / "metrics.jsonl"):
+        metric, _, protocol = row["metric"].partition("/")
+        newest[row["step"], metric, protocol] = {
+            "step": row["step"],
+            "metric": metric,
+            "protocol": protocol,
+            "value": row["value"],
+            "error": row.get("standard_error") or row.get("standard_deviation"),
+            "n_fake": row.get("n_fake"),
+            "n_real": row.get("n_real"),
+        }
+    return newest.values()
+
+
+def read_lines(path):
+    """The whole JSON lines of a file, in their order; none if there is no file."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def seconds_at(lines):
+    """Seconds of training at each line's step, between two records by linear interpolation."""
+    known = lines[lines["protocol"] == "train"].drop_duplicates("step")
+    if known.empty:
+        return 0.0
+    points = [[0, *known["step"]], [0, *known["seconds"].astype(np.float64)]]
+    return np.interp(lines["step"].astype(np.float64), *points)
+
+
+def device(environment):
+    """The device and the machine of a run's newest start."""
+    return ", ".join(environment[name] for name in ("device", "machine") if name in environment)
+
+
+def config_hash(config):
+    """16 hexadecimal digits of all that decides a row's numbers, but for the seed."""
+    values = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name != "seed" and not field.metadata["resumable"]
+    }
+    values |= {name: getattr(config, name) for name in ("total_steps", "total_minutes")}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def record(suite, runs, command, outcomes, results):
+    """What the suite is and where its numbers come from, for `suite.json`."""
+    environments = [RunDirectory(run.path).read_environment() for run in runs]
+    started = [start["started"] for each in environments for start in starts(each)]
+    first = next((each for each in environments if each), {})
+    return {
+        "suite": suite.suite,
+        "title": suite.title,
+        "command": command,
+        "reference": suite.reference,
+        "metrics": suite.metrics,
+        "threshold": suite.threshold,
+        "rows": {run.row.name: row_record(run) for run in runs},
+        "seeds": suite.seeds,
+        "budget": suite.budget(),
+        "dataset": suite.dataset,
+        "environment": {
+            "machine": first.get("machine", ""),
+            "python": first.get("python", ""),
+            "packages": first.get("packages", {}),
+        },
+        "commits": sorted(set(results["commit"]) - {""}),
+        "started": min(started, default=""),
+        "ended": max((each.get("ended", "") for each in outcomes), default=""),
+        "commands": {
+            f"{run.row.name}/seed_{run.seed}": outcome["commands"]
+            for run, outcome in zip(runs, outcomes, strict=True)
+        },
+    }
+
+
+def starts(environment):
+    """The records of all starts of a run."""
+    return [environment, *environment.get("earlier", [])] if environment else []
+
+
+def row_record(run):
+    """Flags of a row and the `Config` they make; None if they make none."""
+    try:
+        config = dataclasses.asdict(run.config())
+    except (flags.Error, UsageError, OSError):
+        config = None
+    return {"flags": [run.row.model, *run.suite.common, *run.row.overrides], "config": config}
+
+
+def write_samples(suite, runs, folder):
+    """The newest sample grid of each row's first seed."""
+    folder.mkdir(exist_ok=True)
+    for run in runs:
+        grids = sorted((run.path / "samples").glob("step_*.png"))
+        if run.seed == suite.seeds[0] and grids:
+            shutil.copyfile(grids[-1], folder / f"{run.row.name}.png")

@@ -1,0 +1,93 @@
+"""The files of a report, made from those of results; see `benchmarks.render`."""
+
+import pathlib
+
+from benchmarks import page, results, speed_report, speed_table, suite_report
+from benchmarks.summary import summary
+from keras_sagan.errors import RunError, UsageError
+
+
+def render(folder):
+    """Makes the report of a folder of results.
+
+    Args:
+        folder: path.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        UsageError: if it holds no results, or broken ones.
+        RunError: if it cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    has_lines = (folder / "results.jsonl").is_file()
+    if has_lines == (folder / "suite.json").is_file():
+        raise UsageError(
+            "expected a folder with either suite.json and results.parquet, or results.jsonl. "
+            f"Received: report_dir={folder}"
+        )
+    title, sections, files = speed_files(folder) if has_lines else suite_files(folder)
+    for path, data in (files | page_files(title, sections)).items():
+        write(folder / path, data)
+    remove_other_plots(folder, sections)
+    return folder / "report.html"
+
+
+def suite_files(folder):
+    """Title, sections and files of a suite's report."""
+    suite = results.read_suite(folder / "suite.json")
+    table = results.read_table(folder / "results.parquet", suite)
+    numbers = summary(table, suite)
+    samples = results.read_samples(folder / "samples", suite)
+    sections = suite_report.sections(table, suite, numbers, samples, results.read_published())
+    return suite["title"], sections, {"summary.csv": csv(numbers)}
+
+
+def speed_files(folder):
+    """Title, sections and files of a report on `benchmarks.speed` and `benchmarks.layers`."""
+    table = speed_table.flat(results.read_lines(folder / "results.jsonl"))
+    files = {
+        "results.parquet": table.to_parquet(index=False),
+        "summary.csv": csv(speed_table.summary(table)),
+    }
+    return speed_report.title(table), speed_report.sections(table), files
+
+
+def csv(frame):
+    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode()
+
+
+def page_files(title, sections):
+    plots = {picture.path: picture.data for picture in pictures_of(sections)}
+    plots = {path: data for path, data in plots.items() if path.startswith("plots/")}
+    texts = {"report.md": page.to_markdown, "report.html": page.to_html}
+    return plots | {name: make(title, sections).encode() for name, make in texts.items()}
+
+
+def pictures_of(sections):
+    blocks = [block for section in sections for block in section.blocks]
+    return [each for block in blocks if isinstance(block, page.Pictures) for each in block.members]
+
+
+def write(path, data):
+    """Writes a file whole or not at all.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error}") from error
+
+
+def remove_other_plots(folder, sections):
+    """Plots of an earlier report that this one does not show."""
+    shown = {folder / picture.path for picture in pictures_of(sections)}
+    for path in (folder / "plots").glob("*.png"):
+        if path not in shown:
+            path.unlink()

@@ -1,0 +1,198 @@
+"""What a comparison consists of: rows, seeds and a budget, and the command lines that they make."""
+
+import dataclasses
+import pathlib
+import re
+import shlex
+import sys
+
+from absl import flags
+
+from benchmarks.apart import FOLDER
+from keras_sagan import commands
+from keras_sagan.errors import UsageError
+
+# Where the flag file of a model is looked for, before its name is taken as a path.
+MODEL_FOLDERS = (FOLDER / "benchmarks" / "rows", FOLDER / "keras_sagan" / "configs")
+# The modules that train and score a row: ours, but for the baseline of stock Keras parts.
+OURS = ("keras_sagan.train", "keras_sagan.evaluate")
+PROGRAMS = {"keras_naive": ("benchmarks.keras_naive_run", "benchmarks.keras_naive_run")}
+# More steps than any run of limited minutes takes.
+ENDLESS = 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """A comparison; the fields are the flags of `benchmarks.compare`."""
+
+    suite: str
+    title: str
+    row: list
+    common: list
+    dataset: str
+    seeds: list
+    steps: int | None
+    minutes: float | None
+    images: int | None
+    score_every: int
+    num_samples: int
+    extractor: str
+    metrics: list
+    threshold: float | None
+    reference: str
+    data_dir: str
+    runs_dir: str
+    report_dir: str
+
+    def rows(self):
+        """The `Row`s, in their order.
+
+        Raises:
+            UsageError: if the suite is impossible as a whole.
+        """
+        if not re.fullmatch(r"\w[\w.-]*", self.suite):
+            raise UsageError(f"--suite must be a plain name. Received: {self.suite}")
+        budgets = [each for each in (self.steps, self.minutes, self.images) if each]
+        if len(budgets) != 1:
+            raise UsageError(
+                "expected one budget: --steps, --minutes or --images. "
+                f"Received: steps={self.steps}, minutes={self.minutes}, images={self.images}"
+            )
+        rows = [Row.parse(text) for text in self.row]
+        names = [row.name for row in rows]
+        if not rows or len(set(names)) < len(names):
+            raise UsageError(f"expected one --row of each name. Received: {', '.join(names)}")
+        if self.reference not in names:
+            raise UsageError(
+                f"--reference must be one of the rows {', '.join(names)}. "
+                f"Received: {self.reference}"
+            )
+        return rows
+
+    def budget(self):
+        """The budget in words."""
+        if self.minutes:
+            return f"{self.minutes:g} minutes of training"
+        if self.images:
+            return f"{self.images:,} real images"
+        return f"{self.steps:,} steps"
+
+    def run(self, row, seed):
+        """The `Run` of a row with a seed."""
+        return Run(self, row, seed, pathlib.Path(self.runs_dir) / row.name / f"seed_{seed}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One of the experiments that are compared.
+
+    Attributes:
+        name: str.
+        model: str, a flag file of `MODEL_FOLDERS` without its ending, or the path of another one.
+        overrides: list of flags that follow those of the suite.
+    """
+
+    name: str
+    model: str
+    overrides: list
+
+    @classmethod
+    def parse(cls, text):
+        """From `MODEL`, or `NAME=MODEL --flag=value ...`."""
+        try:
+            first, *overrides = shlex.split(text)
+        except ValueError as error:
+            raise UsageError(
+                f"--row must be MODEL or NAME=MODEL FLAGS. Received: {text!r}"
+            ) from error
+        name, _, model = first.rpartition("=")
+        name = name or model
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise UsageError(f"--row must have a plain name, as NAME=MODEL. Received: {text}")
+        return cls(name, model, overrides)
+
+    @property
+    def programs(self):
+        return PROGRAMS.get(self.model, OURS)
+
+    @property
+    def flag_file(self):
+        places = [folder / f"{self.model}.flags" for folder in MODEL_FOLDERS]
+        found = next((place for place in places if place.is_file()), None)
+        return found.relative_to(FOLDER) if found else pathlib.Path(self.model)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A row with a seed: one training, then its scores.
+
+    Attributes:
+        suite: `Suite`.
+        row: `Row`.
+        seed: int.
+        path: of its run directory. Beside it are its log and, at its end, its outcome.
+    """
+
+    suite: Suite
+    row: Row
+    seed: int
+    path: pathlib.Path
+
+    @property
+    def log(self):
+        return self.path.with_suffix(".log")
+
+    @property
+    def outcome(self):
+        return self.path.with_suffix(".json")
+
+    def flags(self):
+        """All flags of `Config`: the model's, those of the suite, the row's own, the harness'."""
+        suite = self.suite
+        owned = {
+            "dataset": suite.dataset,
+            "seed": self.seed,
+            "total_minutes": suite.minutes or 0,
+            "sample_every": suite.score_every,
+            "checkpoint_every": suite.score_every,
+            "keep_checkpoints": ENDLESS,  # Each is scored.
+            "data_dir": suite.data_dir,
+        }
+        given = [f"--flagfile={self.row.flag_file}", *suite.common, *self.row.overrides]
+        return [*given, *(f"--{name}={value}" for name, value in owned.items())]
+
+    def config(self):
+        """The `Config` that they make.
+
+        Raises:
+            flags.Error, UsageError: if they make none.
+        """
+        given = self.flags()
+        config = parse(given)
+        total = ENDLESS if self.suite.minutes else self.suite.steps
+        if self.suite.images:
+            total = max(self.suite.images // (config.batch_size * config.d_steps), 1)
+        return dataclasses.replace(config, total_steps=total)
+
+    def commands(self):
+        """Two command lines, as lists: that trains, and that scores every checkpoint."""
+        train, evaluate = self.row.programs
+        score = ["--evaluate"] if train == evaluate else []
+        score += ["--checkpoint=all", f"--num_samples={self.suite.num_samples}"]
+        score += [f"--extractor={self.suite.extractor}"]
+        total = f"--total_steps={self.config().total_steps}"
+        place = f"--run_dir={self.path}"
+        return [
+            [sys.executable, "-m", train, *self.flags(), total, place],
+            [sys.executable, "-m", evaluate, place, *score],
+        ]
+
+
+def parse(given):
+    """The `Config` of a list of flags and flag files."""
+    values = flags.FlagValues()
+    commands.define_config_flags(values)
+    extra = values(["compare", *given])[1:]
+    if extra:
+        raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
+    return commands.config_from_flags(values)
