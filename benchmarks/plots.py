@@ -106,7 +106,8 @@ def bars(values, low, high, x_label):
         axes = figure.add_subplot()
         axes.barh(labels, lengths, color="#0072B2", height=0.62)
         whiskers = {"fmt": "none", "ecolor": "#000000", "elinewidth": 1.3, "capsize": 3}
-        axes.errorbar(lengths, labels, xerr=[below, above], **whiskers)
+        if (below + above).any():
+            axes.errorbar(lengths, labels, xerr=[below, above], **whiskers)
         for index, length in enumerate(lengths):
             end = (length + above[index], index)
             text = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}

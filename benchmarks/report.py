@@ -4,7 +4,7 @@ import pathlib
 
 from benchmarks import page, results, speed_report, speed_table, suite_report
 from benchmarks.summary import summary
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 
 
 def render(folder):
@@ -18,6 +18,7 @@ def render(folder):
 
     Raises:
         UsageError: if it holds no results, or broken ones.
+        RunError: if it cannot be written.
     """
     folder = pathlib.Path(folder)
     has_lines = (folder / "results.jsonl").is_file()
@@ -70,10 +71,18 @@ def pictures_of(sections):
 
 
 def write(path, data):
-    path.parent.mkdir(exist_ok=True)
+    """Writes a file whole or not at all.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error}") from error
 
 
 def remove_other_plots(folder, sections):

@@ -30,7 +30,7 @@ def sections(table, suite, numbers, samples, published):
         ("Status", status(all_runs)),
         ("Headline", [headline_table(numbers, suite, pair) for pair in headline]),
         ("Other metrics", other_tables(numbers, suite, others)),
-        ("Curves", [suite_text.CURVES, *pictures(curves)]),
+        ("Curves", [suite_text.CURVES, Pictures(curves)] if curves else []),
         ("Speed", pictures(suite_plots.speed_pictures(table, suite))),
         ("Gamma", pictures(suite_plots.gamma_pictures(table, suite))),
         ("Samples", sample_blocks(suite, samples)),
@@ -110,7 +110,8 @@ def cost_cells(line, lines):
     sizes = []
     for g, d in (("g_parameters", "d_parameters"), ("g_macs", "d_macs")):
         places = decimals([*lines[g] / 1e6, *lines[d] / 1e6], 3)
-        sizes.append(f"{fixed(line[g] / 1e6, places)} + {fixed(line[d] / 1e6, places)}")
+        both = f"{fixed(line[g] / 1e6, places)} + {fixed(line[d] / 1e6, places)}"
+        sizes.append(both if line[[g, d]].notna().any() else NONE)
     names = ("minutes", "images_per_s")
     return [*(fixed(line[name], decimals(lines[name], 3)) for name in names), *sizes]
 
@@ -184,8 +185,8 @@ def provenance(table, suite):
         ["command", suite["command"]],
         ["commits", ", ".join(suite["commits"])],
         ["machine", environment["machine"]],
-        ["device", listed(sorted(set(table["device"])))],
-        ["precision", listed(sorted(set(table["precision"])))],
+        ["device", suite_text.known(table["device"])],
+        ["precision", suite_text.known(table["precision"])],
         ["versions", ", ".join([f"Python {environment['python']}", *packages])],
         ["started", suite["started"]],
         ["ended", suite["ended"]],

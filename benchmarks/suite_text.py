@@ -24,9 +24,9 @@ MEANINGS = {
     "intra_fcd": "mean over classes of the fcd within a class",
     "kcd": "kernel distance of that classifier's features",
     "cs": "inception score by that classifier's predictions",
-    "precision": "part of the generated images that lie among the real ones, in features",
-    "recall": "part of the real images that lie among the generated ones, in features",
-    "label_accuracy": "part of the generated images that the classifier takes for their class",
+    "precision": "share of the generated images that lie among the real ones, in features",
+    "recall": "share of the real images that lie among the generated ones, in features",
+    "label_accuracy": "share of the generated images that the classifier takes for their class",
     "coherence": "how well the halves of an image belong together, exact; 1 for real images",
 }
 
@@ -35,15 +35,20 @@ def meaning(metric):
     return MEANINGS[base_name(metric)]
 
 
+def known(values):
+    """All different values; a run that never began has none."""
+    return listed(sorted(set(values.dropna()) - {""})) or "unknown"
+
+
 def compared(table, suite, all_runs):
     """One paragraph on the experiment."""
     finished = (all_runs["status"] == "ok").sum()
     seeds = suite["seeds"]
-    device, precision = (listed(sorted(set(table[name]))) for name in ("device", "precision"))
+    place = "; ".join(f"{name}: {known(table[name])}" for name in ("device", "precision"))
     return (
-        f"{counted(len(suite['rows']), 'row').capitalize()} trained on {suite['dataset']} for "
-        f"{suite['budget']} each, with {'seeds' if len(seeds) > 1 else 'seed'} {listed(seeds)}, on "
-        f"{device} in {precision}: {counted(len(all_runs), 'run')}, of which {finished} finished. "
+        f"{counted(len(suite['rows']), 'row')} trained on {suite['dataset']} for "
+        f"{suite['budget']} each, with {'seeds' if len(seeds) > 1 else 'seed'} {listed(seeds)} "
+        f"({place}): {counted(len(all_runs), 'run')}, of which {finished} finished. "
         f"Differences are to {suite['reference']}; the headline metric is {suite['metrics'][0]}."
     )
 
@@ -64,7 +69,8 @@ def reading(suite):
         "differences resample seeds in pairs where both rows have the same ones. " + few(suite),
         "Images per second are real images that training took in, the median over its records. "
         "Parameters count both networks' trainable weights; MACs are multiply-accumulates of "
-        "a forward pass of one image.",
+        "a forward pass of one image. All figures of all metrics are in summary.csv, all values "
+        "in results.parquet.",
     ]
 
 

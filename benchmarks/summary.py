@@ -63,11 +63,15 @@ def runs(table, suite):
 
 
 def pairs(table, suite):
-    """Every metric and protocol that was scored: first those of `suite["metrics"]`, in order."""
+    """Every metric and protocol that was scored: first those of `suite["metrics"]`, in order.
+
+    Before all others those of `suite["metrics"]` that never were, without a protocol.
+    """
     found = scores(table)[["metric", "protocol"]].drop_duplicates().itertuples(index=False)
     order = {metric: place for place, metric in enumerate(suite["metrics"])}
     ordered = sorted(map(tuple, found), key=lambda pair: (order.get(pair[0], len(order)), pair))
-    return ordered or [(metric, "") for metric in suite["metrics"]]
+    scored = {metric for metric, _ in ordered}
+    return [(metric, "") for metric in suite["metrics"] if metric not in scored] + ordered
 
 
 def summary(table, suite):

@@ -58,5 +58,5 @@ def test_equal_figures_are_equal_bytes():
 def test_a_logarithmic_axis_is_for_positive_values_far_apart():
     assert plots.wide_range(pd.Series([1.0, 10.0, np.nan]))
     assert not plots.wide_range(pd.Series([1.0, 2.0]))
-    assert not plots.wide_range(pd.Series([-1.0, 10.0]))
+    assert not plots.wide_range(pd.Series([0.0, 10.0]))
     assert not plots.wide_range(pd.Series([np.nan]))

@@ -87,6 +87,13 @@ def test_a_suite_in_which_nothing_was_scored_has_its_lines_too():
     assert frame["last_mean"].isna().all()
 
 
+def test_a_headline_that_was_never_scored_stays_first():
+    table = suites.table()
+    frame = summary(table[table["metric"] != "fcd2k"], suites.SUITE)
+    assert list(frame["metric"]) == ["fcd2k"] * 5 + ["recall2k"] * 5
+    assert list(frame["seeds"]) == [0] * 5 + [2, 2, 1, 0, 0]
+
+
 def test_time_to_the_threshold_is_that_of_the_first_good_step(numbers):
     late, base = numbers.loc["late", "fcd2k"], numbers.loc["base", "fcd2k"]
     # 8 after 1 minute; 12, which is just good enough, after 2.

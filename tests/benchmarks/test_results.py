@@ -1,0 +1,83 @@
+"""A folder that is no folder of results is refused in one line, and nothing is written."""
+
+import json
+
+import pandas as pd
+import pytest
+import suites
+from rendered import render, write_speed
+
+
+def without_a_column(folder):
+    suites.table().drop(columns=["value"]).to_parquet(folder / "results.parquet")
+
+
+def no_table(folder):
+    (folder / "results.parquet").write_text("no table")
+
+
+def with_an_unknown_row(folder):
+    table = suites.table()
+    table.loc[0, "row"] = "other"
+    table.to_parquet(folder / "results.parquet")
+
+
+def with_a_line_twice(folder):
+    table = suites.table()
+    pd.concat([table, table[:1]]).to_parquet(folder / "results.parquet")
+
+
+def without_a_reference(folder):
+    (folder / "suite.json").write_text(json.dumps(suites.SUITE | {"reference": "none"}))
+
+
+def without_keys(folder):
+    (folder / "suite.json").write_text('{"suite": "small"}')
+
+
+def no_json(folder):
+    (folder / "suite.json").write_text("{")
+
+
+def no_picture(folder):
+    (folder / "samples" / "base.png").write_text("no picture")
+
+
+def both_kinds(folder):
+    (folder / "results.jsonl").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "part"),
+    [
+        (without_a_column, "expected a table with columns value. Received: "),
+        (no_table, "expected a Parquet table. Received: "),
+        (with_an_unknown_row, "Received: ['other']"),
+        (with_a_line_twice, "expected one line a value. Received: {'row': 'base'"),
+        (without_a_reference, "Received: none"),
+        (without_keys, "expected title, command, reference"),
+        (no_json, "expected JSON. Received: "),
+        (no_picture, "expected a PNG file. Received: "),
+        (both_kinds, "expected a folder with either suite.json and results.parquet, or"),
+    ],
+)
+def test_a_broken_folder_is_one_line(tmp_path, damage, part):
+    folder = suites.write(tmp_path / "report")
+    damage(folder)
+    code, error = render(folder)
+    assert code == 2
+    assert part in error
+    assert error.count("\n") == 1
+    assert not (folder / "report.html").exists()
+
+
+def test_no_folder_and_broken_lines_are_one_line(tmp_path):
+    code, error = render(tmp_path / "none")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "Received: report_dir=" in error
+    for number, (text, part) in enumerate([("", "which is empty"), ("{", ":1: "), ("[]", ":1")]):
+        folder = write_speed(tmp_path / str(number), [])
+        (folder / "results.jsonl").write_text(text)
+        code, error = render(folder)
+        assert (code, error.count("\n")) == (2, 1)
+        assert part in error
