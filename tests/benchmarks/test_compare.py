@@ -1,0 +1,229 @@
+"""A comparison as a user starts it: whole, killed and gone on with, with rows that fail."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from bench import ROOT
+
+from keras_sagan.training.run_directory import RunDirectory
+
+# The smallest runs.
+COMMON = [
+    f"--common=--{setting}"
+    for setting in (
+        *("image_size=16", "image_channels=1", "z_dim=4", "g_channels=2", "d_channels=2"),
+        *("batch_size=4", "ema_start=3", "log_every=5"),
+    )
+]
+SAGAN = "sagan --g_attention=8 --d_attention=8"
+TIMINGS = ["seconds", "commit"]
+
+
+def flags(folder, rows):
+    return [
+        "--suite=tiny",
+        "--title=Tiny",
+        *(f"--row={row}" for row in rows),
+        "--reference=sagan",
+        "--seeds=0",
+        "--steps=20",
+        "--score_every=10",
+        "--num_samples=64",
+        "--metrics=fcd64",
+        "--threshold=1e9",
+        f"--runs_dir={folder / 'runs'}",
+        f"--report_dir={folder / 'report'}",
+        f"--data_dir={folder.parent / 'data'}",
+        *COMMON,
+    ]
+
+
+def start(folder, rows):
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.compare", *flags(folder, rows)],
+        cwd=ROOT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=600)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def table(folder):
+    return pd.read_parquet(folder / "report" / "results.parquet")
+
+
+def wait_until(condition):
+    until = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def steps_of(run):
+    path = run / "train.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Two rows from beginning to end: the folder, and what was said."""
+    folder = tmp_path_factory.mktemp("compare") / "whole"
+    return folder, finish(start(folder, [SAGAN, "dcgan_conditional"]))
+
+
+def test_rows_become_a_table_and_a_page(whole):
+    folder, (code, out, err) = whole
+    assert code == 0, err
+    assert str(folder / "report" / "report.html") in out
+    lines = table(folder)
+    assert set(lines["status"]) == {"ok"}
+    for row in ("sagan", "dcgan_conditional"):
+        own = lines[lines["row"] == row]
+        assert set(own["metric"]) >= {"finished", "g_parameters", "d_macs", "d_loss", "fcd64"}
+        scores = own[own["metric"] == "fcd64"]
+        assert list(scores["step"]) == [10, 20]
+        assert list(scores["images"]) == [40, 80]
+        assert scores["seconds"].is_monotonic_increasing
+        assert (scores["n_fake"] == 64).all()
+    page = (folder / "report" / "report.html").read_text()
+    assert "dcgan_conditional" in page
+    suite = json.loads((folder / "report" / "suite.json").read_text())
+    assert suite["rows"]["sagan"]["config"]["g_attention"] == "8"
+    train, score = suite["commands"]["sagan/seed_0"]
+    assert train.startswith(
+        "python -m keras_sagan.train --flagfile=keras_sagan/configs/sagan.flags"
+    )
+    assert score.startswith("python -m keras_sagan.evaluate ")
+
+
+def test_pandas_alone_says_which_row_is_best_at_equal_minutes(whole):
+    folder, _ = whole
+    scores = table(folder).query("metric == 'fcd64' and seconds <= 60 * 60")
+    best = scores.groupby(["row", "seed"])["value"].min().groupby("row").mean()
+    assert best.idxmin() in ("sagan", "dcgan_conditional")
+
+
+def test_finished_runs_are_skipped(whole):
+    folder, _ = whole
+    before = table(folder)
+    code, _, err = finish(start(folder, [SAGAN, "dcgan_conditional"]))
+    assert code == 0
+    assert "2 of 2 runs are finished" in err
+    pd.testing.assert_frame_equal(table(folder), before)
+
+
+def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole, tmp_path):
+    folder = tmp_path / "killed"
+    (tmp_path / "data").symlink_to(whole[0].parent / "data")
+    process = start(folder, [SAGAN, "dcgan_conditional"])
+    run = folder / "runs" / "dcgan_conditional" / "seed_0"
+    wait_until(lambda: steps_of(run) >= 2)
+    process.kill()
+    process.communicate()
+    code, _, err = finish(start(folder, [SAGAN, "dcgan_conditional"]))
+    assert code == 0, err
+    assert "1 of 2 runs are finished" in err
+    rates = "metric not in ('images_per_s', 'steps_per_s')"
+    first, second = (
+        table(each).query(rates).drop(columns=TIMINGS).reset_index(drop=True)
+        for each in (whole[0], folder)
+    )
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
+    folder = tmp_path / "failures"
+    (tmp_path / "data").symlink_to(whole[0].parent / "data")
+    rows = [
+        "refused=sagan --g_attention=7",
+        "unknown=sagan --no_such_flag=1",
+        "diverged=dcgan_conditional --d_lr=1e38",
+        "killed=dcgan_conditional",
+        "sagan=dcgan_conditional",
+    ]
+    process = start(folder, rows)
+    log = folder / "runs" / "killed" / "seed_0.log"
+    wait_until(log.exists)
+    os.kill(child_of(process.pid), signal.SIGKILL)
+    code, out, err = finish(process)
+    assert code == 1
+    assert "4 of 5 runs are not whole" in err.splitlines()[-1]
+    lines = table(folder)
+    runs = lines[lines["metric"] == "finished"].set_index("row")
+    assert dict(runs["status"]) == {
+        "refused": "failed",
+        "unknown": "failed",
+        "diverged": "diverged",
+        "killed": "killed",
+        "sagan": "ok",
+    }
+    assert dict(runs["value"]) == dict(runs["status"] == "ok")
+    assert "Received: 7" in runs["reason"]["refused"]
+    assert "no_such_flag" in runs["reason"]["unknown"]
+    assert "expected finite" in runs["reason"]["diverged"]
+    assert runs["reason"]["killed"] == "by SIGKILL"
+    page = (folder / "report" / "report.html").read_text()
+    for row in ("refused", "unknown", "diverged", "killed"):
+        assert f"{row} seed 0" in out
+        assert row in page
+    assert len(lines.query("row == 'sagan' and metric == 'fcd64'")) == 2
+
+
+def child_of(pid):
+    """The one child of a process, when it has it."""
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    wait_until(lambda: path.read_text().split())
+    (child,) = path.read_text().split()
+    return int(child)
+
+
+def refusal(*changes):
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.compare", *changes],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = result.stderr.splitlines()
+    return result.returncode, line
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        (["--reference=other"], "--reference must be one of the rows sagan. Received: other"),
+        (["--minutes=1"], "expected one budget: --steps, --minutes or --images"),
+        (["--row=sagan"], "expected one --row of each name. Received: sagan, sagan"),
+        (["--row='sagan"], "--row must be MODEL or NAME=MODEL FLAGS"),
+        (["--seeds=0,0"], "--seeds must differ"),
+        (["--seeds=a"], "--seeds must be numbers"),
+        (["--extractor=inception:missing.pb"], "a file that is not there. Received: missing.pb"),
+        (["--suite=a/b"], "--suite must be a plain name. Received: a/b"),
+    ],
+)
+def test_an_impossible_suite_is_refused_in_one_line(tmp_path, changes, part):
+    code, line = refusal(*flags(tmp_path / "x", ["sagan"]), *changes)
+    assert code == 2
+    assert part in line
+
+
+def test_a_comparison_that_runs_is_not_started_twice(tmp_path):
+    with RunDirectory(tmp_path / "x" / "runs").lock():
+        code, line = refusal(*flags(tmp_path / "x", ["sagan"]))
+    assert code == 1
+    assert "is in use" in line
