@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -93,9 +94,22 @@ def rounded(value):
     return float(f"{value:.4g}")
 
 
+def command_line(leave_out=()):
+    """How this process was started, without the path of the interpreter.
+
+    Args:
+        leave_out: arguments that change nothing of the figures.
+    """
+    module = sys.modules["__main__"].__spec__.name
+    return shlex.join(
+        ["python", "-m", module, *(arg for arg in sys.argv[1:] if arg not in leave_out)]
+    )
+
+
 def provenance(packages):
-    """Commit, versions and machine, for a row."""
+    """Command, commit, versions and machine, for a row."""
     return {
+        "command": command_line(leave_out=["--format=json"]),
         "commit": commit(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in packages},

@@ -10,12 +10,10 @@ does not stop the others; it stands in the report as what it is, and then the ex
 """
 
 import pathlib
-import shlex
-import sys
 
 from absl import flags
 
-from benchmarks import collect
+from benchmarks import apart, collect
 from benchmarks.report import render
 from benchmarks.runner import play
 from benchmarks.suite import Suite
@@ -71,8 +69,7 @@ def main():
                 play(runs, flags.FLAGS.devices)
         except OSError as error:
             raise RunError(f"stopped; finished runs are kept: {error}") from error
-    arguments = [each for each in sys.argv[1:] if each != "--report_only"]
-    command = shlex.join(["python", "-m", "benchmarks.compare", *arguments])
+    command = apart.command_line(leave_out=["--report_only"])
     outcomes = collect.write(suite, runs, command)
     print(f"report: {render(suite.report_dir)}")
     bad = [
