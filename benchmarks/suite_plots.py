@@ -65,8 +65,8 @@ def speed_pictures(table, suite):
     low, high = seeds.min().clip(upper=middle), seeds.max().clip(lower=middle)
     data = plots.bars(middle, low, high, "images per second in training")
     said = [f"{row} {value:.4g}" for row, value in middle.items()]
-    alt = f"Bars of real images per second in training: {listed(said)}."
-    caption = "Real images per second: median over records; whiskers: least and most seed."
+    alt = f"Bars of images per second in training: {listed(said)}."
+    caption = "Images per second: median over records; whiskers: least and most seed."
     return [Picture("plots/images_per_s.png", data, alt, caption)]
 
 

@@ -67,7 +67,8 @@ def reading(suite):
         "Δ is the difference of a row's last mean to that of the reference. Intervals "
         "are the 2.5th to 97.5th percentile over 10,000 resamples of the seeds; those of "
         "differences resample seeds in pairs where both rows have the same ones. " + few(suite),
-        "Images per second are real images that training took in, the median over its records. "
+        "Images per second are batches of the generator's updates, the median over the records of "
+        "training; with five discriminator updates a step, five times as many real images go in. "
         "Parameters count both networks' trainable weights; MACs are multiply-accumulates of "
         "a forward pass of one image. All figures of all metrics are in summary.csv, all values "
         "in results.parquet.",
