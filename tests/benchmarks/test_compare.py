@@ -73,7 +73,7 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def steps_of(run):
+def records_of(run):
     path = run / "train.jsonl"
     return len(path.read_text().splitlines()) if path.exists() else 0
 
@@ -131,9 +131,12 @@ def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole,
     (tmp_path / "data").symlink_to(whole[0].parent / "data")
     process = start(folder, [SAGAN, "dcgan_conditional"])
     run = folder / "runs" / "dcgan_conditional" / "seed_0"
-    wait_until(lambda: steps_of(run) >= 2)
+    wait_until(lambda: records_of(run) >= 2)
+    trainer = pathlib.Path(f"/proc/{child_of(process.pid)}")
     process.kill()
     process.communicate()
+    wait_until(lambda: not trainer.exists())
+    assert records_of(run) < 4
     code, _, err = finish(start(folder, [SAGAN, "dcgan_conditional"]))
     assert code == 0, err
     assert "1 of 2 runs are finished" in err
