@@ -54,8 +54,10 @@ def covariance(x):
 
 
 def frechet_distance(real, fake):
-    # TF-GAN takes eigenvalues below 1e-10 for zero, whatever the unit of the features.
-    unit = np.sqrt(np.mean([np.var(part, axis=0, dtype=np.float64) for part in (real, fake)])) or 1
+    # TF-GAN takes eigenvalues below 1e-10 for zero, whatever the unit of the features. Its root
+    # then misses up to 1e-5, so the unit makes that 1e-14 of a mean variance, above rounding.
+    deviation = np.sqrt(np.mean([np.var(part, axis=0, dtype=np.float64) for part in (real, fake)]))
+    unit = deviation / 100 or 1
     parts = [np.asarray(part, np.float64) / unit for part in (real, fake)]
     return unit**2 * call("frechet_classifier_distance_from_activations", *parts)
 

@@ -87,6 +87,16 @@ def test_the_unit_of_the_features_does_not_matter(unit):
     assert score["relative_difference"] < 1e-9
 
 
+def test_a_direction_that_fakes_hardly_use_is_not_lost():
+    """Its root is small, but not against 1e-6."""
+    real, fake = (part.features.astype(np.float64) for part in feature_sets(300, 300, 8))
+    fake[:, 0] *= 5e-6
+    score = all_scores(
+        FeatureSet(real), FeatureSet(fake), PROTOCOLS["tfgan"], INCEPTION, accuracy=False
+    )["fid"]
+    assert score["relative_difference"] < 1e-8
+
+
 def test_classes_without_pairs_make_one_score_unavailable():
     real, fake = (
         FeatureSet(part.features, labels=np.full(300, label))
