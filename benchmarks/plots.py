@@ -143,7 +143,7 @@ def new_figure(labels):
 def columns(labels):
     """Arguments of a legend: as many columns as fit."""
     longest = max(map(len, labels), default=0)
-    return {"ncols": 1 if longest > 22 else 2 if longest > 11 else 3, "borderaxespad": 0}
+    return {"ncols": 1 if longest > 16 else 2 if longest > 9 else 3, "borderaxespad": 0}
 
 
 def set_log(axes):
