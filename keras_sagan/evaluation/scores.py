@@ -94,14 +94,12 @@ def count(real):
 
 
 def frechet(real, fake):
-    """The Frechet distance, by statistics where they are known."""
-    if real.statistics:
-        value = statistics_distance(real.statistics, Moments.of(fake.features).statistics())
-    else:
-        value = frechet_distance(real.features, fake.features)
+    """The Frechet distance, by statistics where features are not known or would fill the memory."""
     if real.features is None or len(real.features) > MOST:
-        # There are no features for TF-GAN to look at, or more than it could hold in memory.
+        known = real.statistics or Moments.of(real.features).statistics()
+        value = statistics_distance(known, Moments.of(fake.features).statistics())
         return {"value": value, "tfgan": None, "relative_difference": None}
+    value = frechet_distance(real.features, fake.features)
     exact = min(len(real.features), len(fake.features)) > fake.features.shape[1]
     # Sets that are nearer than a thousandth of their own spread count as at that distance.
     sets = real.features, fake.features

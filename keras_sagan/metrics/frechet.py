@@ -12,11 +12,15 @@ import numpy as np
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.features import check_pair
-from keras_sagan.metrics.moments import Moments, cut_off
+from keras_sagan.metrics.moments import cut_off
 
 
 def frechet_distance(first, second):
     """The distance of two sets.
+
+    With cov1 = A A' and cov2 = B B' the trace of the root is the sum of the singular values of
+    A' B (nuclear norm). This needs no covariance, of which eigenvalues below some 1e-14 of the
+    largest are lost, and their roots, 1e-7, with them.
 
     Args:
         first: `[n, d]`, n at least 2. Computed in float64.
@@ -30,15 +34,23 @@ def frechet_distance(first, second):
             finite.
     """
     check_pair(first, second)
-    if min(len(first), len(second)) > first.shape[1]:
-        return statistics_distance(*(Moments.of(part).statistics() for part in (first, second)))
-    return low_rank_distance(first, second)
+    means, factors = [], []
+    for vectors in (first, second):
+        vectors = np.asarray(vectors, np.float64)
+        means.append(vectors.mean(axis=0))
+        factor = (vectors - means[-1]) / np.sqrt(len(vectors) - 1)
+        # Rotating the vectors among each other changes no singular value: d of them suffice.
+        factors.append(factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r"))
+    traces = sum(np.sum(factor**2) for factor in factors)
+    cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+    return assemble(means[0] - means[1], traces, cross)
 
 
 def statistics_distance(first, second):
-    """The distance of two `Statistics`; the first's `root` is computed once and kept.
+    """The distance of two `Statistics`, to some 1e-7 of their largest eigenvalues.
 
-    With cov1 = A A', trace((cov1 cov2)^(1/2)) is the trace of the symmetric (A' cov2 A)^(1/2).
+    The first's `root` is computed once and kept. With cov1 = A A', trace((cov1 cov2)^(1/2)) is the
+    trace of the symmetric (A' cov2 A)^(1/2).
     """
     if first.mean.shape != second.mean.shape:
         raise UsageError(
@@ -56,24 +68,6 @@ def statistics_distance(first, second):
         cross = np.sqrt(values[keep]).sum()
     traces = np.trace(first.covariance) + np.trace(second.covariance)
     return assemble(first.mean - second.mean, traces, cross)
-
-
-def low_rank_distance(first, second):
-    """The distance of two sets of which one has no more vectors than dimensions.
-
-    With cov1 = A A' and cov2 = B B' the trace of the root is the sum of the singular values of
-    A' B (nuclear norm), which needs no covariance and loses nothing to their rank.
-    """
-    means, factors = [], []
-    for vectors in (first, second):
-        vectors = np.asarray(vectors, np.float64)
-        means.append(vectors.mean(axis=0))
-        factor = (vectors - means[-1]) / np.sqrt(len(vectors) - 1)
-        # Rotating the vectors among each other changes no singular value: d of them suffice.
-        factors.append(factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r"))
-    traces = sum(np.sum(factor**2) for factor in factors)
-    cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
-    return assemble(means[0] - means[1], traces, cross)
 
 
 def assemble(difference, traces, cross):
