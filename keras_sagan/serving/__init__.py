@@ -1,0 +1,1 @@
+"""Generators on TensorFlow Serving."""
