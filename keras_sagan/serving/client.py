@@ -65,15 +65,11 @@ class Client:
             uint8 `[n, height, width, channels]`.
 
         Raises:
-            UsageError: if the server has no such model, or it does not take the request.
+            UsageError: if the server has no such model, or it does not take the request, or this is
+                none.
             RunError: if the server cannot be reached in time, fails, or answers no images.
         """
-        columns = {"seeds": seeds} if labels is None else {"labels": labels, "seeds": seeds}
-        columns = {name: [operator.index(value) for value in columns[name]] for name in columns}
-        counts = {name: len(values) for name, values in columns.items()}
-        if len(set(counts.values())) > 1 or not counts["seeds"]:
-            raise UsageError(f"expected as many labels as seeds, and some. Received: {counts}")
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        rows = rows_of(labels, seeds)
         deadline, files = time.monotonic() + self.timeout, []
         for i in range(0, len(rows), ROWS_PER_REQUEST):
             part = rows[i : i + ROWS_PER_REQUEST]
@@ -184,6 +180,22 @@ def transport_of(protocol):
             f"{error}"
         ) from error
     return over_grpc
+
+
+def rows_of(labels, seeds):
+    """A dict from name of an input to int for each image."""
+    columns = {"seeds": seeds} if labels is None else {"labels": labels, "seeds": seeds}
+    try:
+        columns = {name: [operator.index(value) for value in columns[name]] for name in columns}
+        np.array(list(columns.values()), np.int64)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise UsageError(
+            "expected lists, equally long, of whole numbers of 64 bits. "
+            f"Received: labels={labels}, seeds={seeds}"
+        ) from error
+    if not columns["seeds"]:
+        raise UsageError(f"expected at least one seed. Received: seeds={seeds}")
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def tensor_of(info):

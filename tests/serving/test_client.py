@@ -274,11 +274,19 @@ def test_impossible_arguments_are_named(options, part):
         Client(**{"server": "localhost:8501"} | options)
 
 
-def test_rows_must_be_whole(server):
-    client = ask(server, "rest")
-    for labels, seeds in (([1], [1, 2]), ([], []), (None, [])):
-        with pytest.raises(UsageError, match="as many labels as seeds"):
-            client.images(labels, seeds)
+@pytest.mark.parametrize(
+    ("labels", "seeds", "part"),
+    [
+        ([1], [1, 2], "equally long"),
+        ([], [], "at least one seed"),
+        (None, [], "at least one seed"),
+        ([1.5], [1], "whole numbers"),
+        ([1], [2**63], "of 64 bits"),
+    ],
+)
+def test_rows_that_cannot_be_are_not_sent(server, labels, seeds, part):
+    with pytest.raises(UsageError, match=part):
+        ask(server, "rest").images(labels, seeds)
     assert server.requests == 0
 
 
