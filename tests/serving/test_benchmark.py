@@ -75,7 +75,7 @@ def test_rows_make_a_report(rows, tmp_path):
     assert text.startswith("# Latency of an exported generator")
     assert "1 of 3 rows have no figures" in text
     assert "image_shape 4x4x1, calls 3" in text
-    assert "| png | 1 | ok | 1.0 " in text
+    assert "| png | 1 | ok | 1" in text
     assert "call, 99th percentile, ms" in text
     assert [path.name for path in (tmp_path / "plots").iterdir()] == [
         "serving_model_digits_version_10.png"
