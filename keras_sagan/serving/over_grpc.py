@@ -16,8 +16,8 @@ from keras_sagan.serving.failures import failure
 OPTIONS = (
     # Images of one answer may need more than the usual 4 MB.
     ("grpc.max_receive_message_length", -1),
-    # Not the connections of other channels: to one that has failed they would, for a second, only
-    # repeat that it has.
+    # A connection that another thread shares would, once it has failed, not be tried again for a
+    # second or more, while the server may be back.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -31,7 +31,6 @@ def predict(target, signature, output, rows, seconds):
             name: {"dtype": "DT_INT64", "tensor_shape": shape, "int64_val": values}
             for name, values in columns.items()
         },
-        "output_filter": [output],
     }
     request = json_format.ParseDict(request, predict_pb2.PredictRequest())
     service = prediction_service_pb2_grpc.PredictionServiceStub

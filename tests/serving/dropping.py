@@ -12,16 +12,18 @@ class Dropping:
         target: str, HOST:PORT of the server.
         count: int, so many connections are dropped, the first ones.
         after: int, bytes of the server's answer that come through before.
+        port: int, where to listen; 0: a free one.
 
     Attributes:
         address: str, HOST:PORT.
         dropped: int, so far.
     """
 
-    def __init__(self, target, count, after=0):
-        host, port = target.split(":")
-        self.target, self.count, self.after, self.dropped = (host, int(port)), count, after, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, target, count, after=0, port=0):
+        host, _, target_port = target.partition(":")
+        self.target = (host, int(target_port))
+        self.count, self.after, self.dropped = count, after, 0
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
 
     def __enter__(self):

@@ -35,16 +35,12 @@ class Service:
         name = request.model_spec.signature_name or "serving_default"
         if name not in version.signatures:
             raise Failed("FAILED_PRECONDITION", f'Serving signature key "{name}" not found.')
-        absent = set(request.output_filter) - set(version.signatures[name].outputs)
-        if absent:
-            text = f"output tensor alias not found in signature: {absent.pop()}"
-            raise Failed("INVALID_ARGUMENT", text)
         inputs = {key: tf.make_ndarray(tensor) for key, tensor in request.inputs.items()}
         outputs = self.server.predict(version, name, inputs)
         answer = predict_pb2.PredictResponse()
         answer.model_spec.name, answer.model_spec.signature_name = self.server.model, name
         answer.model_spec.version.value = number
-        for key in request.output_filter or outputs:
+        for key in outputs:
             answer.outputs[key].CopyFrom(tf.make_tensor_proto(outputs[key]))
         return answer
 

@@ -1,14 +1,18 @@
 """The client over real sockets, REST and gRPC, against a server that fails on demand."""
 
 import concurrent.futures
+import contextlib
+import io
 import itertools
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 
+import grpc
 import numpy as np
 import pytest
 import tiny
@@ -18,7 +22,9 @@ from server import Server
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.serving import client as client_module
+from keras_sagan.serving import over_grpc
 from keras_sagan.serving.client import ROWS_PER_REQUEST, Client
+from keras_sagan.serving.failures import Unavailable
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIGNATURES = {
@@ -130,7 +136,9 @@ def test_slow_server_meets_the_deadline(server, protocol):
     assert server.requests == 1  # What is late is not asked again.
 
 
-def test_deadline_holds_for_answers_in_small_pieces():
+@pytest.mark.parametrize(("pieces", "pause"), [(8, 0.1), (10**9, 0)])
+def test_deadline_holds_for_answers_in_pieces(pieces, pause):
+    """Of a server that says no more after a while, and of one that does not stop."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         concurrent.futures.ThreadPoolExecutor() as pool,
@@ -140,15 +148,16 @@ def test_deadline_holds_for_answers_in_small_pieces():
             connection, _ = listener.accept()
             with connection:
                 connection.recv(2**16)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                for _ in range(30):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+                for _ in range(pieces):
                     connection.sendall(b" ")
-                    time.sleep(0.1)
+                    time.sleep(pause)
+                connection.recv(1)  # Until the other end hangs up.
 
         sending = pool.submit(trickle)
         begun = time.monotonic()
         with pytest.raises(RunError, match="before the deadline"):
-            Client(f"127.0.0.1:{listener.getsockname()[1]}", timeout=0.5).images([1], [1])
+            Client(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1).images([1], [1])
         assert time.monotonic() - begun < 1.5
         assert isinstance(sending.exception(), OSError | None)
 
@@ -169,12 +178,14 @@ def test_unavailable_server_is_asked_again_ever_later(server, protocol, monkeypa
     assert server.requests == 4
 
 
-def test_no_retry_goes_beyond_the_deadline(server, protocol):
+def test_no_retry_goes_beyond_the_deadline(server, protocol, monkeypatch):
+    monkeypatch.setattr(client_module.random, "uniform", lambda least, most: most)
     server.unavailable = 100
     begun = time.monotonic()
     with pytest.raises(RunError, match="queue is full"):
         ask(server, protocol, retries=99, timeout=1).images([1], [1])
-    assert time.monotonic() - begun < 1.5
+    # After pauses of 0.2 and 0.4 seconds there is no time for one of 0.8.
+    assert time.monotonic() - begun < 1
 
 
 @pytest.mark.parametrize("after", [0, 200])
@@ -199,6 +210,43 @@ def test_refused_connection_is_tried_again_and_named(protocol):
         Client(address, protocol=protocol, retries=1).images([1], [1])
 
 
+def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setattr(client_module, "BACKOFF", 0.1)
+    client = Client(f"127.0.0.1:{port}", protocol=protocol, retries=1)
+    ask_once = client.transport.status
+    with contextlib.ExitStack() as stack:
+
+        def status(*arguments, **options):
+            try:
+                return ask_once(*arguments, **options)
+            except Unavailable:
+                way = Dropping(getattr(server, protocol), count=0, port=port)
+                stack.enter_context(way)
+                raise
+
+        monkeypatch.setattr(client.transport, "status", status)
+        assert len(client.status()) == 2
+
+
+def test_failed_connection_of_another_thread_is_not_shared(server):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    failed = threading.Event()
+
+    def notice(state):
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            failed.set()
+
+    address = f"127.0.0.1:{port}"
+    with grpc.insecure_channel(address, over_grpc.OPTIONS) as other:
+        other.subscribe(notice, try_to_connect=True)
+        assert failed.wait(10)
+        with Dropping(server.grpc, count=0, port=port):
+            assert len(Client(address, protocol="grpc", retries=0).status()) == 2
+
+
 def questions(client):
     return [client.status, client.metadata, lambda: client.images([1], [1])]
 
@@ -217,6 +265,13 @@ def test_wrong_signature_has_the_text_of_the_server(server, protocol, monkeypatc
         client.images([1], [1])
 
 
+def test_signature_with_another_output_is_an_error(server, protocol, monkeypatch):
+    signatures = server.versions[20].signatures
+    monkeypatch.setitem(signatures, "png", signatures["serving_default"])
+    with pytest.raises(RunError, match="expected image_bytes.*Received: server=.*images|255"):
+        ask(server, protocol).images([1], [1])
+
+
 def test_label_outside_the_classes_has_the_text_of_the_server(server, protocol):
     for label in (-1, 10):
         with pytest.raises(UsageError, match=r"takes\. Received: .*labels must be in 0\.\.\.9"):
@@ -225,18 +280,30 @@ def test_label_outside_the_classes_has_the_text_of_the_server(server, protocol):
 
 def test_answer_that_is_no_image_is_an_error(server, protocol):
     client = ask(server, protocol)
-    palette = b"\x89PNG\r\n\x1a\n" + bytes(30)
+    header = b"\x89PNG\r\n\x1a\n" + bytes(30)
     for change in (
         lambda files: [b"GIF89a" for _ in files],
         lambda files: [file[:-20] for file in files],
-        lambda files: [palette for _ in files],
+        lambda files: [header for _ in files],
     ):
         server.change_files = change
         with pytest.raises(RunError, match="expected PNG files. Received: server="):
             client.images([1], [1])
+    server.change_files = lambda files: [png("RGBA", 4)]
+    with pytest.raises(RunError, match="expected gray or RGB images. Received: .*RGBA"):
+        client.images([1], [1])
+    server.change_files = lambda files: [png("L", 4), png("L", 8)]
+    with pytest.raises(RunError, match="expected images of one shape"):
+        client.images([1, 2], [1, 2])
     server.change_files = lambda files: files[:-1]
     with pytest.raises(RunError, match="expected 2 images. Received: .*: 1"):
         client.images([1, 2], [1, 2])
+
+
+def png(mode, size):
+    file = io.BytesIO()
+    Image.new(mode, (size, size)).save(file, format="PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("text", ["<html>", "[]", "{}", '{"predictions": ["a"]}', "null"])
