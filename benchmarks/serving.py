@@ -1,7 +1,7 @@
 """Latency and throughput of an exported generator, by batch size, as a server runs it.
 
-python -m benchmarks.serving --export_dir=served/digits
-python -m benchmarks.serving --export_dir=served/digits --batch_sizes=1,8 --format=json
+python -m benchmarks.serving --export_dir=exports/digits
+python -m benchmarks.serving --export_dir=exports/digits --batch_sizes=1,8 --format=json
 
 TensorFlow Serving calls Session::Run on the graph of a version; so does this, without a network,
 JSON or waiting for a batch to fill. Every signature with every batch size is a setting and gives a

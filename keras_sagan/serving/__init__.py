@@ -1,1 +1,1 @@
-"""Generators on TensorFlow Serving."""
+"""What TensorFlow Serving needs of a trained generator."""
