@@ -45,7 +45,7 @@ def suite_files(folder):
 
 
 def speed_files(folder):
-    """Title, sections and files of a report on `benchmarks.speed` and `benchmarks.layers`."""
+    """Title, sections and files of a report on rows of `results.BENCHMARKS`."""
     table = speed_table.flat(results.read_lines(folder / "results.jsonl"))
     files = {
         "results.parquet": table.to_parquet(index=False),

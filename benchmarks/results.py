@@ -13,6 +13,7 @@ SUITE_KEYS = (
     *("suite", "title", "command", "reference", "metrics", "threshold", "rows", "seeds"),
     *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
 )
+BENCHMARKS = ("speed", "layers", "serving")
 PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -108,9 +109,9 @@ def read_line(line, place):
         row = json.loads(line)
     except ValueError as error:
         raise UsageError(f"expected a JSON object. Received: {place}: {error}") from error
-    if not isinstance(row, dict) or row.get("benchmark") not in ("speed", "layers"):
+    if not isinstance(row, dict) or row.get("benchmark") not in BENCHMARKS:
         raise UsageError(
-            f"expected a row of speed or layers, with --format=json. Received: {place}"
+            f"expected a row of {', '.join(BENCHMARKS)}, with --format=json. Received: {place}"
         )
     if "status" not in row:
         raise UsageError(f"expected a row with a status. Received: {place}")

@@ -1,4 +1,4 @@
-"""The report of rows of `benchmarks.speed` and `benchmarks.layers`."""
+"""The report of rows of `benchmarks.speed`, `benchmarks.layers` and `benchmarks.serving`."""
 
 import pandas as pd
 
@@ -15,10 +15,15 @@ from benchmarks.speed_table import (
     sigma_columns,
 )
 
-TITLES = {"speed": "speed of training and sampling", "layers": "layers against their peers"}
+TITLES = {
+    "speed": "speed of training and sampling",
+    "layers": "layers against their peers",
+    "serving": "latency of an exported generator",
+}
 BARS = {
     "speed": ("train_images_per_s", "images per second in training"),
     "layers": ("ms_p50", "milliseconds, forward and back"),
+    "serving": ("images_per_s", "images per second of the graph alone"),
 }
 # Over so many orders of magnitude that fixed decimals show nothing.
 SMALL = ("gradient_distance", "output_distance", "kernel_change", "sigma_errors")
@@ -35,6 +40,12 @@ NOTES = {
         "distance is relative to the gradient by autodiff (attention: to that of keras_sagan), "
         "kernel change is what two training calls alone do to the weights, sigma error by step how "
         "far the kernel that is used is from spectral norm 1."
+    ),
+    "serving": (
+        "Calls of the exported graph in a Session, as TensorFlow Serving makes them, one after the "
+        "other and without a network. Percentiles are over the calls of all rounds, other figures "
+        "medians over rounds. A ratio is of images per second to those of the first setting of the "
+        "same run, round by round: its median, and in brackets its least and most."
     ),
 }
 

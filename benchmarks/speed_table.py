@@ -1,16 +1,22 @@
-"""The rows of `benchmarks.speed` and `benchmarks.layers` as one flat table."""
+"""The rows of `benchmarks.speed`, `benchmarks.layers` and `benchmarks.serving` as one table."""
 
 import pandas as pd
 
 # What names a setting, what splits rows into tables, and what else was set.
-SETTINGS = {"speed": ["model", "batch_size", "jit"], "layers": ["layer"]}
+SETTINGS = {
+    "speed": ["model", "batch_size", "jit"],
+    "layers": ["layer"],
+    "serving": ["signature", "batch_size"],
+}
 TABLES = {
     "speed": ["image_size", "precision"],
     "layers": ["part", "image_size", "channels", "batch_size"],
+    "serving": ["model", "version"],
 }
 SHARED = {
     "speed": ["g_channels", "d_channels", "num_classes", "steps", "warmup_steps", "steps_per_call"],
     "layers": ["steps"],
+    "serving": ["image_shape", "calls", "warmup_calls"],
 }
 EVERYWHERE = ["rounds", "device", "cpus", "machine", "commit"]
 # Figures of a row, with their headings.
@@ -34,6 +40,15 @@ FIGURES = {
         "gradient_cosine": "gradient cosine",
         "kernel_change": "kernel change",
         "output_distance": "output distance",
+        "host_peak_mib": "host memory, MiB",
+        "device_peak_mib": "device memory, MiB",
+    },
+    "serving": {
+        "images_per_s": "images/s",
+        "ms_p50": "call, ms",
+        "ms_p95": "call, 95th percentile, ms",
+        "ms_p99": "call, 99th percentile, ms",
+        "load_s": "load time, s",
         "host_peak_mib": "host memory, MiB",
         "device_peak_mib": "device memory, MiB",
     },
@@ -77,8 +92,8 @@ def compared_with(table):
 
 
 def name_columns(benchmark):
-    if benchmark == "layers":
-        return SETTINGS["layers"]
+    if benchmark != "speed":
+        return SETTINGS[benchmark]
     model, *others = SETTINGS["speed"]
     return [model, *TABLES["speed"], *others]
 

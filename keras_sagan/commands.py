@@ -85,6 +85,25 @@ def require(name):
     return value
 
 
+def integers(name, least=-(2**63), most=2**63 - 1):
+    """The list flag `name` as ints.
+
+    Raises:
+        UsageError: if it is empty or has something else.
+    """
+    texts = getattr(flags.FLAGS, name)
+    try:
+        values = [int(text) for text in texts]
+    except ValueError:
+        values = []
+    if not values or min(values) < least or max(values) > most:
+        raise UsageError(
+            f"--{name} must be whole numbers of {least} to {most}, as 3,7. "
+            f"Received: {','.join(texts)}"
+        )
+    return values
+
+
 def help_text(description, module):
     """The command's own flags, then those of `Config` by topic."""
     own = flags.FLAGS.get_flags_for_module(module)

@@ -1,0 +1,87 @@
+"""Asks TensorFlow Serving for images, and draws them as a grid.
+
+python -m keras_sagan.client --server=localhost:8501 --labels=3,7 --seeds=0,1 --output=grid.png
+python -m keras_sagan.client --server=localhost:8500 --protocol=grpc --labels=3 --output=grid.png
+python -m keras_sagan.client --server=localhost:8501 --status
+python -m keras_sagan.client --server=localhost:8501 --metadata
+"""
+
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from keras_sagan import commands
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.serving.client import Client
+from keras_sagan.visual.grid import make_grid, save_png
+
+flags.DEFINE_string(
+    "server", None, "HOST:PORT. The server's usual ports: 8501 for REST, 8500 for gRPC. Required."
+)
+flags.DEFINE_enum(
+    "protocol", "rest", ["rest", "grpc"], "rest; or grpc, which needs the extra serving."
+)
+flags.DEFINE_string("model", "sagan", "Name that the server knows the model by.")
+flags.DEFINE_integer(
+    "version", None, "Version of the model. Default: the newest that the server has.", lower_bound=0
+)
+flags.DEFINE_list("labels", None, "Classes, one row each. Not for a network without classes.")
+flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4", "5", "6", "7"], "Seeds, one column each.")
+flags.DEFINE_string("output", "grid.png", "PNG file to write.")
+flags.DEFINE_float("timeout", 60, "Seconds for all that is asked, retries included.")
+flags.DEFINE_integer(
+    "retries",
+    3,
+    "Further tries of a request, ever later, if the server refuses or drops the connection or is "
+    "unavailable.",
+    lower_bound=0,
+)
+flags.DEFINE_bool("status", False, "Print versions and their states instead.")
+flags.DEFINE_bool("metadata", False, "Print signatures with dtypes and shapes instead.")
+
+
+def main():
+    given = flags.FLAGS
+    server = commands.require("server")
+    labels = commands.integers("labels") if given["labels"].present else None
+    seeds = commands.integers("seeds")
+    if given.status and given.metadata:
+        raise UsageError("--status and --metadata are two questions: ask one at a time")
+    client = Client(
+        server, given.model, given.version, given.protocol, given.timeout, given.retries
+    )
+    if given.status:
+        for each in client.status():
+            error = f": {each['error']}" if each["error"] else ""
+            print(f"version {each['version']}: {each['state']}{error}")
+    elif given.metadata:
+        for name, signature in client.metadata().items():
+            inputs, outputs = map(listed, (signature["inputs"], signature["outputs"]))
+            print(f"{name}: {inputs} -> {outputs}")
+    else:
+        draw(client, labels, seeds)
+
+
+def listed(tensors):
+    return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in tensors.items())
+
+
+def draw(client, labels, seeds):
+    """A row for each label and a column for each seed, as a file."""
+    rows = 1 if labels is None else len(labels)
+    images = client.images(
+        None if labels is None else np.repeat(labels, len(seeds)), np.tile(seeds, rows)
+    )
+    output = pathlib.Path(flags.FLAGS.output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        save_png(make_grid(images, len(seeds)), output, images.shape[1])
+    except OSError as error:
+        raise RunError(f"--output={output} cannot be written: {error}") from error
+    of_classes = "" if labels is None else f", a row each of labels {labels}"
+    print(f"{len(images)} images{of_classes}: {output}")
+
+
+if __name__ == "__main__":
+    commands.run(main, __doc__)
