@@ -20,11 +20,12 @@ ORDER = [
     {"data", "visual"},
     {"training"},
     {"evaluation"},
+    {"serving"},
     {"commands"},
-    {"train", "sample", "evaluate", "prepare"},
+    {"train", "sample", "evaluate", "prepare", "export"},
 ]
 # Groups of which no member may import another one of the same group.
-SEPARATE = {"data", "visual", "train", "sample", "evaluate", "prepare"}
+SEPARATE = {"data", "visual", "train", "sample", "evaluate", "prepare", "export"}
 
 
 def place(part):
@@ -83,7 +84,10 @@ METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").
 
 @pytest.mark.parametrize(
     "module",
-    [*METRICS, *(f"keras_sagan.{name}" for name in ("config", "train", "evaluate", "prepare"))],
+    [
+        *METRICS,
+        *(f"keras_sagan.{name}" for name in ("config", "train", "evaluate", "prepare", "export")),
+    ],
 )
 def test_light_modules_do_not_load_tensorflow(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
-from keras_sagan.errors import RunError
+from keras_sagan.errors import RunError, UsageError
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -174,6 +174,31 @@ def all_checkpoints(directory):
     best = tf.train.latest_checkpoint(str(pathlib.Path(directory) / "best"))
     kept = tf.train.get_checkpoint_state(str(directory)).all_model_checkpoint_paths
     return [*([best] if best else []), *(path for path in kept if path != newest), newest]
+
+
+def chosen_checkpoints(directory, choice):
+    """Paths of the checkpoints that `choice` names, in the order of their steps.
+
+    Raises:
+        UsageError: if there is none of that step.
+    """
+    if choice == "newest":
+        return [latest(directory)]
+    if choice == "best":
+        return [latest(pathlib.Path(directory) / "best")]
+    by_step = {step_of(path): path for path in all_checkpoints(directory)}
+    if choice == "all":
+        return [by_step[step] for step in sorted(by_step)]
+    if int(choice) not in by_step:
+        raise UsageError(
+            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. "
+            f"Received: --checkpoint={choice}"
+        )
+    return [by_step[int(choice)]]
+
+
+def step_of(path):
+    return int(pathlib.Path(path).name.rpartition("-")[2])
 
 
 def digest(path):
