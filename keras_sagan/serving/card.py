@@ -64,13 +64,18 @@ def behavior(config):
     labels = f"`labels` are int64 from 0 to {config.num_classes - 1}: with another one, or with "
     labels += "another number of labels than seeds, a request fails, and so do those that the "
     labels += "server put into a batch with it.\n"
+    bfloat16 = ""
+    if config.precision == "mixed_bfloat16":
+        bfloat16 = (
+            "Computed in bfloat16, whose rounding may move a level by some in another batch.\n"
+        )
     return (
         "Inputs and outputs have a row for each of n images. "
         f"`images` are `[n, {shape}]`: levels from 0 to 255, of `latents` numbers from -1 to 1.\n"
         f"{labels if config.num_classes else ''}"
         "`seeds` are int64, and each is an image of its own. From 0 to 2147483647 they are those of"
         " `python -m keras_sagan.sample --seeds=...`. An image depends on its own row alone.\n"
-        f"The server computes up to {BATCH_SIZES[-1]} rows at once.\n"
+        f"The server computes up to {BATCH_SIZES[-1]} rows at once.\n{bfloat16}"
     )
 
 
