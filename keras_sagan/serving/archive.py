@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_sagan import networks
 from keras_sagan.errors import RunError
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
@@ -9,7 +10,7 @@ from keras_sagan.serving.fold import fold
 from keras_sagan.serving.publish import new_version
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import write_warmup
-from keras_sagan.training.state import chosen_checkpoints, load_generator
+from keras_sagan.training.state import chosen_checkpoints, read_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +70,16 @@ def export_run(run, config, settings):
 
 
 def load(run, config, settings):
-    """The chosen generator and its step; of the checkpoint after, if training removes the first."""
+    """The generator of the chosen checkpoint, and its step.
+
+    If training replaces the newest or the best one while it is read, the one in its place.
+    """
+    # First, since it takes longer than to read: training may write a checkpoint every second.
+    generator = networks.generator(config)
     while True:
         paths = chosen_checkpoints(run.checkpoints, settings.checkpoint)
         try:
-            return load_generator(config, paths[0], settings.ema)
+            return generator, read_weights(generator, paths[0], settings.ema)
         except RunError:
             if chosen_checkpoints(run.checkpoints, settings.checkpoint) == paths:
                 raise

@@ -51,7 +51,7 @@ def write_saved_model(generator, path):
                 described[own].CopyFrom(tensor_info(shared, tensors[shared]))
     saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
     (path / WEIGHTS).parent.mkdir(parents=True)
-    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
     tf.raw_ops.SaveV2(
         prefix=str(path / WEIGHTS),
         tensor_names=list(weights),

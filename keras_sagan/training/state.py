@@ -142,6 +142,11 @@ def load_generator(config, path, ema=True):
         RunError: if the checkpoint cannot be read or has another network.
     """
     generator = networks.generator(config)
+    return generator, read_weights(generator, path, ema)
+
+
+def read_weights(generator, path, ema=True):
+    """Gives `generator` the weights of a checkpoint; returns the step. As `load_generator`."""
     step = tf.Variable(0, dtype=tf.int64)
     name = "ema_generator" if ema else "generator"
     checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
@@ -149,7 +154,7 @@ def load_generator(config, path, ema=True):
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
     except UNREADABLE as error:
         raise unreadable(path, error) from error
-    return generator, int(step.numpy())
+    return int(step.numpy())
 
 
 def latest(directory):
