@@ -113,7 +113,8 @@ def make_latents(ends, seeds, rows, columns, z_dim, truncation):
         return latents_of(seed, 1, z_dim, truncation).numpy()[0]
 
     if ends:
-        return np.tile(great_circle(*map(latent, ends), columns), (rows, 1))
+        start, end = map(latent, ends)
+        return np.tile(great_circle(start, end, columns), (rows, 1))
     if seeds:
         return np.tile([latent(seed) for seed in seeds], (rows, 1))
     return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()

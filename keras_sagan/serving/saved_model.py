@@ -27,6 +27,21 @@ def write_saved_model(generator, path):
         path: folder that is not there yet.
     """
     weights = {variable.path: variable for variable in generator.variables}
+    meta = meta_graph(generator, weights)
+    meta.meta_info_def.tags.append("serve")
+    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
+    (path / WEIGHTS).parent.mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
+    tf.raw_ops.SaveV2(
+        prefix=str(path / WEIGHTS),
+        tensor_names=list(weights),
+        shape_and_slices=[""] * len(weights),
+        tensors=[variable.value for variable in weights.values()],
+    )
+
+
+def meta_graph(generator, weights):
+    """The `MetaGraphDef`: the graph, how to restore `weights`, and the signatures."""
     saver = saver_pb2.SaverDef(
         filename_tensor_name=f"{PATH}:0",
         restore_op_name=RESTORE,
@@ -37,27 +52,18 @@ def write_saved_model(generator, path):
         handles = [handle_of(name, weights[name]) for name in weights]
         add_restore(weights, handles)
         tensors = add_generator(generator, handles)
-        # Without default values an older server reads attributes that it does not know.
+        # A server refuses attributes that are newer than it is, even if they say nothing new.
         meta = tf.compat.v1.train.export_meta_graph(saver_def=saver, strip_default_attrs=True)
     named = {tensor.op.name: name for name, tensor in tensors.items()}
     compact(meta.graph_def, named | {PATH: PATH, RESTORE: RESTORE})
     meta.meta_info_def.ClearField("stripped_op_list")
-    meta.meta_info_def.tags.append("serve")
     for name, (inputs, outputs) in signatures(generator).items():
         definition = meta.signature_def[name]
         definition.method_name = "tensorflow/serving/predict"
         for described, names in ((definition.inputs, inputs), (definition.outputs, outputs)):
             for own, shared in names.items():
                 described[own].CopyFrom(tensor_info(shared, tensors[shared]))
-    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
-    (path / WEIGHTS).parent.mkdir(parents=True)
-    (path / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
-    tf.raw_ops.SaveV2(
-        prefix=str(path / WEIGHTS),
-        tensor_names=list(weights),
-        shape_and_slices=[""] * len(weights),
-        tensors=[variable.value for variable in weights.values()],
-    )
+    return meta
 
 
 def handle_of(name, variable):
