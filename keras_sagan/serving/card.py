@@ -5,10 +5,10 @@ import dataclasses
 import json
 import pathlib
 
-from keras_sagan import __version__
 from keras_sagan.config import Config
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
+from keras_sagan.training.run_directory import version
 
 NO_SCORES = """\
 None of these weights at this step. To have some here, score the run, remove this version and export
@@ -35,8 +35,8 @@ def model_card(run, config, generator, facts):
         [
             f"# {facts['model']}, version {facts['version']}",
             "",
-            f"Generates {color} images of {size}x{size} pixels. A {config.model} network of "
-            f"keras_sagan {__version__}, trained on `{config.dataset}`: {weights} of step "
+            f"Generates {color} images of {size}x{size} pixels. A {config.model} network "
+            f"of keras_sagan, trained on `{config.dataset}`: {weights} of step "
             f"{facts['step']:,}.",
             "",
             "## Classes",
@@ -152,6 +152,7 @@ def training(run, config, step):
     before = [row for row in json_lines(run.path / "train.jsonl") if row.get("step", step) <= step]
     seconds = before[-1].get("seconds") if before else None
     packages = environment.get("packages", {})
+    ours = ("keras-sagan", "tensorflow", "keras")
     facts = {
         "data": f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}",
         "images seen": f"{step * config.batch_size * config.d_steps:,}",
@@ -160,6 +161,7 @@ def training(run, config, step):
         "precision": config.precision,
         "commit": environment.get("commit"),
         "packages": ", ".join(f"{name} {packages[name]}" for name in packages if packages[name]),
+        "exported with": ", ".join(f"{name} {version(name)}" for name in ours),
     }
     command = f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(changed_flags(config))}"
     lines = [["", ""], *([name, str(value)] for name, value in facts.items())]

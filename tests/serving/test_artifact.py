@@ -28,6 +28,7 @@ from keras_sagan.serving.fold import fold
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import FILE
 from keras_sagan.training.sampling import latents_of, latents_of_rows
+from keras_sagan.training.state import latest, load_generator
 
 FLOAT, LEVELS, STRING, INT64 = 1, 4, 7, 9
 KINDS = {
@@ -111,8 +112,8 @@ def test_a_row_does_not_depend_on_the_others(exported):
             np.testing.assert_allclose(alone, among, atol=tolerance)
 
 
-def test_attention_is_that_of_the_layers(exported):
-    kind, _, _, answers = exported
+def test_attention_is_that_of_the_layers(exported, monkeypatch):
+    kind, run, _, answers = exported
     found = {
         name.split("/")[2]: value.shape
         for name, value in answers.items()
@@ -126,8 +127,23 @@ def test_attention_is_that_of_the_layers(exported):
         "unconditional": {},
     }
     assert found == expected[kind]
-    for name in found:
-        np.testing.assert_allclose(answers[f"five/attention/{name}"].sum(axis=2), 1, rtol=1e-5)
+    maps, attention_map = [], SelfAttention.attention_map
+
+    def recorded(*arguments):
+        maps.append(attention_map(*arguments))
+        return maps[-1]
+
+    monkeypatch.setattr(SelfAttention, "attention_map", recorded)
+    generator, _ = load_generator(run.read_config(), latest(run.checkpoints))
+    latents = np.concatenate([latents_of(seed, 1, generator.example_shape[0]) for seed in SEEDS])
+    maps.clear()  # Keras calls a network when it is made.
+    generator(latents, np.array(LABELS))
+    assert len(maps) == len(found)
+    for name, weights in zip(sorted(found, reverse=True), maps, strict=True):
+        tolerance = 0.05 if kind == "bfloat16" else 1e-5
+        value = answers[f"five/attention/{name}"]
+        np.testing.assert_allclose(value, weights, atol=tolerance)
+        np.testing.assert_allclose(value.sum(axis=2), 1, rtol=1e-5)
 
 
 def test_every_int64_is_a_seed_of_its_own(exported):
