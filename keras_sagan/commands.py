@@ -107,9 +107,9 @@ def integers(name, least=-(2**63), most=2**63 - 1):
 def help_text(description, module):
     """The command's own flags, then those of `Config` by topic."""
     own = flags.FLAGS.get_flags_for_module(module)
-    topics = {"Command": [flag for flag in own if flag.name not in CONFIG_FIELDS]}
+    topics = {"Command": own}
     for name, field in CONFIG_FIELDS.items():
-        if name in flags.FLAGS:
+        if name in flags.FLAGS and flags.FLAGS[name] not in own:
             topics.setdefault(field.metadata["topic"], []).append(flags.FLAGS[name])
     lines = [description.strip(), "", "Flags may stand in files: --flagfile=PATH, also in a file."]
     for topic, members in topics.items():

@@ -2,6 +2,7 @@
 
 python -m keras_sagan.sample --run_dir=runs/digits --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --labels=3,7 --truncation=1 --output=grid.png
+python -m keras_sagan.sample --run_dir=runs/digits --seeds=0,1 --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --interpolate=0,1 --output=grid.png
 """
 
@@ -26,6 +27,11 @@ flags.DEFINE_list(
 )
 flags.DEFINE_integer("columns", 8, "Images in a row.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0, upper_bound=2**31 - 1)
+flags.DEFINE_list(
+    "seeds",
+    None,
+    "One column for each of these seeds: the images that an exported generator has for them.",
+)
 flags.DEFINE_float(
     "truncation",
     None,
@@ -44,23 +50,24 @@ flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes those being trai
 
 def main():
     run_dir = commands.require("run_dir")
-    seeds = whole_numbers("interpolate")
-    if seeds is not None and len(seeds) != 2:
-        raise UsageError(f"--interpolate must be two seeds, as 0,1. Received: {seeds}")
+    ends, seeds = whole_numbers("interpolate"), whole_numbers("seeds")
+    if ends is not None and len(ends) != 2:
+        raise UsageError(f"--interpolate must be two seeds, as 0,1. Received: {ends}")
+    check_seeds(seeds)
     truncation = flags.FLAGS.truncation
     if truncation is not None and not 0 < truncation < float("inf"):
         raise UsageError(f"--truncation must be positive. Received: {truncation}")
     run = RunDirectory(run_dir)
     config = run.read_config()
-    classes = row_labels(config.num_classes, 1 if seeds else flags.FLAGS.columns)
-    columns = flags.FLAGS.columns
+    columns = len(seeds) if seeds else flags.FLAGS.columns
+    classes = row_labels(config.num_classes, 1 if ends or seeds else columns)
     # TensorFlow takes seconds to import: not before the flags are known to be good.
     from keras_sagan.training.sampling import make_sampler
     from keras_sagan.training.state import restore_generator
 
     folder = run.checkpoints / ("best" if flags.FLAGS.checkpoint == "best" else "")
     generator, step = restore_generator(config, folder, flags.FLAGS.ema)
-    latents = make_latents(seeds, len(classes), columns, config.z_dim, truncation)
+    latents = make_latents(ends, seeds, len(classes), columns, config.z_dim, truncation)
     labels = np.repeat(classes, columns).astype(np.int32)
     images = make_sampler(generator)(latents, labels)
     output = pathlib.Path(flags.FLAGS.output)
@@ -75,14 +82,42 @@ def main():
     print(f"{len(images)} images of step {step}{of_classes}: {output}")
 
 
-def make_latents(seeds, rows, columns, z_dim, truncation):
-    """`[rows * columns, z_dim]`: independent ones, or `rows` times the same way between `seeds`."""
+def check_seeds(seeds):
+    """Flags that `--seeds` would make mean nothing must not look as if they did."""
+    if seeds is None:
+        return
+    if not seeds:
+        raise UsageError("--seeds must be seeds, as 0,1. Received: none")
+    others = ("columns", "seed", "interpolate")
+    given = [f"--{name}" for name in others if flags.FLAGS[name].present]
+    if given:
+        raise UsageError(
+            f"--seeds says what each column is. Received beside it: {', '.join(given)}"
+        )
+
+
+def make_latents(ends, seeds, rows, columns, z_dim, truncation):
+    """`[rows * columns, z_dim]`: the same for each row, or independent ones without seeds.
+
+    Args:
+        ends: two seeds, between which a row goes, or None.
+        seeds: one for each column, or None.
+        rows: int.
+        columns: int.
+        z_dim: int.
+        truncation: float or None.
+    """
     from keras_sagan.training.sampling import latents_of
 
-    if seeds is None:
-        return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
-    start, end = (latents_of(seed, 1, z_dim, truncation).numpy()[0] for seed in seeds)
-    return np.tile(great_circle(start, end, columns), (rows, 1))
+    def latent(seed):
+        return latents_of(seed, 1, z_dim, truncation).numpy()[0]
+
+    if ends:
+        start, end = map(latent, ends)
+        return np.tile(great_circle(start, end, columns), (rows, 1))
+    if seeds:
+        return np.tile([latent(seed) for seed in seeds], (rows, 1))
+    return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
 
 
 def great_circle(start, end, count):

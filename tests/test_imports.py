@@ -22,10 +22,10 @@ ORDER = [
     {"evaluation"},
     {"serving"},
     {"commands"},
-    {"train", "sample", "evaluate", "prepare", "client"},
+    {"train", "sample", "evaluate", "prepare", "export", "client"},
 ]
 # Groups of which no member may import another one of the same group.
-SEPARATE = {"data", "visual", "train", "sample", "evaluate", "prepare", "client"}
+SEPARATE = {"data", "visual", "train", "sample", "evaluate", "prepare", "export", "client"}
 
 
 def place(part):
@@ -86,7 +86,10 @@ METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").
     "module",
     [
         *METRICS,
-        *(f"keras_sagan.{name}" for name in ("config", "train", "evaluate", "prepare", "client")),
+        *(
+            f"keras_sagan.{name}"
+            for name in ("config", "train", "evaluate", "prepare", "export", "client")
+        ),
     ],
 )
 def test_light_modules_do_not_load_tensorflow(module):

@@ -146,13 +146,18 @@ def kind(config):
 
 
 @contextlib.contextmanager
-def locked(parent):
-    """Holds `parent` for this process; the system frees it when the process ends."""
+def locked(parent, doing="prepares data"):
+    """Holds `parent` for this process; the system frees it when the process ends.
+
+    Args:
+        parent: path of a folder.
+        doing: str, what a process that holds it does, for those that wait.
+    """
     with (parent / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.stderr.write("waiting: another process prepares data here\n")
+            sys.stderr.write(f"waiting: another process {doing} here\n")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -16,7 +16,7 @@ from keras_sagan.extractors.classifier import classifier
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import read_statistics
 from keras_sagan.metrics.protocol import metric_name
-from keras_sagan.training.state import all_checkpoints, latest, load_generator
+from keras_sagan.training.state import chosen_checkpoints, load_generator, step_of
 from keras_sagan.training.strategy import make_strategy
 
 
@@ -166,31 +166,6 @@ def score_generator(strategy, extractor, config, settings, generator, real):
     names = INCEPTION if extractor.inception else CLASSIFIER
     accuracy = extractor.labels and fake.labels is not None
     return all_scores(real, fake, extractor.protocol, names, accuracy)
-
-
-def chosen_checkpoints(directory, choice):
-    """Paths of the checkpoints that `choice` names, in the order of their steps.
-
-    Raises:
-        UsageError: if there is none of that step.
-    """
-    if choice == "newest":
-        return [latest(directory)]
-    if choice == "best":
-        return [latest(pathlib.Path(directory) / "best")]
-    by_step = {step_of(path): path for path in all_checkpoints(directory)}
-    if choice == "all":
-        return [by_step[step] for step in sorted(by_step)]
-    if int(choice) not in by_step:
-        raise UsageError(
-            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. "
-            f"Received: --checkpoint={choice}"
-        )
-    return [by_step[int(choice)]]
-
-
-def step_of(path):
-    return int(pathlib.Path(path).name.rpartition("-")[2])
 
 
 def unavailable(settings, step, reason):

@@ -16,8 +16,7 @@ def make_sampler(generator):
 
     @tf.function(reduce_retracing=True)
     def images_of(latents, labels):
-        images = generator(latents, labels, training=False)
-        return tf.saturate_cast(tf.round(images * 127.5 + 127.5), tf.uint8)
+        return to_uint8(generator(latents, labels, training=False))
 
     def sample(latents, labels):
         pieces = [
@@ -29,9 +28,29 @@ def make_sampler(generator):
     return sample
 
 
+def to_uint8(images):
+    """Images in [-1, 1] as levels from 0 to 255, to the nearest."""
+    return tf.saturate_cast(tf.round(images * 127.5 + 127.5), tf.uint8)
+
+
 def latents_of(seed, count, z_dim, truncation=None):
     """Latents `[count, z_dim]` of a sampling seed; see `noise.truncated_latents`."""
     folded = noise.fold(tf.constant([0, seed]), noise.SAMPLES)
     if truncation is not None:
         return noise.truncated_latents(folded, count, z_dim, truncation)
     return tf.random.stateless_normal([count, z_dim], folded, alg="philox")
+
+
+def latents_of_rows(seeds, z_dim):
+    """A latent for each seed, `[n, z_dim]`: that of row i is `latents_of(seeds[i], 1, z_dim)`.
+
+    Args:
+        seeds: int64 `[n]`. All 2^64 are seeds of their own; those of `latents_of` end at 2^31 - 1.
+        z_dim: int.
+    """
+    halves = tf.bitcast(seeds, tf.int32)[:, ::-1]  # High, low: [0, seed] for a small seed.
+
+    def latent(seed):
+        return tf.random.stateless_normal([z_dim], noise.fold(seed, noise.SAMPLES), alg="philox")
+
+    return tf.map_fn(latent, halves, fn_output_signature=tf.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
-from keras_sagan.errors import RunError
+from keras_sagan.errors import RunError, UsageError
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -142,6 +142,11 @@ def load_generator(config, path, ema=True):
         RunError: if the checkpoint cannot be read or has another network.
     """
     generator = networks.generator(config)
+    return generator, read_weights(generator, path, ema)
+
+
+def read_weights(generator, path, ema=True):
+    """Gives `generator` the weights of a checkpoint; returns the step. As `load_generator`."""
     step = tf.Variable(0, dtype=tf.int64)
     name = "ema_generator" if ema else "generator"
     checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
@@ -149,7 +154,7 @@ def load_generator(config, path, ema=True):
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
     except UNREADABLE as error:
         raise unreadable(path, error) from error
-    return generator, int(step.numpy())
+    return int(step.numpy())
 
 
 def latest(directory):
@@ -174,6 +179,31 @@ def all_checkpoints(directory):
     best = tf.train.latest_checkpoint(str(pathlib.Path(directory) / "best"))
     kept = tf.train.get_checkpoint_state(str(directory)).all_model_checkpoint_paths
     return [*([best] if best else []), *(path for path in kept if path != newest), newest]
+
+
+def chosen_checkpoints(directory, choice):
+    """Paths of the checkpoints that `choice` names, in the order of their steps.
+
+    Raises:
+        UsageError: if there is none of that step.
+    """
+    if choice == "newest":
+        return [latest(directory)]
+    if choice == "best":
+        return [latest(pathlib.Path(directory) / "best")]
+    by_step = {step_of(path): path for path in all_checkpoints(directory)}
+    if choice == "all":
+        return [by_step[step] for step in sorted(by_step)]
+    if int(choice) not in by_step:
+        raise UsageError(
+            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. "
+            f"Received: --checkpoint={choice}"
+        )
+    return [by_step[int(choice)]]
+
+
+def step_of(path):
+    return int(pathlib.Path(path).name.rpartition("-")[2])
 
 
 def digest(path):

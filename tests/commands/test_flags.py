@@ -10,7 +10,7 @@ from keras_sagan import commands
 from keras_sagan.config import Config
 
 CONFIGS = pathlib.Path(commands.__file__).parent / "configs"
-COMMANDS = ["train", "sample", "evaluate"]
+COMMANDS = ["train", "sample", "evaluate", "export"]
 
 
 @pytest.mark.parametrize(

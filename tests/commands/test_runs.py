@@ -148,6 +148,16 @@ def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_
     assert code == 0, err
     assert f"3 images of step {best}: " in out
     assert picture(tmp_path / "a.png").shape == (16, 3 * 17 - 1)
+    pictures = []
+    for more in (["--seeds=5,5,6"], ["--seed=5", "--columns=1"]):
+        given = [f"--run_dir={tmp_path}", f"--output={tmp_path / 'b.png'}", *more]
+        code, _, err = run("sample", *given)
+        assert code == 0, err
+        pictures.append(picture(tmp_path / "b.png"))
+    columns = [pictures[0][:, i : i + 16] for i in (0, 17, 34)]
+    np.testing.assert_array_equal(columns[0], columns[1])
+    np.testing.assert_array_equal(columns[0], pictures[1][:16, :16])
+    assert not np.array_equal(columns[0], columns[2])
 
 
 def test_interpolation_goes_from_one_seed_to_the_other(finished, tmp_path):

@@ -1,0 +1,26 @@
+"""The generator that is served: spectral normalization folded into its kernels."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_sagan import networks
+from keras_sagan.layers.spectral import SpectralLayer
+
+
+def fold(config, generator):
+    """A generator of the same images whose kernels are divided by their sigma once and for all.
+
+    Args:
+        config: `Config` of `generator`.
+        generator: network. It stays as it is.
+    """
+    values = {variable.path: variable.value for variable in generator.variables}
+    for layer in generator._flatten_layers():
+        if isinstance(layer, SpectralLayer):
+            # Float32 holds every bfloat16 number: nothing is lost in mixed precision.
+            values[layer.kernel.path] = tf.cast(layer.normalized_kernel(), tf.float32)
+    folded = networks.generator(dataclasses.replace(config, g_spectral_norm=False))
+    for variable in folded.variables:
+        variable.assign(values[variable.path])
+    return folded

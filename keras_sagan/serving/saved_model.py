@@ -1,0 +1,142 @@
+"""A generator as the files that TensorFlow Serving loads: one graph, its weights, its signatures.
+
+Not by `keras.export` or `tf.saved_model.save`: for four signatures these write the network four
+times, and for each weight a dozen operations to save it again. The graph of a small generator would
+be larger than its weights.
+"""
+
+import re
+
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2, saver_pb2
+
+from keras_sagan.serving.signatures import outputs_of, signatures
+
+WEIGHTS = "variables/variables"  # Where every loader looks for them.
+PATH, RESTORE = "path_of_weights", "restore"  # Nodes.
+# Attributes that only Python reads, for shapes and gradients.
+NOTES = ("_output_shapes", "_gradient_op_type", "_has_manual_control_dependencies")
+
+
+def write_saved_model(generator, path):
+    """Writes the SavedModel of `signatures`, with the tag `serve`.
+
+    Args:
+        generator: network, outside any strategy.
+        path: folder that is not there yet.
+    """
+    weights = {variable.path: variable for variable in generator.variables}
+    meta = meta_graph(generator, weights)
+    meta.meta_info_def.tags.append("serve")
+    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
+    (path / WEIGHTS).parent.mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
+    tf.raw_ops.SaveV2(
+        prefix=str(path / WEIGHTS),
+        tensor_names=list(weights),
+        shape_and_slices=[""] * len(weights),
+        tensors=[variable.value for variable in weights.values()],
+    )
+
+
+def meta_graph(generator, weights):
+    """The `MetaGraphDef`: the graph, how to restore `weights`, and the signatures."""
+    saver = saver_pb2.SaverDef(
+        filename_tensor_name=f"{PATH}:0",
+        restore_op_name=RESTORE,
+        save_tensor_name=f"{PATH}:0",  # Required, though nothing saves.
+        version=saver_pb2.SaverDef.V2,
+    )
+    with tf.Graph().as_default():
+        handles = [handle_of(name, weights[name]) for name in weights]
+        add_restore(weights, handles)
+        tensors = add_generator(generator, handles)
+        # A server refuses attributes that are newer than it is, even if they say nothing new.
+        meta = tf.compat.v1.train.export_meta_graph(saver_def=saver, strip_default_attrs=True)
+    named = {tensor.op.name: name for name, tensor in tensors.items()}
+    compact(meta.graph_def, named | {PATH: PATH, RESTORE: RESTORE})
+    meta.meta_info_def.ClearField("stripped_op_list")
+    for name, (inputs, outputs) in signatures(generator).items():
+        definition = meta.signature_def[name]
+        definition.method_name = "tensorflow/serving/predict"
+        for described, names in ((definition.inputs, inputs), (definition.outputs, outputs)):
+            for own, shared in names.items():
+                described[own].CopyFrom(tensor_info(shared, tensors[shared]))
+    return meta
+
+
+def handle_of(name, variable):
+    return tf.raw_ops.VarHandleOp(
+        dtype=variable.value.dtype, shape=variable.shape, shared_name=name
+    )
+
+
+def add_restore(weights, handles):
+    """Adds the operation that reads the weights: what loaders run first."""
+    values = tf.raw_ops.RestoreV2(
+        prefix=tf.compat.v1.placeholder_with_default("", [], PATH),
+        tensor_names=list(weights),
+        shape_and_slices=[""] * len(weights),
+        dtypes=[variable.value.dtype for variable in weights.values()],
+    )
+    assignments = [
+        tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+        for handle, value in zip(handles, values, strict=True)
+    ]
+    tf.group(*assignments, name=RESTORE)
+
+
+def add_generator(generator, handles):
+    """Adds inputs and network, whose weights are read from `handles`; returns `outputs_of` it."""
+    values = [
+        (variable, tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype))
+        for variable, handle in zip(generator.variables, handles, strict=True)
+    ]
+    names = ["seeds", "labels"] if generator.num_classes else ["seeds"]
+    inputs = {name: tf.compat.v1.placeholder(tf.int64, [None], name) for name in names}
+    with keras.StatelessScope(state_mapping=values):
+        return outputs_of(generator, **inputs)
+
+
+def tensor_info(name, tensor):
+    return meta_graph_pb2.TensorInfo(
+        name=f"{name}:0",
+        dtype=tensor.dtype.as_datatype_enum,
+        tensor_shape=tensor.shape.as_proto(),
+    )
+
+
+def compact(graph_def, named):
+    """Shortens names, keeps one of several equal constants, and drops what only Python reads.
+
+    Args:
+        graph_def: `GraphDef`, each node after its inputs. Changed in place.
+        named: dict, new names of the nodes by which others know the graph.
+    """
+    names, constants, nodes = {}, {}, []
+    for node in graph_def.node:
+        drop_notes(node)
+        old, node.name = node.name, named.get(node.name, f"n{len(names)}")
+        names[old] = node.name
+        if node.op == "Const" and not node.input:
+            names[old] = constants.setdefault(node.attr["value"].SerializeToString(), node.name)
+        if names[old] == node.name:
+            node.input[:] = [renamed(name, names) for name in node.input]
+            nodes.append(node)
+    del graph_def.node[:]
+    graph_def.node.extend(nodes)
+    for function in graph_def.library.function:
+        for node in function.node_def:
+            drop_notes(node)
+
+
+def drop_notes(node):
+    for name in NOTES:
+        node.attr.pop(name, None)
+
+
+def renamed(reference, names):
+    """An input of a node, as `^control` or `name` or `name:1`, with its new name."""
+    control, name, output = re.fullmatch(r"(\^?)([^:]*)(.*)", reference).groups()
+    return control + names[name] + output
