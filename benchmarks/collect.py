@@ -46,9 +46,12 @@ def write(suite, runs, command):
 
 def read_outcome(run):
     try:
-        return json.loads(run.outcome.read_text())
+        outcome = json.loads(run.outcome.read_text())
     except (OSError, ValueError):
         return {"status": "unfinished", "reason": "not run to its end", "commands": []}
+    if outcome["status"] == "ok" and read_config(RunDirectory(run.path)) is None:
+        return outcome | {"status": "missing", "reason": f"nothing is left in {run.path.name}"}
+    return outcome
 
 
 def table(run, outcome):
@@ -217,8 +220,10 @@ def row_record(run):
 
 
 def write_samples(suite, runs, folder):
-    """The newest sample grid of each row's first seed."""
+    """The newest sample grid of each row's first seed; not those of an earlier report."""
     folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.png"):
+        path.unlink()
     for run in runs:
         grids = sorted((run.path / "samples").glob("step_*.png"))
         if run.seed == suite.seeds[0] and grids:

@@ -17,6 +17,7 @@ from benchmarks import apart, collect
 from benchmarks.report import render
 from benchmarks.runner import play
 from benchmarks.suite import Suite
+from benchmarks.summary import less_is_better
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.training.run_directory import RunDirectory
@@ -63,14 +64,18 @@ flags.DEFINE_bool("report_only", False, "Report what is there; run nothing.")
 def main():
     suite = suite_from_flags()
     runs = [suite.run(row, seed) for row in suite.rows() for seed in suite.seeds]
+    devices = different("devices", 0, 2**16) if flags.FLAGS.devices else []
     if not flags.FLAGS.report_only:
         try:
             with RunDirectory(suite.runs_dir).lock():
-                play(runs, flags.FLAGS.devices)
+                play(runs, [str(device) for device in devices])
         except OSError as error:
             raise RunError(f"stopped; finished runs are kept: {error}") from error
     command = apart.command_line(leave_out=["--report_only"])
-    outcomes = collect.write(suite, runs, command)
+    try:
+        outcomes = collect.write(suite, runs, command)
+    except OSError as error:
+        raise RunError(f"{suite.report_dir} cannot be written: {error}") from error
     print(f"report: {render(suite.report_dir)}")
     bad = [
         f"{run.row.name} seed {run.seed} {outcome['status']}: {outcome['reason']}"
@@ -93,10 +98,9 @@ def suite_from_flags():
     name, reference = commands.require("suite"), commands.require("reference")
     if not given.metrics:
         raise UsageError("--metrics is required, as fcd2k,coherence2k")
-    if not given.seeds or not all(seed.isdecimal() for seed in given.seeds):
-        raise UsageError(f"--seeds must be numbers, as 0,1. Received: {','.join(given.seeds)}")
-    if len(set(given.seeds)) < len(given.seeds):
-        raise UsageError(f"--seeds must differ. Received: {','.join(given.seeds)}")
+    for metric in given.metrics:
+        less_is_better(metric)  # Now, not when all runs have ended.
+    seeds = different("seeds", 0, 2**31 - 1)
     kind, _, path = given.extractor.partition(":")
     if kind == "inception" and "://" not in path and not pathlib.Path(path).exists():
         raise UsageError(f"--extractor names a file that is not there. Received: {path}")
@@ -105,11 +109,23 @@ def suite_from_flags():
     return Suite(
         suite=name,
         reference=reference,
-        seeds=[int(seed) for seed in given.seeds],
+        seeds=seeds,
         runs_dir=given.runs_dir or f"runs/{name}",
         report_dir=given.report_dir or f"reports/{name}",
         **{each: getattr(given, each) for each in names},
     )
+
+
+def different(name, least, most):
+    """The list flag `name` as ints.
+
+    Raises:
+        UsageError: if they are not, or two are the same.
+    """
+    values = commands.integers(name, least, most)
+    if len(set(values)) < len(values):
+        raise UsageError(f"--{name} must differ. Received: {','.join(map(str, values))}")
+    return values
 
 
 if __name__ == "__main__":

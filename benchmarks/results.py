@@ -13,6 +13,7 @@ SUITE_KEYS = (
     *("suite", "title", "command", "reference", "metrics", "threshold", "rows", "seeds"),
     *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
 )
+KINDS = {"rows": dict, "metrics": list, "seeds": list}
 BENCHMARKS = ("speed", "layers", "serving")
 PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,6 +32,11 @@ def read_suite(path):
     absent = [key for key in SUITE_KEYS if not isinstance(suite, dict) or key not in suite]
     if absent:
         raise UsageError(f"expected {', '.join(absent)} in {path}. Received: none")
+    for key, kind in KINDS.items():
+        if not (isinstance(suite[key], kind) and suite[key]):
+            raise UsageError(
+                f"expected a {kind.__name__} of {key} in {path}. Received: {suite[key]}"
+            )
     if suite["reference"] not in suite["rows"]:
         rows = ", ".join(suite["rows"])
         raise UsageError(

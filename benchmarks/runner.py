@@ -13,9 +13,9 @@ import time
 
 from absl import flags
 
-from keras_sagan.errors import UsageError
+from keras_sagan.errors import RunError, UsageError
 from keras_sagan.progress import Progress
-from keras_sagan.training.run_directory import RunDirectory, write_atomically
+from keras_sagan.training.run_directory import RunDirectory, differences, write_atomically
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -29,7 +29,7 @@ def play(runs, devices):
     """Brings every run to its end, and leaves an outcome beside it.
 
     Args:
-        runs: list of `Run`s. Those with an outcome "ok" of the same command lines are skipped.
+        runs: list of `Run`s. Those that `is_finished` are skipped.
         devices: list of str, GPUs; empty: one run at a time with what it finds.
     """
     waiting = [run for run in runs if not is_finished(run)]
@@ -39,14 +39,16 @@ def play(runs, devices):
         progress.say(f"{done} of {len(runs)} runs are finished")
         try:
             while waiting or jobs:
-                while waiting and free:
-                    start(waiting.pop(0), free, jobs, progress)
+                while free and (run := next((each for each in waiting if is_free(each)), None)):
+                    waiting.remove(run)
+                    start(run, free, jobs, progress)
                 time.sleep(LOOK)
                 for job in [job for job in jobs if job.process.poll() is not None]:
                     advance(job, free, jobs, progress)
                 ended = len(runs) - len(waiting) - len(jobs)
                 percent = int(100 * (ended + sum(map(fraction, jobs))) / len(runs))
                 now = ", ".join(f"{name(job.run)} {place(job)}" for job in jobs)
+                now = now or ", ".join(f"{name(run)} still ends elsewhere" for run in waiting)
                 progress.update(max(percent - progress.done, 0), {"now": now})
         finally:
             for job in jobs:
@@ -63,6 +65,7 @@ class Job:
         run: `Run`.
         config: its `Config`.
         device: str or None.
+        commands: list of str, its command lines as of its start.
         left: list of command lines that follow the present one.
         process: `subprocess.Popen` of that.
     """
@@ -70,17 +73,34 @@ class Job:
     run: object
     config: object
     device: str | None
+    commands: list
     left: list
     process: object
 
 
 def is_finished(run):
-    """Whether the run has ended well, by the command lines that it would have now."""
+    """Whether the run is there and has ended well, by the flags that it would have now.
+
+    Its command lines alone do not say: the flag files that they name may have changed.
+    """
     try:
         outcome = json.loads(run.outcome.read_text())
-        return outcome["status"] == "ok" and outcome["commands"] == texts(run)
+        same = not differences(RunDirectory(run.path).read_config(), run.config())
+        return same and outcome["status"] == "ok" and outcome["commands"] == texts(run)
     except (OSError, ValueError, flags.Error, UsageError):
         return False
+
+
+def is_free(run):
+    """Whether no process trains in its folder.
+
+    After a comparison was killed, its trainer takes the end of a call of the runtime to end too.
+    """
+    try:
+        with RunDirectory(run.path).lock():
+            return True
+    except RunError as error:
+        return not isinstance(error.__cause__, BlockingIOError)
 
 
 def texts(run):
@@ -99,7 +119,7 @@ def start(run, free, jobs, progress):
         conclude(run, [], "failed", " ".join(str(error).split()), progress)
         return
     device = free.pop(0)
-    jobs.append(Job(run, config, device, left, launch(run, train, device)))
+    jobs.append(Job(run, config, device, texts(run), left, launch(run, train, device)))
 
 
 def launch(run, command, device):
@@ -125,7 +145,7 @@ def advance(job, free, jobs, progress):
     jobs.remove(job)
     free.append(job.device)
     status, reason = verdict(code, job.run.log.read_text(errors="replace"))
-    conclude(job.run, texts(job.run), status, reason, progress)
+    conclude(job.run, job.commands, status, reason, progress)
 
 
 def verdict(code, log):

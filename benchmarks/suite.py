@@ -148,27 +148,35 @@ class Run:
 
     def flags(self):
         """All flags of `Config`: the model's, those of the suite, the row's own, the harness'."""
-        suite = self.suite
-        owned = {
-            "dataset": suite.dataset,
+        given = [f"--flagfile={self.row.flag_file}", *self.suite.common, *self.row.overrides]
+        return [*given, *(f"--{name}={value}" for name, value in self.owned().items())]
+
+    def owned(self):
+        """Values of the flags that are the harness' alone, but for `total_steps`, by name."""
+        return {
+            "dataset": self.suite.dataset,
             "seed": self.seed,
-            "total_minutes": suite.minutes or 0,
-            "sample_every": suite.score_every,
-            "checkpoint_every": suite.score_every,
+            "total_minutes": self.suite.minutes or 0,
+            "sample_every": self.suite.score_every,
+            "checkpoint_every": self.suite.score_every,
             "keep_checkpoints": ENDLESS,  # Each is scored.
-            "data_dir": suite.data_dir,
+            "data_dir": self.suite.data_dir,
         }
-        given = [f"--flagfile={self.row.flag_file}", *suite.common, *self.row.overrides]
-        return [*given, *(f"--{name}={value}" for name, value in owned.items())]
 
     def config(self):
         """The `Config` that they make.
 
         Raises:
-            flags.Error, UsageError: if they make none.
+            flags.Error, UsageError: if they make none, or a row sets what is the suite's to set.
         """
-        given = self.flags()
-        config = parse(given)
+        settings = parse([*self.suite.common, *self.row.overrides])
+        owned = [name for name in (*self.owned(), "total_steps") if settings[name].present]
+        if owned:
+            raise UsageError(
+                "expected rows without flags that are the same for all, or follow from those of "
+                f"the suite. Received: {', '.join(f'--{name}' for name in owned)}"
+            )
+        config = commands.config_from_flags(parse(self.flags()))
         total = ENDLESS if self.suite.minutes else self.suite.steps
         if self.suite.images:
             total = max(self.suite.images // (config.batch_size * config.d_steps), 1)
@@ -188,10 +196,10 @@ class Run:
 
 
 def parse(given):
-    """The `Config` of a list of flags and flag files."""
+    """Values of the flags of `Config` by a list of flags and flag files."""
     values = flags.FlagValues()
     commands.define_config_flags(values)
     extra = values(["compare", *given])[1:]
     if extra:
         raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
-    return commands.config_from_flags(values)
+    return values

@@ -208,6 +208,8 @@ class Config:
                 raise UsageError(f"{name} must be in [0, 1). Received: {getattr(self, name)}")
         if self.seed >= 2**31:
             raise UsageError(f"seed must be less than 2^31. Received: {self.seed}")
+        if not self.total_minutes < float("inf"):
+            raise UsageError(f"total_minutes must be finite. Received: {self.total_minutes}")
         for name in ("g_lr", "d_lr"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be positive. Received: {getattr(self, name)}")

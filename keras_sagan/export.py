@@ -45,10 +45,10 @@ def main():
         raise UsageError(
             f"--checkpoint must be newest, best or a step. Received: {given.checkpoint}"
         )
-    if not re.fullmatch(r"[\w.-]+", given.model, re.ASCII):
+    if not re.fullmatch(r"\w[\w.-]*", given.model, re.ASCII):
         raise UsageError(
-            "--model must be letters, digits, dots, hyphens and underscores. "
-            f"Received: {given.model}"
+            "--model must be letters, digits, dots, hyphens and underscores, the first no dot or "
+            f"hyphen. Received: {given.model}"
         )
     run = RunDirectory(run_dir)
     config = run.read_config()
@@ -67,8 +67,8 @@ def main():
         version=given.version,
         model=given.model,
     )
-    name, step, note = export_run(run, config, settings)
-    if note:
+    name, step, notes = export_run(run, config, settings)
+    for note in notes:
         print(f"note: {note}", file=sys.stderr)
     weights = "averaged weights" if given.ema else "weights as trained"
     print(f"{weights} of step {step}: {pathlib.Path(export_dir) / name}")

@@ -1,6 +1,8 @@
 """A version of a run's generator, from its checkpoint to the folder that a server watches."""
 
 import dataclasses
+import pathlib
+import re
 
 from keras_sagan import networks
 from keras_sagan.errors import RunError
@@ -43,7 +45,8 @@ def export_run(run, config, settings):
         settings: `Settings`.
 
     Returns:
-        Name of the version in `settings.export_dir`, its step, and None or why it has no warm-up.
+        Name of the version in `settings.export_dir`, its step, and a list of what its user may not
+        expect, as text.
 
     Raises:
         UsageError: if the version exists, or there is no checkpoint of that step.
@@ -55,18 +58,30 @@ def export_run(run, config, settings):
     if settings.format == "keras":
         with new_version(settings.export_dir, f"{version}.keras") as path:
             generator.save(path)
-        return path.name, step, None
+        return path.name, step, []
     facts = {"model": settings.model, "version": version, "step": step, "ema": settings.ema}
     card = model_card(run, config, generator, facts)
-    note = None
+    notes = []
     with new_version(settings.export_dir, str(version), configs(settings.model)) as path:
         write_saved_model(generator, path)
         (path / "README.md").write_text(card)
         try:
             write_warmup(generator, settings.model, path)
         except ImportError:
-            note = "no warm-up requests: they need the extra `serving`, pip install .[serving]"
-    return path.name, step, note
+            notes.append(
+                "no warm-up requests: they need the extra `serving`, pip install .[serving]"
+            )
+    if not names(pathlib.Path(settings.export_dir) / "models.config", settings.model):
+        notes.append(
+            f"models.config, which was there before, has no model of the name {settings.model}"
+        )
+    return path.name, step, notes
+
+
+def names(path, model):
+    """Whether a `models.config` has a model of this name."""
+    text = path.read_text(errors="replace")
+    return re.search(rf"\bname\s*:\s*(['\"]){re.escape(model)}\1", text) is not None
 
 
 def load(run, config, settings):

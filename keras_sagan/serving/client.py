@@ -43,7 +43,8 @@ class Client:
 
     def __init__(self, server, model="sagan", version=None, protocol="rest", timeout=60, retries=3):
         host, _, port = server.rpartition(":")
-        if not (host and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
+        number = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
+        if not (is_name(host) and number):
             raise UsageError(f"expected HOST:PORT, as localhost:8501. Received: server={server}")
         if not (0 < timeout <= 1e6 and retries >= 0):
             raise UsageError(
@@ -164,6 +165,15 @@ class Client:
             yield
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"expected {what}. Received: {self.target}: {error!r}") from error
+
+
+def is_name(host):
+    """Whether this may be the name or address of a machine, as far as Python cares."""
+    try:
+        host.encode("idna")
+    except UnicodeError:  # An empty part, or one of more than 63 characters.
+        return False
+    return bool(host) and host.isprintable() and " " not in host
 
 
 def transport_of(protocol):

@@ -1,8 +1,10 @@
 """A comparison as a user starts it: whole, killed and gone on with, with rows that fail."""
 
+import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,9 @@ import pandas as pd
 import pytest
 from bench import ROOT
 
+from benchmarks import collect, runner
+from benchmarks.suite import Suite
+from keras_sagan.errors import UsageError
 from keras_sagan.training.run_directory import RunDirectory
 
 # The smallest runs.
@@ -213,8 +218,12 @@ def refusal(*changes):
         (["--minutes=1"], "expected one budget: --steps, --minutes or --images"),
         (["--row=sagan"], "expected one --row of each name. Received: sagan, sagan"),
         (["--row='sagan"], "--row must be MODEL or NAME=MODEL FLAGS"),
-        (["--seeds=0,0"], "--seeds must differ"),
-        (["--seeds=a"], "--seeds must be numbers"),
+        (["--seeds=0,00"], "--seeds must differ. Received: 0,0"),
+        (["--seeds=a"], "--seeds must be whole numbers"),
+        (["--seeds=2147483648"], "--seeds must be whole numbers of 0 to 2147483647"),
+        (["--devices=0,cuda"], "--devices must be whole numbers"),
+        (["--devices=1,1"], "--devices must differ"),
+        (["--metrics=fcd64,fdi64"], "expected a metric of coherence, cs, fcd"),
         (["--extractor=inception:missing.pb"], "a file that is not there. Received: missing.pb"),
         (["--suite=a/b"], "--suite must be a plain name. Received: a/b"),
     ],
@@ -223,6 +232,77 @@ def test_an_impossible_suite_is_refused_in_one_line(tmp_path, changes, part):
     code, line = refusal(*flags(tmp_path / "x", ["sagan"]), *changes)
     assert code == 2
     assert part in line
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    changes = ["--report_only", f"--report_dir={tmp_path / 'file' / 'report'}"]
+    code, line = refusal(*flags(tmp_path / "x", ["sagan"]), *changes)
+    assert code == 1
+    assert "report cannot be written" in line
+
+
+def suite_of(folder, row):
+    values = {
+        **{"suite": "tiny", "title": "", "row": [row], "common": [], "dataset": "digits"},
+        **{"seeds": [0], "steps": 20, "minutes": None, "images": None, "score_every": 10},
+        **{"num_samples": 64, "extractor": "classifier", "metrics": ["fcd64"], "threshold": None},
+        **{"reference": "row", "data_dir": "data", "runs_dir": str(folder / "runs")},
+    }
+    return Suite(**values, report_dir=str(folder / "report"))
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A run as it is after its end, but for checkpoints and records; and its flag file."""
+    file = tmp_path / "own.flags"
+    file.write_text("--image_size=16\n--g_lr=1e-3\n")
+    suite = suite_of(tmp_path, f"row={file}")
+    run = suite.run(suite.rows()[0], 0)
+    run.path.mkdir(parents=True)
+    config = dataclasses.replace(run.config(), num_classes=10, replicas=1)
+    RunDirectory(run.path).write_config(config)
+    outcome = {"status": "ok", "reason": "", "commands": runner.texts(run)}
+    run.outcome.write_text(json.dumps(outcome))
+    assert runner.is_finished(run)
+    return run, file
+
+
+def test_a_run_is_not_finished_if_its_flag_file_has_other_values(finished):
+    run, file = finished
+    file.write_text("--image_size=16\n--g_lr=2e-3\n")
+    assert not runner.is_finished(run)
+
+
+def test_a_run_that_was_deleted_is_neither_finished_nor_whole(finished):
+    run, _ = finished
+    assert collect.read_outcome(run)["status"] == "ok"
+    shutil.rmtree(run.path)
+    assert not runner.is_finished(run)
+    assert collect.read_outcome(run)["status"] == "missing"
+
+
+@pytest.mark.parametrize("flag", ["seed=1", "dataset=symmetry", "total_steps=5"])
+def test_a_row_cannot_set_what_the_suite_sets(tmp_path, flag):
+    suite = suite_of(tmp_path, f"row=sagan --image_size=16 --{flag}")
+    with pytest.raises(UsageError, match=f"Received: --{flag.partition('=')[0]}$"):
+        suite.run(suite.rows()[0], 0).config()
+
+
+def test_samples_of_an_earlier_report_go(finished):
+    run, _ = finished
+    folder = run.path / "report_samples"
+    folder.mkdir()
+    (folder / "row.png").touch()
+    collect.write_samples(run.suite, [run], folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_run_is_not_started_while_its_trainer_still_ends(finished):
+    run, _ = finished
+    with RunDirectory(run.path).lock():
+        assert not runner.is_free(run)
+    assert runner.is_free(run)
 
 
 def test_a_comparison_that_runs_is_not_started_twice(tmp_path):

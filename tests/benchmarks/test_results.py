@@ -35,6 +35,10 @@ def without_keys(folder):
     (folder / "suite.json").write_text('{"suite": "small"}')
 
 
+def without_metrics(folder):
+    (folder / "suite.json").write_text(json.dumps(suites.SUITE | {"metrics": []}))
+
+
 def no_json(folder):
     (folder / "suite.json").write_text("{")
 
@@ -56,6 +60,7 @@ def both_kinds(folder):
         (with_a_line_twice, "expected one line a value. Received: {'row': 'base'"),
         (without_a_reference, "Received: none"),
         (without_keys, "expected title, command, reference"),
+        (without_metrics, "expected a list of metrics in "),
         (no_json, "expected JSON. Received: "),
         (no_picture, "expected a PNG file. Received: "),
         (both_kinds, "expected a folder with either suite.json and results.parquet, or"),

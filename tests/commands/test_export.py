@@ -91,6 +91,7 @@ def test_two_at_once_make_one_version(exported, tmp_path):
         (["--run_dir=RUN", "--export_dir=OUT", "--version=0"], "version"),
         (["--run_dir=RUN", "--export_dir=OUT", "--model=a/b"], "--model must be letters"),
         (["--run_dir=RUN", "--export_dir=OUT", "--model="], "--model must be letters"),
+        (["--run_dir=RUN", "--export_dir=OUT", "--model=.."], "--model must be letters"),
         (["--run_dir=RUN", "--export_dir=OUT", "--format=onnx"], "format"),
         (["--run_dir=/none", "--export_dir=OUT"], "a run directory with config.json"),
         (["--run_dir=RUN", "--export_dir=OUT", "--checkpoint=7"], "one of [10, 20]. Received: "),

@@ -15,6 +15,7 @@ from kills import visible
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.serving import archive
+from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.serving.publish import UNFINISHED, new_version
 from keras_sagan.training.sampling import latents_of
 from keras_sagan.training.state import Checkpoints, State, latest, load_generator
@@ -121,6 +122,18 @@ def test_settings_of_the_server_are_not_written_over(run, tmp_path):
     export(run, tmp_path, version=3)
     assert (tmp_path / "batching.config").read_text() == "# mine\n"
     assert (tmp_path / "models.config").read_text() == texts[tmp_path / "models.config"]
+
+
+def test_another_name_than_that_of_models_config_is_told(run, tmp_path):
+    def notes(model, version):
+        settings = Settings(str(tmp_path), "saved_model", "newest", True, version, model)
+        return export_run(run, run.read_config(), settings)[2]
+
+    assert notes("sagan", 1) == []
+    (note,) = notes("other", 2)
+    assert note == "models.config, which was there before, has no model of the name other"
+    (tmp_path / "models.config").write_text("model_config_list { config { name: 'other' } }")
+    assert notes("other", 3) == []
 
 
 def test_keras_file_loads_with_safe_mode(run, tmp_path):
