@@ -113,7 +113,7 @@ class Row:
 
     @property
     def programs(self):
-        return PROGRAMS.get(self.model, OURS)
+        return PROGRAMS.get(pathlib.Path(self.model).stem, OURS)
 
     @property
     def flag_file(self):

@@ -7,8 +7,8 @@ CURVES = (
     "Each line is the mean over a row's finished runs, each band reaches from the least to the "
     "most of them. Points are scored checkpoints: over minutes, one stands at the mean of the "
     "minutes that its runs had trained by that step, and nothing is interpolated between runs. "
-    "Scoring is not counted as training. Runs that did not finish are thin dotted lines with a "
-    "cross at the last score."
+    "Compiling the first step is counted as training, scoring is not. Runs that did not finish "
+    "are thin dotted lines with a cross at the last score."
 )
 PUBLISHED = (
     "These numbers are from other data, other budgets and other protocols than the runs above, and "

@@ -143,8 +143,8 @@ class Config:
     total_minutes: float = option(
         OPTIMIZATION,
         0.0,
-        "Minutes of training after which a run ends before total_steps; what it does between steps "
-        "(scores, samples, checkpoints) does not count. 0: no limit.",
+        "Minutes of training after which a run ends before total_steps. Compiling the first step "
+        "counts; what it does between steps (scores, samples, checkpoints) does not. 0: no limit.",
         at_least=0,
         resumable=True,
     )

@@ -15,6 +15,8 @@ import sys
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 
+# Bytes, more than a JSON line has.
+LINE = 2**16
 PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
@@ -154,7 +156,11 @@ class RunDirectory:
     def last_row(self, name):
         """The last JSON line of file `name`; empty without one."""
         path = self.path / name
-        lines = path.read_text().splitlines() if path.exists() else []
+        if not path.exists():
+            return {}
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - LINE, 0))
+            lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
 
     def forget_after(self, name, step):
