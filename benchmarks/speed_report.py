@@ -167,7 +167,7 @@ def bars(rows, benchmark, texts, what):
 
 def setting_label(row, texts, taken):
     """A name for a bar that no other has."""
-    name, *others = [f"{plain(row[text])}" for text in texts]
+    name, *others = [f"{plain(row[text])}" for text in texts if text != "compared_with"]
     label = f"{name} ({', '.join(others)})" if others else name
     count = sum(other.split(" #")[0] == label for other in taken)
     return f"{label} #{count + 1}" if count else label
@@ -183,8 +183,9 @@ def provenance(table):
             for name in versions
             if pd.notna(row[name])
         ]
-        place = [plain(row[name]) for name in ("benchmark", "commit", "machine", "cpus")]
+        names = ("benchmark", "command", "commit", "machine", "cpus")
+        place = [plain(row[name]) if name in row else "" for name in names]
         lines.setdefault((*place, ", ".join(packages)), []).append(plain(row["device"]))
     rows = [[*line, listed(sorted(set(filter(None, devices))))] for line, devices in lines.items()]
-    header = ["benchmark", "commit", "machine", "CPUs", "versions", "device"]
-    return Table("Where the figures come from", header, rows, texts=6)
+    header = ["benchmark", "command", "commit", "machine", "CPUs", "versions", "device"]
+    return Table("Where the figures come from", header, rows, texts=7)
