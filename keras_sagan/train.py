@@ -7,6 +7,7 @@ python -m keras_sagan.train --check --run_dir=runs/digits
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.errors import RunError
 from keras_sagan.training.run_directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
@@ -26,30 +27,39 @@ def main():
         return
     config = commands.config_from_flags()
     # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.run import train
+    from keras_sagan.training.run import ending, train
 
-    run = train(config, run_dir)
-    step = run.last_row("train.jsonl")["step"]
-    print(f"trained to step {step}: checkpoints, samples and records in {run.path}")
+    print(ending(train(config, run_dir)))
 
 
 def check(run_dir):
-    """Reads every checkpoint and restores the newest; prints what they hold, and its digest."""
+    """Reads every checkpoint and restores the newest; prints what they hold, and its digest.
+
+    Raises:
+        RunError: if one of them is bad.
+    """
     run = RunDirectory(run_dir)
     config = run.read_config()
     from keras_sagan.networks.macs import costs
     from keras_sagan.training.state import Checkpoints, State, all_checkpoints, digest
 
-    digests = {path: digest(path) for path in all_checkpoints(run.checkpoints)}
-    for path in digests:
-        print(f"checkpoint: {path} is complete and finite")
+    bad, newest = [], None
+    for path in all_checkpoints(run.checkpoints):
+        try:
+            newest = digest(path)
+            print(f"checkpoint: {path} is complete and finite")
+        except RunError as error:
+            bad.append(error)
+            print(f"checkpoint: {path} is bad")
+    if bad:
+        raise RunError("; ".join(map(str, bad)))
     state = State.create(config)
     step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
     print(f"step: {step} of {config.total_steps}")
     for network in (state.generator, state.discriminator):
         weights, macs = costs(network).values()
         print(f"{network.name}: {weights:,} parameters, {macs:,} multiply-accumulates an image")
-    print(f"digest: {list(digests.values())[-1]}")
+    print(f"digest: {newest}")
 
 
 if __name__ == "__main__":

@@ -146,6 +146,20 @@ class RunDirectory:
         write_atomically(self.path / "environment.json", text)
         return earlier[-1].get("devices") if earlier else None
 
+    def write_stop(self, stop):
+        """Leaves a dict with the `step` of a stop between records, for the start that follows."""
+        write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
+
+    def read_stop(self, step=None):
+        """What `write_stop` left, of `step` if that is given; None if there is nothing."""
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            stop = json.loads((self.path / "stop.json").read_text())
+            return stop if step in (None, stop["step"]) else None
+        return None
+
+    def forget_stop(self):
+        (self.path / "stop.json").unlink(missing_ok=True)
+
     def append(self, name, row):
         """Adds `row`, a dict, to the JSON lines of file `name`."""
         with (self.path / name).open("a") as file:

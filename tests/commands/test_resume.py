@@ -2,10 +2,9 @@
 
 import json
 import signal
-import time
 
 import tensorflow as tf
-from process import assert_one_line, digest, flags, rows, run, start, train
+from process import assert_one_line, digest, flags, losses_of, rows, run, start, train, wait_for
 
 
 def test_checkpoints_hold_every_variable_and_keep_the_newest_and_the_best(tmp_path, data_dir):
@@ -56,19 +55,6 @@ def kill_and_resume(run_dir, data_dir, *more):
     with (run_dir / "train.jsonl").open("a") as file:
         file.write('{"step": 15, "d_loss": 1}\n{"step": 1')  # As a kill may leave it.
     train(run_dir, data_dir, "--total_steps=20", *more)
-
-
-def losses_of(run_dir):
-    lines = rows(run_dir / "train.jsonl")
-    return [(row["step"], row["d_loss"], row["g_loss"]) for row in lines]
-
-
-def wait_for(path, process):
-    deadline = time.monotonic() + 300
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
