@@ -7,8 +7,8 @@ python -m keras_sagan.train --check --run_dir=runs/digits
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import RunError
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.run_directory import CHANGEABLE, RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
 flags.DEFINE_bool(
@@ -16,6 +16,12 @@ flags.DEFINE_bool(
     False,
     "Do not train: verify the run directory and print a digest of all variables of its newest "
     "checkpoint.",
+)
+flags.DEFINE_list(
+    "allow_config_change",
+    [],
+    "Fields in which a run may go on with other values than it began with, some of "
+    f"{','.join(CHANGEABLE)}. The change stands in environment.json.",
 )
 commands.define_config_flags()
 
@@ -25,11 +31,16 @@ def main():
     if flags.FLAGS.check:
         check(run_dir)
         return
-    config = commands.config_from_flags()
+    config, allowed = commands.config_from_flags(), flags.FLAGS.allow_config_change
+    if not set(allowed) <= set(CHANGEABLE):
+        raise UsageError(
+            f"--allow_config_change must be of {', '.join(CHANGEABLE)}. "
+            f"Received: {','.join(allowed)}"
+        )
     # TensorFlow takes seconds to import: not before the flags are known to be good.
     from keras_sagan.training.run import ending, train
 
-    print(ending(train(config, run_dir)))
+    print(ending(train(config, run_dir, allowed=allowed)))
 
 
 def check(run_dir):

@@ -21,7 +21,7 @@ from keras_sagan.training.state import Checkpoints, State
 from keras_sagan.training.strategy import compiles, device_name, make_strategy
 
 
-def train(config, run_dir, create=None, steps=None):
+def train(config, run_dir, create=None, steps=None, allowed=()):
     """Trains in `run_dir` until `config.total_steps`; goes on where an earlier start ended.
 
     With `config.total_minutes` until then, if that is earlier. SIGTERM or SIGINT, once the first
@@ -32,6 +32,7 @@ def train(config, run_dir, create=None, steps=None):
         run_dir: path.
         create: function of strategy and config to a fresh `State`. None: `create_state`.
         steps: function of what `play_steps` takes, to train by. None: that.
+        allowed: names of fields of `CHANGEABLE` that may differ from those of the run.
 
     Raises:
         UsageError: if the configuration is impossible here, or not that of the run.
@@ -43,24 +44,27 @@ def train(config, run_dir, create=None, steps=None):
     run = RunDirectory(run_dir)
     try:
         with run.lock():
-            play(config, run, create or create_state, steps or play_steps)
+            play(config, run, create or create_state, steps or play_steps, allowed)
     except (OSError, tf.errors.OpError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
     return run
 
 
-def play(config, run, create, steps):
+def play(config, run, create, steps, allowed):
     """Plays the game from the newest checkpoint on, in a run directory that is ours."""
-    run.check_config(config)
+    run.check_config(config, allowed)
     strategy = make_strategy(config)
     prepared = prepare(config)
     config = with_classes(config, prepared)
-    run.check_config(config)
+    changes = run.check_config(config, allowed)
     run.check_data(prepared.summary)
     state = create(strategy, config)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
     step = checkpoints.restore()
+    # Checkpoints hold the rates that they were trained by.
+    state.g_optimizer.learning_rate = config.g_lr
+    state.d_optimizer.learning_rate = config.d_lr
     if step > config.total_steps:
         raise UsageError(
             f"total_steps must be at least {step}, the steps that this run has done. "
@@ -72,6 +76,8 @@ def play(config, run, create, steps):
     devices = [str(device) for device in strategy.extended.worker_devices]
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
     facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
+    if changes:
+        facts["config_changes"] = changes
     earlier = run.write_environment(step, devices, facts)
     run.forget_after("train.jsonl", step)
     run.forget_after("scores.jsonl", step)

@@ -15,6 +15,8 @@ import sys
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 
+# Fields that change the numbers of a run, and that it can go on with all the same if asked to.
+CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
 PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
@@ -72,20 +74,30 @@ class RunDirectory:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 
-    def check_config(self, config):
+    def check_config(self, config, allowed=()):
         """Whether a run of `config` may start or go on here.
+
+        Args:
+            config: `Config`.
+            allowed: names of fields that may differ.
+
+        Returns:
+            Those that do, a list of `name=old -> new`.
 
         Raises:
             UsageError: if the folder's run has other values in fields that may not change.
         """
         if not (self.path / "config.json").exists():
-            return
+            return []
         differing = differences(self.read_config(), config)
-        if differing:
+        changes = [each for each in differing if each.partition("=")[0] in allowed]
+        if differing != changes:
             raise UsageError(
                 f"run_dir={self.path} holds a run with another configuration: "
-                f"{'; '.join(differing)}. Use another run_dir, or the run's own values"
+                f"{'; '.join(each for each in differing if each not in changes)}. Use another "
+                "run_dir, or the run's own values"
             )
+        return changes
 
     def write_config(self, config):
         """Claims the folder for `config`."""
