@@ -10,6 +10,8 @@ import tensorflow as tf
 from benchmarks import keras_naive
 from keras_sagan.data.batches import shares
 from keras_sagan.errors import RunError
+from keras_sagan.training.checkpoint_files import check_seal
+from keras_sagan.training.run import save
 from keras_sagan.training.state import UNREADABLE, State, unreadable
 from keras_sagan.training.strategy import compiles
 
@@ -74,13 +76,13 @@ class NaiveState(State):
         )
 
 
-def fit_steps(config, strategy, state, prepared, checkpoints, records):
+def fit_steps(config, strategy, state, prepared, checkpoints, records, preemption):
     """The steps that are left, by one call of `fit`."""
     start = int(state.step.numpy())
     if start == config.total_steps or records.is_out_of_time():
         return
     records.progress.say("compiling the first step")
-    between = Between(config, state, checkpoints, records)
+    between = Between(config, state, checkpoints, records, preemption)
     state.gan.compile(
         jit_compile=compiles(config, strategy), steps_per_execution=steps_per_call(config, start)
     )
@@ -107,10 +109,11 @@ class Between:
         state: `NaiveState`.
         checkpoints: `Checkpoints`.
         records: `Records`.
+        preemption: `Preemption`.
     """
 
-    def __init__(self, config, state, checkpoints, records):
-        self.config, self.state = config, state
+    def __init__(self, config, state, checkpoints, records, preemption):
+        self.config, self.state, self.preemption = config, state, preemption
         self.checkpoints, self.records = checkpoints, records
         self.start = self.step = int(state.step.numpy())
         self.begun = time.monotonic()
@@ -132,16 +135,17 @@ class Between:
         if last or self.step % self.config.sample_every == 0:
             with self.state.gan.averaged():
                 self.records.write_samples(self.step)
-        if last or self.step % self.config.checkpoint_every == 0:
-            self.state.check_finite()
-            self.checkpoints.save()
-        self.state.gan.stop_training = last
+        stopped = not last and self.preemption.asked()
+        if last or stopped or self.step % self.config.checkpoint_every == 0:
+            save(self.step, self.state, self.checkpoints, self.records, stopped)
+        self.state.gan.stop_training = bool(last or stopped)
         self.begun = time.monotonic()
 
 
 def load_generator(config, path, ema):
     """As `training.state.load_generator`, of a checkpoint of `NaiveState`."""
     state = NaiveState.create(config)
+    check_seal(path)
     try:
         state.checkpoint().restore(path).assert_consumed()
     except UNREADABLE as error:

@@ -40,7 +40,7 @@ def main():
     check_possible(config)
     # TensorFlow takes seconds to import: not before the flags are known to be good.
     from benchmarks.keras_naive_fit import NaiveState, fit_steps
-    from keras_sagan.training.run import train
+    from keras_sagan.training.run import ending, train
 
     run = train(
         dataclasses.replace(config, replicas=1),
@@ -49,8 +49,7 @@ def main():
         create=lambda strategy, config: NaiveState.create(config),
         steps=fit_steps,
     )
-    step = run.last_row("train.jsonl")["step"]
-    print(f"trained to step {step}: checkpoints, samples and records in {run.path}")
+    print(ending(run))
 
 
 def check_possible(config):

@@ -139,13 +139,22 @@ def launch(run, command, device):
 def advance(job, free, jobs, progress):
     """The next command of a job whose process has ended, or its outcome."""
     code = job.process.returncode
-    if code == 0 and job.left:
+    stopped = code == 0 and job.left and not is_trained(job)
+    if code == 0 and job.left and not stopped:
         job.process = launch(job.run, job.left.pop(0), job.device)
         return
     jobs.remove(job)
     free.append(job.device)
     status, reason = verdict(code, job.run.log.read_text(errors="replace"))
+    if stopped:
+        status, reason = "killed", f"after {place(job)}, before its end"
     conclude(job.run, job.commands, status, reason, progress)
+
+
+def is_trained(job):
+    """Whether a job's training has come to its end: one that a signal stops exits with 0 too."""
+    row, minutes = last(job.run), job.config.total_minutes
+    return row.get("step") == job.config.total_steps or 0 < minutes * 60 <= row.get("seconds", 0)
 
 
 def verdict(code, log):

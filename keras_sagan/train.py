@@ -7,7 +7,8 @@ python -m keras_sagan.train --check --run_dir=runs/digits
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.run_directory import CHANGEABLE, RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
 flags.DEFINE_bool(
@@ -15,6 +16,12 @@ flags.DEFINE_bool(
     False,
     "Do not train: verify the run directory and print a digest of all variables of its newest "
     "checkpoint.",
+)
+flags.DEFINE_list(
+    "allow_config_change",
+    [],
+    "Fields in which a run may go on with other values than it began with, some of "
+    f"{','.join(CHANGEABLE)}. The change stands in environment.json.",
 )
 commands.define_config_flags()
 
@@ -24,32 +31,46 @@ def main():
     if flags.FLAGS.check:
         check(run_dir)
         return
-    config = commands.config_from_flags()
+    config, allowed = commands.config_from_flags(), flags.FLAGS.allow_config_change
+    if not set(allowed) <= set(CHANGEABLE):
+        raise UsageError(
+            f"--allow_config_change must be of {', '.join(CHANGEABLE)}. "
+            f"Received: {','.join(allowed)}"
+        )
     # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.run import train
+    from keras_sagan.training.run import ending, train
 
-    run = train(config, run_dir)
-    step = run.last_row("train.jsonl")["step"]
-    print(f"trained to step {step}: checkpoints, samples and records in {run.path}")
+    print(ending(train(config, run_dir, allowed=allowed)))
 
 
 def check(run_dir):
-    """Reads every checkpoint and restores the newest; prints what they hold, and its digest."""
+    """Reads every checkpoint and restores the newest; prints what they hold, and its digest.
+
+    Raises:
+        RunError: if one of them is bad.
+    """
     run = RunDirectory(run_dir)
     config = run.read_config()
     from keras_sagan.networks.macs import costs
     from keras_sagan.training.state import Checkpoints, State, all_checkpoints, digest
 
-    digests = {path: digest(path) for path in all_checkpoints(run.checkpoints)}
-    for path in digests:
-        print(f"checkpoint: {path} is complete and finite")
+    bad, newest = [], None
+    for path in all_checkpoints(run.checkpoints):
+        try:
+            newest = digest(path)
+            print(f"checkpoint: {path} is complete and finite")
+        except RunError as error:
+            bad.append(error)
+            print(f"checkpoint: {path} is bad")
+    if bad:
+        raise RunError("; ".join(map(str, bad)))
     state = State.create(config)
     step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
     print(f"step: {step} of {config.total_steps}")
     for network in (state.generator, state.discriminator):
         weights, macs = costs(network).values()
         print(f"{network.name}: {weights:,} parameters, {macs:,} multiply-accumulates an image")
-    print(f"digest: {list(digests.values())[-1]}")
+    print(f"digest: {newest}")
 
 
 if __name__ == "__main__":

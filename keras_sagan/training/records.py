@@ -23,9 +23,10 @@ class Records:
         state: `State`.
         judge: `Judge`.
         start: int, the step from which this process goes on.
+        stop: dict that `write_stop` left at that step, or None.
     """
 
-    def __init__(self, config, run, state, judge, start):
+    def __init__(self, config, run, state, judge, start, stop=None):
         self.config, self.run, self.state, self.judge = config, run, state, judge
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
         self.sample = make_sampler(state.ema_generator)
@@ -33,8 +34,9 @@ class Records:
         # How many steps a limit of time leaves is not known.
         total = None if config.total_minutes else config.total_steps
         self.progress = Progress("step", total, "steps", start)
-        self.seconds = run.last_row("train.jsonl").get("seconds", 0.0)
-        self.sums, self.counted = np.zeros(2), 0
+        self.seconds = (stop or run.last_row("train.jsonl")).get("seconds", 0.0)
+        self.sums = np.array(stop["sums"]) if stop else np.zeros(2)
+        self.counted = stop["counted"] if stop else 0
         self.rate_steps, self.rate_seconds = None, 0.0
 
     def count(self, step, num_steps, losses, seconds):
@@ -71,6 +73,11 @@ class Records:
         if self.config.total_minutes:
             said["minutes"] = f"{self.seconds / 60:.1f}/{self.config.total_minutes:g}"
         return said
+
+    def write_stop(self, step, signal):
+        """Keeps what the next record is made of, for the process that goes on from `step`."""
+        taken = {"seconds": self.seconds, "sums": self.sums.tolist(), "counted": self.counted}
+        self.run.write_stop({"step": step, "signal": signal, **taken})
 
     def write_samples(self, step):
         """The same latents each time; one row a class, or eight rows without classes."""

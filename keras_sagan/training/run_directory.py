@@ -15,6 +15,8 @@ import sys
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 
+# Fields that change the numbers of a run, and that it can go on with all the same if asked to.
+CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
 # Bytes, more than a JSON line has.
 LINE = 2**16
 PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
@@ -74,20 +76,30 @@ class RunDirectory:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 
-    def check_config(self, config):
+    def check_config(self, config, allowed=()):
         """Whether a run of `config` may start or go on here.
+
+        Args:
+            config: `Config`.
+            allowed: names of fields that may differ.
+
+        Returns:
+            Those that do, a list of `name=old -> new`.
 
         Raises:
             UsageError: if the folder's run has other values in fields that may not change.
         """
         if not (self.path / "config.json").exists():
-            return
+            return []
         differing = differences(self.read_config(), config)
-        if differing:
+        changes = [each for each in differing if each.partition("=")[0] in allowed]
+        if differing != changes:
             raise UsageError(
                 f"run_dir={self.path} holds a run with another configuration: "
-                f"{'; '.join(differing)}. Use another run_dir, or the run's own values"
+                f"{'; '.join(each for each in differing if each not in changes)}. Use another "
+                "run_dir, or the run's own values"
             )
+        return changes
 
     def write_config(self, config):
         """Claims the folder for `config`."""
@@ -147,6 +159,20 @@ class RunDirectory:
         text = json.dumps(environment, indent=2) + "\n"
         write_atomically(self.path / "environment.json", text)
         return earlier[-1].get("devices") if earlier else None
+
+    def write_stop(self, stop):
+        """Leaves a dict with the `step` of a stop between records, for the start that follows."""
+        write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
+
+    def read_stop(self, step=None):
+        """What `write_stop` left, of `step` if that is given; None if there is nothing."""
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            stop = json.loads((self.path / "stop.json").read_text())
+            return stop if step in (None, stop["step"]) else None
+        return None
+
+    def forget_stop(self):
+        (self.path / "stop.json").unlink(missing_ok=True)
 
     def append(self, name, row):
         """Adds `row`, a dict, to the JSON lines of file `name`."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_sagan import networks
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.checkpoint_files import check_seal, kept, latest, step_of, write
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -79,49 +80,51 @@ class Checkpoints:
         state: `State`.
         keep: int, how many of the newest stay.
 
-    Raises:
-        RunError: if the folder holds files that are no checkpoints.
+    Attributes:
+        passing: the step of a checkpoint that goes when the next is saved, or None: where a signal
+            stopped the run, between the steps of its other checkpoints.
+        warnings: list of str, what `restore` could not read.
     """
 
     def __init__(self, directory, state, keep):
-        self.state = state
-        self.checkpoint = state.checkpoint()
-        self.newest = self.manager(pathlib.Path(directory), keep)
-        self.best = self.manager(pathlib.Path(directory) / "best", 1)
-
-    def manager(self, directory, keep):
-        """Names checkpoints by step; makes their list anew where a kill or a hand has lost it."""
-        paths = [path.with_suffix("") for path in directory.glob("step-*.index")]
-        paths = [str(path) for path in sorted(paths, key=lambda path: int(path.name[5:]))]
-        try:
-            if paths and not tf.train.latest_checkpoint(str(directory)):
-                tf.compat.v1.train.update_checkpoint_state(str(directory), paths[-1], paths)
-            return tf.train.CheckpointManager(
-                self.checkpoint, str(directory), keep, checkpoint_name="step"
-            )
-        except UNREADABLE as error:
-            raise unreadable(directory, error) from error
+        self.directory, self.state, self.keep = pathlib.Path(directory), state, keep
+        self.checkpoint, self.passing, self.warnings = state.checkpoint(), None, []
+        # To ask for it makes it: `restore` wants one, and `write` alone would not save it.
+        self.checkpoint.save_counter  # noqa: B018
 
     def save(self):
         """Writes the present step; returns the path."""
-        return self.newest.save(checkpoint_number=self.state.step.numpy())
+        step = int(self.state.step.numpy())
+        path = write(self.checkpoint, self.directory, step, self.keep, self.passing)
+        self.passing = None
+        return path
 
     def save_best(self):
         """Writes the present step in place of the best one so far; returns the path."""
-        return self.best.save(checkpoint_number=self.state.step.numpy())
+        step = int(self.state.step.numpy())
+        return write(self.checkpoint, self.directory / "best", step, keep=1, passing=None)
 
     def restore(self):
-        """Goes on from the newest checkpoint, if there is one; returns the step.
+        """Goes on from the newest checkpoint that can be read; returns the step, 0 without any.
 
         Raises:
-            RunError: if the newest checkpoint does not fit the state or cannot be read.
+            RunError: if there are checkpoints, and none fits the state and can be read.
         """
-        path = self.newest.latest_checkpoint
-        if path:
+        failures = []
+        for path in reversed(kept(self.directory)):
             try:
+                check_seal(path)
                 self.checkpoint.restore(path).assert_consumed()
+            except RunError as error:
+                failures.append(error)
             except UNREADABLE as error:
-                raise unreadable(path, error) from error
+                failures.append(unreadable(path, error))
+            else:
+                self.warnings = [f"{failure}; going on from {path}" for failure in failures]
+                return step_of(path)
+        if failures:
+            others = f", nor can {len(failures) - 1} before it" if failures[1:] else ""
+            raise RunError(f"{failures[0]}{others}")
         return int(self.state.step.numpy())
 
 
@@ -150,23 +153,12 @@ def read_weights(generator, path, ema=True):
     step = tf.Variable(0, dtype=tf.int64)
     name = "ema_generator" if ema else "generator"
     checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
+    check_seal(path)
     try:
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
     except UNREADABLE as error:
         raise unreadable(path, error) from error
     return int(step.numpy())
-
-
-def latest(directory):
-    """Path of the newest checkpoint in `directory`.
-
-    Raises:
-        RunError: if there is none.
-    """
-    path = tf.train.latest_checkpoint(str(directory))
-    if path is None:
-        raise RunError(f"expected a checkpoint and its list. Received: none in {directory}")
-    return path
 
 
 def all_checkpoints(directory):
@@ -175,10 +167,9 @@ def all_checkpoints(directory):
     Raises:
         RunError: if there is none.
     """
-    newest = latest(directory)
-    best = tf.train.latest_checkpoint(str(pathlib.Path(directory) / "best"))
-    kept = tf.train.get_checkpoint_state(str(directory)).all_model_checkpoint_paths
-    return [*([best] if best else []), *(path for path in kept if path != newest), newest]
+    latest(directory)
+    directory = pathlib.Path(directory)
+    return [*kept(directory / "best"), *kept(directory)]
 
 
 def chosen_checkpoints(directory, choice):
@@ -202,10 +193,6 @@ def chosen_checkpoints(directory, choice):
     return [by_step[int(choice)]]
 
 
-def step_of(path):
-    return int(pathlib.Path(path).name.rpartition("-")[2])
-
-
 def digest(path):
     """SHA-256 over names, shapes, dtypes and bytes of all variables of a checkpoint.
 
@@ -213,6 +200,7 @@ def digest(path):
         RunError: if a variable cannot be read or has a value that is not finite.
     """
     total = hashlib.sha256()
+    check_seal(path)
     try:
         reader = tf.train.load_checkpoint(path)
         values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

@@ -242,7 +242,7 @@ def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, con
 
 def test_losses_that_are_not_finite_end_the_run():
     between = Between(
-        SMALL, NaiveState.create(dataclasses.replace(SMALL, num_classes=3)), None, None
+        SMALL, NaiveState.create(dataclasses.replace(SMALL, num_classes=3)), None, None, None
     )
     with pytest.raises(RunError, match="finite losses between steps 0 and 5.*'g_loss': nan"):
         between.calls(4, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(np.nan)})

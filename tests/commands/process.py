@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 # The smallest run: seconds a step at most, on one core.
 TINY = (
@@ -77,3 +78,16 @@ def digest(run_dir):
 
 def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def losses_of(run_dir):
+    lines = rows(run_dir / "train.jsonl")
+    return [(row["step"], row["d_loss"], row["g_loss"]) for row in lines]
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -117,7 +117,7 @@ def test_checkpoint_that_cannot_be_read_is_one_line(finished, broken, tmp_path):
     else:
         data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     result = export(tmp_path / "run", tmp_path / "out")
-    part = "expected a checkpoint and its list" if broken == "missing" else "cannot be read: "
+    part = "expected a checkpoint. Received: none" if broken == "missing" else "cannot be read: "
     assert_one_line(result, 1, part)
     assert not (tmp_path / "out").exists()
 

@@ -1,11 +1,11 @@
 """Runs that are stopped, killed or damaged, and what their checkpoints hold."""
 
 import json
+import re
 import signal
-import time
 
 import tensorflow as tf
-from process import assert_one_line, digest, flags, rows, run, start, train
+from process import assert_one_line, digest, flags, losses_of, rows, run, start, train, wait_for
 
 
 def test_checkpoints_hold_every_variable_and_keep_the_newest_and_the_best(tmp_path, data_dir):
@@ -58,19 +58,6 @@ def kill_and_resume(run_dir, data_dir, *more):
     train(run_dir, data_dir, "--total_steps=20", *more)
 
 
-def losses_of(run_dir):
-    lines = rows(run_dir / "train.jsonl")
-    return [(row["step"], row["d_loss"], row["g_loss"]) for row in lines]
-
-
-def wait_for(path, process):
-    deadline = time.monotonic() + 300
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
     run_dir, _ = finished
     files = list((run_dir / "checkpoints").iterdir())
@@ -81,18 +68,28 @@ def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
     assert_one_line(result, 2, "total_steps must be at least 20", "Received: 10")
 
 
-def test_broken_checkpoint_is_found(tmp_path, data_dir):
-    train(tmp_path, data_dir, "--total_steps=2")
-    (path,) = (tmp_path / "checkpoints").glob("step-2.data*")
+def test_broken_checkpoint_is_found_and_the_one_before_taken(tmp_path, data_dir):
+    train(tmp_path, data_dir, "--total_steps=2", "--checkpoint_every=1")
+    break_data(tmp_path, 2)
+    code, out, err = run("train", "--check", f"--run_dir={tmp_path}")
+    assert code == 1
+    assert f"checkpoint: {tmp_path}/checkpoints/step-1 is complete and finite" in out
+    assert f"checkpoint: {tmp_path}/checkpoints/step-2 is bad" in out
+    assert "step-2 cannot be read" in err.splitlines()[-1]
+    assert "step-1 " not in err
+    _, err = train(tmp_path, data_dir, "--total_steps=2")
+    assert re.search(r"^warning: .*step-2 cannot be read: .*; going on from .*step-1$", err, re.M)
+    for step in (1, 2):
+        break_data(tmp_path, step)
+    code, _, err = run("train", *flags(tmp_path, data_dir, "--total_steps=3"))
+    assert code == 1
+    assert "step-2 cannot be read" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def break_data(run_dir, step):
+    (path,) = (run_dir / "checkpoints").glob(f"step-{step}.data*")
     path.write_bytes(path.read_bytes()[:-200])
-    for result in (
-        run("train", "--check", f"--run_dir={tmp_path}"),
-        run("train", *flags(tmp_path, data_dir, "--total_steps=3")),
-    ):
-        code, _, err = result
-        assert code == 1
-        assert "step-2 cannot be read" in err.splitlines()[-1]
-        assert "Traceback" not in err
 
 
 def test_two_replicas_with_xla_train_from_the_command_line(tmp_path, data_dir):

@@ -1,0 +1,59 @@
+"""What the runner makes of trainings that exit with 0: some were stopped before their end."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import pytest
+
+from benchmarks.runner import play
+from keras_sagan.config import Config
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+
+
+@dataclasses.dataclass
+class Run:
+    """As `suite.Run`: a training that records one step, and a scoring that leaves a file."""
+
+    path: pathlib.Path
+    total_minutes: float
+    step: int
+    seed: int = 0
+    row: Row = dataclasses.field(default_factory=lambda: Row("row"))
+
+    @property
+    def log(self):
+        return self.path.with_suffix(".log")
+
+    @property
+    def outcome(self):
+        return self.path.with_suffix(".json")
+
+    def config(self):
+        return Config(total_steps=20, total_minutes=self.total_minutes)
+
+    def commands(self):
+        record = f"open({str(self.path / 'train.jsonl')!r}, 'w').write('%s')"
+        row = json.dumps({"step": self.step, "seconds": 60.0})
+        score = f"open({str(self.path / 'scored')!r}, 'w')"
+        return [[sys.executable, "-c", record % row], [sys.executable, "-c", score]]
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "status"),
+    [(20, 0, "ok"), (7, 0, "killed"), (7, 1, "ok"), (7, 1.01, "killed")],
+)
+def test_training_that_was_stopped_is_not_scored(step, minutes, status, tmp_path):
+    run = Run(tmp_path / "run", minutes, step)
+    run.path.mkdir()
+    play([run], [])
+    outcome = json.loads(run.outcome.read_text())
+    assert outcome["status"] == status
+    assert (run.path / "scored").exists() == (status == "ok")
+    if status == "killed":
+        assert outcome["reason"] == "after step 7, before its end"
