@@ -66,6 +66,7 @@ def table(run, outcome):
         },
         *costs(environment),
         *training(directory),
+        *watched(directory),
         *scores(directory),
     ]
     lines = pd.DataFrame(rows).reindex(columns=VALUE)
@@ -108,7 +109,7 @@ def costs(environment):
 
 
 def training(directory):
-    """Lines of what training recorded."""
+    """Lines of the numbers that training recorded."""
     return [
         {
             "step": row["step"],
@@ -119,7 +120,21 @@ def training(directory):
         }
         for row in read_lines(directory.path / "train.jsonl")
         for name, value in row.items()
-        if name not in ("step", "seconds")
+        if name not in ("step", "seconds") and not isinstance(value, str)
+    ]
+
+
+def watched(directory):
+    """Lines of how much samples differed from each other during training."""
+    return [
+        {
+            "step": row["step"],
+            "metric": "diversity",
+            "protocol": "watch",
+            "value": row["diversity"],
+        }
+        for row in read_lines(directory.path / "scores.jsonl")
+        if "diversity" in row
     ]
 
 

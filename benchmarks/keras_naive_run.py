@@ -28,6 +28,7 @@ POSSIBLE = {
     "d_steps": (1,),
     "replicas": (0, 1),
     "eval_every": (0,),
+    "on_nan": ("stop",),
 }
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")

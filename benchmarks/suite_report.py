@@ -4,7 +4,7 @@ from benchmarks import suite_plots, suite_text
 from benchmarks.cells import NONE, between, counted, decimals, fixed, listed, plus_minus
 from benchmarks.page import Code, Notice, Pictures, Section, Table
 from benchmarks.suite_plots import full_name
-from benchmarks.summary import less_is_better, runs
+from benchmarks.summary import collapsed, diverged, less_is_better, runs
 
 LAST = "At the last step: mean ± standard deviation over seeds"
 DIFFERENCE = "Difference to the reference, with its 95% interval"
@@ -27,7 +27,7 @@ def sections(table, suite, numbers, samples, published):
     curves = suite_plots.score_pictures(table, suite, shown)
     parts = [
         ("What was compared", [suite_text.compared(table, suite, all_runs)]),
-        ("Status", status(all_runs)),
+        ("Status", [*status(all_runs), *warnings(table)]),
         ("Headline", [headline_table(numbers, suite, pair) for pair in headline]),
         ("Other metrics", other_tables(numbers, suite, others)),
         ("Curves", [suite_text.CURVES, Pictures(curves)] if curves else []),
@@ -64,6 +64,27 @@ def status(all_runs):
     )
     caption = "Runs that did not finish"
     return [Notice(text), Table(caption, ["row", "seed", "status", "reason"], lines, texts=4)]
+
+
+def warnings(table):
+    """What happened to runs on the way, whether they finished or not."""
+    blocks, alike, back = [], collapsed(table), diverged(table)
+    if len(alike):
+        lines = [
+            [run.row, str(run.seed), fixed(run.least, 3), fixed(run.at, 0), fixed(run.last, 3)]
+            for run in alike.itertuples()
+        ]
+        header = ["row", "seed", "least", "at step", "last"]
+        caption = "Diversity of samples, in parts of that of real images"
+        blocks += [Notice(suite_text.alike(len(alike))), Table(caption, header, lines, texts=2)]
+    if len(back):
+        lines = [[run.row, str(run.seed), str(run.times)] for run in back.itertuples()]
+        caption = "Runs that went back to a checkpoint"
+        blocks += [
+            Notice(suite_text.back(len(back))),
+            Table(caption, ["row", "seed", "times"], lines, texts=2),
+        ]
+    return blocks
 
 
 def headline_table(numbers, suite, pair):

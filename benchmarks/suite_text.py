@@ -2,6 +2,7 @@
 
 from benchmarks.cells import counted, listed
 from benchmarks.summary import base_name
+from keras_sagan.metrics.diversity import LEAST
 
 CURVES = (
     "Each line is the mean over a row's finished runs, each band reaches from the least to the "
@@ -50,6 +51,22 @@ def compared(table, suite, all_runs):
         f"{suite['budget']} each, with {'seeds' if len(seeds) > 1 else 'seed'} {listed(seeds)} "
         f"({place}): {counted(len(all_runs), 'run')}, of which {finished} finished. "
         f"Differences are to {suite['reference']}; the headline metric is {suite['metrics'][0]}."
+    )
+
+
+def alike(count):
+    """That so many runs collapsed."""
+    return (
+        f"{counted(count, 'run')} collapsed: samples of a class differed from each other by less "
+        f"than {LEAST:.0%} of what real images do, in the mean distance of gray thumbnails."
+    )
+
+
+def back(count):
+    """That the numbers of so many runs were not finite on the way."""
+    return (
+        f"{counted(count, 'run')} came to numbers that were not finite, and went on from the last "
+        "checkpoint with other noise."
     )
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from keras_sagan.errors import UsageError
+from keras_sagan.metrics.diversity import LEAST
 
 LESS_IS_BETTER = {"fid", "fcd", "kid", "kcd", "intra_fid", "intra_fcd"}
 MORE_IS_BETTER = {"is", "cs", "precision", "recall", "label_accuracy", "coherence"}
-NOT_SCORES = ("harness", "train")
+NOT_SCORES = ("harness", "train", "watch")
 COSTS = ("g_parameters", "d_parameters", "g_macs", "d_macs")
 RESAMPLES = 10_000
 COLUMNS = (
@@ -60,6 +61,30 @@ def runs(table, suite):
     wanted = pd.MultiIndex.from_product([list(suite["rows"]), suite["seeds"]], names=keys)
     absent = {"status": "missing", "reason": "the table has no line of it"}
     return known.reindex(wanted).fillna(absent).reset_index()
+
+
+def collapsed(table):
+    """Runs whose samples were once too much alike, one line each.
+
+    Returns:
+        DataFrame of `row`, `seed`, and of their diversity, in parts of that of real images: the
+        `least`, the step where it was (`at`), and the `last`.
+    """
+    lines = table[(table["metric"] == "diversity") & (table["protocol"] == "watch")]
+    by_run = lines.sort_values("step").groupby(["row", "seed"], sort=False)
+    least = lines.loc[by_run["value"].idxmin()].set_index(["row", "seed"])
+    columns = {"least": least["value"], "at": least["step"], "last": by_run["value"].last()}
+    return pd.DataFrame(columns)[least["value"] < LEAST].reset_index()
+
+
+def diverged(table):
+    """Runs that went back to a checkpoint because of numbers that were not finite.
+
+    Returns:
+        DataFrame of `row`, `seed` and `times`.
+    """
+    lines = table[(table["metric"] == "rollback") & (table["protocol"] == "train")]
+    return lines.groupby(["row", "seed"], sort=False)["value"].count().rename("times").reset_index()
 
 
 def pairs(table, suite):

@@ -168,6 +168,15 @@ class Config:
         EXECUTION, 10, "Most steps in one call of the runtime.", at_least=1, resumable=True
     )
 
+    on_nan: str = option(
+        EXECUTION,
+        "stop",
+        "What a run does whose losses, gradients or weights are not finite: stop; or rollback: go "
+        "back to the newest checkpoint and on with other noise, at most three times.",
+        ("stop", "rollback"),
+        resumable=True,
+    )
+
     log_every: int = option(
         RECORDS, 100, "Steps between two records of the losses.", at_least=1, resumable=True
     )

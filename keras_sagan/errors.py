@@ -7,3 +7,17 @@ class UsageError(ValueError):
 
 class RunError(RuntimeError):
     """The request was fine, and carrying it out failed: exit code 1."""
+
+
+class NotFinite(RunError):
+    """A number of a run is NaN or infinite, as all that follow would be.
+
+    Args:
+        message: str.
+        step: int, the first step that had it.
+        name: str, of the number.
+    """
+
+    def __init__(self, message, step, name):
+        super().__init__(message)
+        self.step, self.name = step, name

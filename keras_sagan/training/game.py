@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_sagan.losses import LOSSES
-from keras_sagan.training import noise
+from keras_sagan.training import noise, vitals
 
 
 class Game:
@@ -19,10 +19,12 @@ class Game:
         state: `State`, the networks and optimizers.
         class_counts: real images of each class, ints; they count if `config.fake_labels` is "data".
         jit_compile: bool, whether XLA compiles the two steps.
+        rollbacks: int, how often the run went back to before its numbers were not finite: each
+            time the same steps get other noise.
     """
 
-    def __init__(self, config, state, class_counts, jit_compile=False):
-        self.config = config
+    def __init__(self, config, state, class_counts, jit_compile=False, rollbacks=0):
+        self.config, self.rollbacks = config, rollbacks
         by_data = config.num_classes and config.fake_labels == "data"
         self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
         self.generator, self.g_optimizer = state.generator, state.g_optimizer
@@ -40,7 +42,8 @@ class Game:
             real_logits = self.discriminator(images, labels, training=True, advance_u=True)
             fake_logits = self.discriminator(fakes, fake_labels, training=True)
             loss = self.d_loss(real_logits, fake_logits)
-        return loss, tape.gradient(loss, self.discriminator.trainable_variables)
+        gradients = tape.gradient(loss, self.discriminator.trainable_variables)
+        return loss, gradients, (real_logits, fake_logits)
 
     def generator_step(self, latents, labels):
         with tf.GradientTape() as tape:
@@ -59,21 +62,22 @@ class Game:
             step: int64 scalar, the steps done before this one.
 
         Returns:
-            The losses of D, in its last turn, and of G.
+            The losses of D, in its last turn, and of G; and what `vitals.signs` looks at: a dict
+            of moments of the `logits` of real images and of fakes, and gradients of `d` and `g`.
         """
-        d_loss = tf.constant(0.0)
         for turn, (images, labels) in enumerate(batches):
             *drawn, flips = self.draw(step, noise.D_STEP + turn)
             real = tf.cast(images, tf.float32) * (2 / 255) - 1
             if self.config.flip:
                 real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
-            d_loss, gradients = self.discriminator_step(real, labels, *drawn)
-            apply(self.d_optimizer, gradients, self.discriminator)
+            d_loss, d_gradients, logits = self.discriminator_step(real, labels, *drawn)
+            apply(self.d_optimizer, d_gradients, self.discriminator)
         latents, fake_labels, _ = self.draw(step, noise.G_STEP)
-        g_loss, gradients = self.generator_step(latents, fake_labels)
-        apply(self.g_optimizer, gradients, self.generator)
+        g_loss, g_gradients = self.generator_step(latents, fake_labels)
+        apply(self.g_optimizer, g_gradients, self.generator)
         self.average(step)
-        return d_loss, g_loss
+        evidence = {"logits": [*map(vitals.moments, logits)], "d": d_gradients, "g": g_gradients}
+        return (d_loss, g_loss), evidence
 
     def draw(self, step, purpose):
         """This replica's share of the global batch's latents, labels, and coins for flipping.
@@ -83,7 +87,7 @@ class Game:
         replicas = tf.distribute.get_replica_context()
         share = self.config.batch_size // replicas.num_replicas_in_sync
         start = replicas.replica_id_in_sync_group * share
-        seed = noise.fold(tf.constant([0, self.config.seed]), step, purpose)
+        seed = noise.fold(tf.constant([self.rollbacks, self.config.seed]), step, purpose)
         size, z_dim = self.config.batch_size, self.config.z_dim
         whole = noise.latents_and_labels(seed, size, z_dim, self.class_weights)
         shares = (drawn[start : start + share] for drawn in (*whole, noise.coins(seed, size)))

@@ -1,5 +1,7 @@
 """Random numbers as a function of run seed, step and purpose: there is no state to save.
 
+A seed `[2]` is the number of times that the run went back (`rollback.py`), and the seed of the run.
+
 Not for compiled code: XLA makes other floats from the same seed (tensorflow/tensorflow#117644).
 """
 

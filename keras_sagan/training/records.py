@@ -4,14 +4,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan.metrics.coherence import coherence
+from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.progress import Progress
+from keras_sagan.training.collapse import CollapseWatch
 from keras_sagan.training.sampling import latents_of, make_sampler
+from keras_sagan.training.vitals import SIGNS
 from keras_sagan.visual.grid import make_grid, save_png
 
 # Of a sample grid: columns, and at most so many rows.
 COLUMNS, ROWS = 8, 10
 # Scalars that are recorded and not told beside the progress, which has them in its own way.
-UNSAID = ("steps_per_s", "seconds")
+UNSAID = ("steps_per_s", "seconds", *SIGNS)
 
 
 class Records:
@@ -21,27 +24,60 @@ class Records:
         config: `Config`.
         run: `RunDirectory`.
         state: `State`.
+        prepared: `Prepared`, the real images.
         judge: `Judge`.
         start: int, the step from which this process goes on.
-        stop: dict that `write_stop` left at that step, or None.
+
+    Attributes:
+        rollbacks: list of the steps that the run has gone back to because of numbers that were
+            not finite. In memory too, since of several processes only one writes.
     """
 
-    def __init__(self, config, run, state, judge, start, stop=None):
+    def __init__(self, config, run, state, prepared, judge, start):
         self.config, self.run, self.state, self.judge = config, run, state, judge
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
         self.sample = make_sampler(state.ema_generator)
         self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
+        self.labels = grid_labels(config)
+        self.watch = CollapseWatch(config, prepared, self.labels)
+        rows = run.rows("train.jsonl", start)
+        self.rollbacks = [row["step"] for row in rows if "rollback" in row]
+        self.begin(start)
+
+    def begin(self, step):
+        """Counts from `step` on, as the process that was last there would have."""
+        for name in ("train.jsonl", "scores.jsonl"):
+            self.run.forget_after(name, step)
         # How many steps a limit of time leaves is not known.
-        total = None if config.total_minutes else config.total_steps
-        self.progress = Progress("step", total, "steps", start)
-        self.seconds = (stop or run.last_row("train.jsonl")).get("seconds", 0.0)
-        self.sums = np.array(stop["sums"]) if stop else np.zeros(2)
-        self.counted = stop["counted"] if stop else 0
+        total = None if self.config.total_minutes else self.config.total_steps
+        self.progress = Progress("step", total, "steps", step)
+        stop, last = self.run.read_stop(step) or {}, self.run.last_row("train.jsonl")
+        self.seconds = max(row.get("seconds", 0.0) for row in (stop, last))
+        self.sums, self.counted = np.array(stop.get("sums", np.zeros(2))), stop.get("counted", 0)
+        self.watch.collapsed = self.run.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
         self.rate_steps, self.rate_seconds = None, 0.0
 
-    def count(self, step, num_steps, losses, seconds):
-        """Takes note of a call of `num_steps` steps that took `seconds` and ended at `step`."""
-        self.sums += num_steps * np.array([losses["d_loss"], losses["g_loss"]])
+    def go_back(self, step, error):
+        """Takes note that the run goes on from `step`, because of `error`, a `NotFinite`."""
+        self.progress.close()
+        self.rollbacks = [*(each for each in self.rollbacks if each <= step), step]
+        number = len(self.rollbacks)
+        # The time was taken, though nothing is left of it.
+        row = {"step": step, "seconds": self.seconds, "rollback": number}
+        self.run.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})
+        self.begin(step)
+        self.progress.say(f"warning: {error}; on from step {step} with other noise, time {number}")
+
+    def count(self, step, num_steps, numbers, seconds):
+        """Takes note of a call of `num_steps` steps that took `seconds` and ended at `step`.
+
+        Args:
+            step: int.
+            num_steps: int.
+            numbers: dict of floats, mean losses and, where they are known, `vitals.SIGNS`.
+            seconds: float.
+        """
+        self.sums += num_steps * np.array([numbers["d_loss"], numbers["g_loss"]])
         self.counted += num_steps
         self.seconds += seconds
         if self.rate_steps is None:  # The first call compiles: it would spoil the rate.
@@ -51,17 +87,18 @@ class Records:
             self.rate_seconds += seconds
         ends = step == self.config.total_steps or self.is_out_of_time()
         due = ends or step % self.config.log_every == 0
-        self.progress.update(num_steps, self.log(step) if due else None)
+        signs = {name: numbers[name] for name in SIGNS if name in numbers}
+        self.progress.update(num_steps, self.log(step, signs) if due else None)
 
     def is_out_of_time(self):
         """Whether the run has trained as long as it may."""
         return 0 < self.config.total_minutes * 60 <= self.seconds
 
-    def log(self, step):
-        """Records the means since the last record; returns them as text, by name."""
+    def log(self, step, signs):
+        """Records means since the last record and `signs` of this step; returns text, by name."""
         d_loss, g_loss = (self.sums / self.counted).tolist()
         scalars = {"seconds": self.seconds, "d_loss": d_loss, "g_loss": g_loss}
-        scalars |= gammas(self.state)
+        scalars |= signs | gammas(self.state)
         if self.rate_steps:
             rate = self.rate_steps / self.rate_seconds
             scalars |= {"steps_per_s": rate, "images_per_s": rate * self.config.batch_size}
@@ -80,14 +117,15 @@ class Records:
         self.run.write_stop({"step": step, "signal": signal, **taken})
 
     def write_samples(self, step):
-        """The same latents each time; one row a class, or eight rows without classes."""
-        rows = min(self.config.num_classes, ROWS) or COLUMNS
-        labels = np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
-        grid = make_grid(self.sample(self.latents[: rows * COLUMNS], labels), COLUMNS)
+        """The same latents each time, as a grid."""
+        grid = make_grid(self.samples(), COLUMNS)
         self.run.samples.mkdir(exist_ok=True)
         save_png(grid, self.run.samples / f"step_{step:07d}.png", self.config.image_size)
         with self.writer.as_default(step):
             tf.summary.image("samples", grid[None])
+
+    def samples(self):
+        return self.sample(self.latents[: len(self.labels)], self.labels)
 
     def score(self, step):
         """The judge's score of the averaged generator, which chooses the best checkpoint."""
@@ -97,6 +135,12 @@ class Records:
         score = {self.judge.name: self.judge.score(fakes)}
         if self.config.is_symmetry:
             score[f"coherence{count}"] = coherence(fakes, labels)
+        score["diversity"] = self.watch.relative(self.samples())
+        if self.watch.falls(score["diversity"]):
+            self.progress.say(
+                f"warning: at step {step} samples of a class differ from each other by "
+                f"{score['diversity']:.1%} of what real images do, less than {LEAST:.0%}: collapse"
+            )
         self.run.append("scores.jsonl", {"step": step, **score})
         self.write_scalars(step, score)
         return score[self.judge.name]
@@ -110,6 +154,12 @@ class Records:
     def close(self):
         self.progress.close()
         self.writer.close()
+
+
+def grid_labels(config):
+    """Classes of a sample grid, int32 `[n]`: one row a class, or eight rows without classes."""
+    rows = min(config.num_classes, ROWS) or COLUMNS
+    return np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
 
 
 def gammas(state):

@@ -9,13 +9,15 @@ import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import prepare
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import NotFinite, RunError, UsageError
 from keras_sagan.networks.macs import costs
+from keras_sagan.training import vitals
 from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.records import Records
+from keras_sagan.training.rollback import go_back, restore
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import Checkpoints, State
 from keras_sagan.training.strategy import compiles, device_name, make_strategy
@@ -61,10 +63,7 @@ def play(config, run, create, steps, allowed):
     run.check_data(prepared.summary)
     state = create(strategy, config)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
-    step = checkpoints.restore()
-    # Checkpoints hold the rates that they were trained by.
-    state.g_optimizer.learning_rate = config.g_lr
-    state.d_optimizer.learning_rate = config.d_lr
+    step = restore(config, state, checkpoints)
     if step > config.total_steps:
         raise UsageError(
             f"total_steps must be at least {step}, the steps that this run has done. "
@@ -79,19 +78,21 @@ def play(config, run, create, steps, allowed):
     if changes:
         facts["config_changes"] = changes
     earlier = run.write_environment(step, devices, facts)
-    run.forget_after("train.jsonl", step)
-    run.forget_after("scores.jsonl", step)
-    stop = run.read_stop(step)
-    if stop and step % config.checkpoint_every:
+    if run.read_stop(step) and step % config.checkpoint_every:
         checkpoints.passing = step
-    records = Records(config, run, state, judge, step, stop)
+    records = Records(config, run, state, prepared, judge, step)
     for warning in checkpoints.warnings:
         records.progress.say(f"warning: {warning}")
     if earlier not in (None, devices):
         records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
     try:
         with Preemption(records.progress.say) as preemption:
-            steps(config, strategy, state, prepared, checkpoints, records, preemption)
+            while True:
+                try:
+                    steps(config, strategy, state, prepared, checkpoints, records, preemption)
+                    return
+                except NotFinite as error:
+                    go_back(config, state, checkpoints, records, error)
     finally:
         records.close()
 
@@ -122,7 +123,8 @@ def with_classes(config, prepared):
 
 def play_steps(config, strategy, state, prepared, checkpoints, records, preemption):
     """The steps that are left, with their records, samples and checkpoints."""
-    game = Game(config, state, prepared.record["counts"], compiles(config, strategy))
+    counts, jit_compile = prepared.record["counts"], compiles(config, strategy)
+    game = Game(config, state, counts, jit_compile, len(records.rollbacks))
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
@@ -133,16 +135,12 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
     while not (last or stopped):
         num_steps = steps_to_next_stop(config, step)
         begun = time.monotonic()
-        losses = train_call(iterator, state.step, tf.constant(num_steps))
-        losses = {name: float(value) for name, value in losses.items()}
+        numbers, bad = train_call(iterator, state.step, tf.constant(num_steps))
+        numbers = {name: float(value) for name, value in numbers.items()}
         seconds = time.monotonic() - begun
-        if not all(map(math.isfinite, losses.values())):
-            raise RunError(
-                f"expected finite losses between steps {step} and {step + num_steps}; "
-                f"checkpoints are from before. Received: {losses}"
-            )
         step += num_steps
-        records.count(step, num_steps, losses, seconds)
+        vitals.check(numbers, bad.numpy(), step)
+        records.count(step, num_steps, numbers, seconds)
         last = step == config.total_steps or records.is_out_of_time()
         if last or step % config.sample_every == 0:
             records.write_samples(step)

@@ -189,6 +189,12 @@ class RunDirectory:
             lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
 
+    def rows(self, name, step):
+        """The JSON lines of file `name` up to `step`, without one that a kill cut off."""
+        path = self.path / name
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines if is_of(line, step)]
+
     def forget_after(self, name, step):
         """Drops the lines of file `name` that a run resumed at `step` will write again."""
         path = self.path / name

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import NotFinite, RunError, UsageError
 from keras_sagan.training.checkpoint_files import check_seal, kept, latest, step_of, write
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
@@ -56,14 +56,18 @@ class State:
         """Losses are those before an update: the update itself may have been the bad one.
 
         Raises:
-            RunError: if a weight or another variable of a network is not finite.
+            NotFinite: if a weight or another variable of a network is not finite.
         """
+        step = int(self.step.numpy())
         for network in (self.generator, self.discriminator, self.ema_generator):
             for variable in network.variables:
                 if not np.isfinite(variable.numpy()).all():
-                    raise RunError(
-                        f"expected finite weights at step {int(self.step.numpy())}; checkpoints "
-                        f"are from before. Received: {network.name}/{variable.path}"
+                    name = f"{network.name}/{variable.path}"
+                    raise NotFinite(
+                        f"expected finite weights at step {step}; checkpoints are from before. "
+                        f"Received: {name}",
+                        step,
+                        name,
                     )
 
 

@@ -69,10 +69,10 @@ class Match:
         train = make_train(self.strategy, self.game)
         tf.config.run_functions_eagerly(self.eager)
         try:
-            losses = train(iterator, self.state.step, tf.constant(num_steps))
+            numbers, self.bad = train(iterator, self.state.step, tf.constant(num_steps))
         finally:
             tf.config.run_functions_eagerly(False)
-        return {name: float(value) for name, value in losses.items()}
+        return {name: float(value) for name, value in numbers.items()}
 
     def values(self):
         state = self.state
@@ -188,7 +188,7 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         real = IMAGES[turn].astype("float32") / 127.5 - 1
         real = flipped(real, CONFIG, noise.D_STEP + turn)
         drawn = draw(CONFIG, noise.D_STEP + turn)
-        _, gradients = twin.game.discriminator_step(real, LABELS[turn], *drawn)
+        _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], *drawn)
         variables = twin.state.discriminator.trainable_variables
         for variable, gradient in zip(variables, gradients, strict=True):
             variable.assign_sub(RATE * gradient)
@@ -262,7 +262,7 @@ def test_losses_are_means_over_the_steps_of_a_call():
 
     match.game.play = spy
     losses = match.play(3)
-    means = np.mean([[float(loss) for loss in pair] for pair in seen], axis=0)
+    means = np.mean([[float(loss) for loss in pair] for pair, _ in seen], axis=0)
     assert len(seen) == 3
     np.testing.assert_allclose([losses["d_loss"], losses["g_loss"]], means, rtol=1e-6)
 
