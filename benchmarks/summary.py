@@ -64,17 +64,23 @@ def runs(table, suite):
 
 
 def collapsed(table):
-    """Runs whose samples were once too much alike, one line each.
+    """Runs whose samples became too much alike, or were so to the end, one line each.
 
     Returns:
         DataFrame of `row`, `seed`, and of their diversity, in parts of that of real images: the
-        `least`, the step where it was (`at`), and the `last`.
+        `least` then, the step where it was (`at`), and the `last`.
     """
     lines = table[(table["metric"] == "diversity") & (table["protocol"] == "watch")]
-    by_run = lines.sort_values("step").groupby(["row", "seed"], sort=False)
-    least = lines.loc[by_run["value"].idxmin()].set_index(["row", "seed"])
-    columns = {"least": least["value"], "at": least["step"], "last": by_run["value"].last()}
-    return pd.DataFrame(columns)[least["value"] < LEAST].reset_index()
+    lines = lines.sort_values("step")
+    of_run = [lines["row"], lines["seed"]]
+    alike = lines["value"] < LEAST
+    # A generator that has just begun may make one image only, and learn.
+    was_diverse = (~alike).groupby(of_run).cummax()
+    last = lines["value"].groupby(of_run).transform("last")
+    fallen = lines.assign(last=last)[alike & (was_diverse | (last < LEAST))]
+    least = fallen.loc[fallen.groupby(["row", "seed"], sort=False)["value"].idxmin()]
+    names = {"value": "least", "step": "at"}
+    return least.rename(columns=names)[["row", "seed", "least", "at", "last"]]
 
 
 def diverged(table):

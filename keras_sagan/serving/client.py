@@ -22,6 +22,8 @@ ROWS_PER_REQUEST = 16
 # Seconds before the first retry; twice as many before each further one, less up to half by chance,
 # so that clients that failed together do not come back together.
 BACKOFF = 0.2
+# Of an image that a few bytes may stand for; no network of this project makes a sixtieth of it.
+MOST_PIXELS = 2**24
 DTYPES = {"DT_HALF": "float16", "DT_FLOAT": "float32", "DT_DOUBLE": "float64"}
 
 
@@ -151,6 +153,11 @@ class Client:
         """A PNG file, gray or RGB, as an array `[height, width, channels]`."""
         try:
             image = Image.open(io.BytesIO(file), formats=["PNG"])
+            if image.width * image.height > MOST_PIXELS:
+                raise RunError(
+                    f"expected images of at most {MOST_PIXELS:,} pixels. Received: {self.target}: "
+                    f"{image.width} x {image.height}"
+                )
             pixels = np.asarray(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise RunError(f"expected PNG files. Received: {self.target}: {file[:20]}") from error

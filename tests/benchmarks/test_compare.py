@@ -98,7 +98,8 @@ def test_rows_become_a_table_and_a_page(whole):
     assert set(lines["status"]) == {"ok"}
     for row in ("sagan", "dcgan_conditional"):
         own = lines[lines["row"] == row]
-        assert set(own["metric"]) >= {"finished", "g_parameters", "d_macs", "d_loss", "fcd64"}
+        kinds = {"finished", "g_parameters", "d_macs", "d_loss", "fcd64", "diversity"}
+        assert set(own["metric"]) >= kinds
         scores = own[own["metric"] == "fcd64"]
         assert list(scores["step"]) == [10, 20]
         assert list(scores["images"]) == [40, 80]

@@ -39,6 +39,10 @@ def test_records_hold_losses_gammas_and_rates(finished):
             "seconds",
             "d_loss",
             "g_loss",
+            "d_logits_std_real",
+            "d_logits_std_fake",
+            "d_gradient_norm",
+            "g_gradient_norm",
             "gamma/g_attention_8",
             "gamma/d_attention_8",
             "steps_per_s",
@@ -46,9 +50,12 @@ def test_records_hold_losses_gammas_and_rates(finished):
         }
         assert row["images_per_s"] == pytest.approx(4 * row["steps_per_s"])
     assert lines[-1]["gamma/d_attention_8"] != 0
-    assert [row["step"] for row in rows(run_dir / "scores.jsonl")] == [10, 20]
+    scores = rows(run_dir / "scores.jsonl")
+    assert [row["step"] for row in scores] == [10, 20]
+    assert all(0 < row["diversity"] < 1 for row in scores)
     said = [line for line in log.splitlines() if line.startswith("step ")]
     assert said
+    assert "_norm=" not in said[0]
     for part in ("d_loss=", "g_loss=", "gamma/g_attention_8=", "steps/s=", "images_per_s=", "ETA="):
         assert part in said[0]
 
@@ -108,7 +115,9 @@ def test_losses_that_are_not_finite_stop_the_run(tmp_path, data_dir):
     result = run("train", *flags(tmp_path, data_dir, "--d_lr=1e38", "--total_steps=20"))
     code, _, err = result
     assert code == 1
-    assert "expected finite losses between steps" in err.splitlines()[-1]
+    # Its first update is beyond all bounds: of the numbers of that step the generator's is bad.
+    assert "=nan of the generator, first at step 1" in err.splitlines()[-1]
+    assert "error: expected finite losses" in err.splitlines()[-1]
     assert "Traceback" not in err
 
 

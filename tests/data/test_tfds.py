@@ -172,6 +172,18 @@ def test_what_is_wrong_is_said(tmp_path, tfds_dir, name, changes, error, message
     assert not list((tmp_path / "prepared").glob("*sagan*"))
 
 
+@pytest.mark.parametrize(
+    "name", ["../sagan_set", "../sagan_set:1.2.0", "{top}/sagan_set", "a/../../sagan_set:1.2.0"]
+)
+def test_names_do_not_lead_to_sets_elsewhere(tmp_path, tfds_dir, name):
+    SaganLabeled(data_dir=str(tfds_dir)).download_and_prepare()
+    shutil.copytree(tfds_dir / "sagan_labeled", tmp_path / "sagan_set")
+    (tmp_path / "tfds").mkdir()
+    with pytest.raises(UsageError, match="Parsing builder name string"):
+        prepared_set(name.format(top=tmp_path), tmp_path / "data", tmp_path / "tfds")
+    assert prepared_set("sagan_set", tmp_path / "data", tmp_path).record["counts"] == [6, 6]
+
+
 def test_damaged_files_are_an_error(tmp_path, tfds_dir):
     prepared_set("sagan_labeled", tmp_path, tfds_dir)
     built = tfds_dir / "sagan_labeled" / "1.2.0"

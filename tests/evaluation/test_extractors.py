@@ -3,6 +3,7 @@
 import sys
 import types
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -166,6 +167,12 @@ def broken_keras(path):
     path.write_text("no zip")
 
 
+def keras_with_code(path):
+    """A layer that is a pickled function, which `safe_mode` refuses."""
+    images = keras.Input((299, 299, 3))
+    keras.Model(images, keras.layers.Lambda(lambda images: images * 2)(images)).save(path)
+
+
 def saved_model_without_logits(path):
     module = tf.Module()
     module.__call__ = tf.function(
@@ -183,6 +190,7 @@ def saved_model_without_logits(path):
         (empty_folder, "a", "expected a SavedModel"),
         (broken_archive, "a.tgz", "a.tgz"),
         (broken_keras, "a.keras", "expected a Keras model"),
+        (keras_with_code, "a.keras", "(?s)expected a Keras model.*unsafe"),
         (saved_model_without_logits, "a", r"gives pool_3 and logits. .* giving \['pool_3'\]"),
     ],
 )

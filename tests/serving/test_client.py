@@ -292,6 +292,9 @@ def test_answer_that_is_no_image_is_an_error(server, protocol):
     server.change_files = lambda files: [png("RGBA", 4)]
     with pytest.raises(RunError, match="expected gray or RGB images. Received: .*RGBA"):
         client.images([1], [1])
+    server.change_files = lambda files: [png("1", 5000)]
+    with pytest.raises(RunError, match="at most 16,777,216 pixels. Received: .*5000 x 5000"):
+        client.images([1], [1])
     server.change_files = lambda files: [png("L", 4), png("L", 8)]
     with pytest.raises(RunError, match="expected images of one shape"):
         client.images([1, 2], [1, 2])

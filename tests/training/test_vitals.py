@@ -12,21 +12,24 @@ NUMBERS = dict.fromkeys((*vitals.LOSSES, *vitals.SIGNS), 1.0)
 NEVER = int(vitals.NEVER)
 
 
+def spied(step, results):
+    def spy(*arguments):
+        results.append(step(*arguments))
+        return results[-1]
+
+    return spy
+
+
 def test_signs_are_those_of_the_last_step():
     """That they are the same of two replicas is in `test_game`, where all numbers are compared."""
     match = Match()
-    seen = {"discriminator_step": [], "generator_step": []}
-    for name, results in seen.items():
-
-        def spy(*arguments, step=getattr(match.game, name), results=results):
-            results.append(step(*arguments))
-            return results[-1]
-
-        setattr(match.game, name, spy)
+    game, d_results, g_results = match.game, [], []
+    game.discriminator_step = spied(game.discriminator_step, d_results)
+    game.generator_step = spied(game.generator_step, g_results)
     numbers = match.play(2)
     assert list(numbers) == list(NUMBERS)
-    _, d_gradients, logits = seen["discriminator_step"][1]
-    _, g_gradients = seen["generator_step"][1]
+    _, d_gradients, logits = d_results[1]
+    _, g_gradients = g_results[1]
     stds = [np.std(each.numpy()) for each in logits]
     norms = [
         np.sqrt(sum(np.sum(np.square(each.numpy(), dtype=np.float64)) for each in gradients))

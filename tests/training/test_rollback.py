@@ -1,0 +1,141 @@
+"""Runs whose numbers are not finite: they stop, or go back and on with other noise."""
+
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from keras_sagan.config import Config
+from keras_sagan.errors import NotFinite
+from keras_sagan.progress import Progress
+from keras_sagan.training import noise
+from keras_sagan.training.checkpoint_files import latest, step_of
+from keras_sagan.training.game import Game
+from keras_sagan.training.run import train
+from keras_sagan.training.state import digest
+
+SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
+SETTINGS |= {"batch_size": 4, "log_every": 5, "checkpoint_every": 5, "total_steps": 20}
+# The smallest networks: each time that a run goes back its steps are traced again.
+SETTINGS |= {"model": "dcgan", "g_attention": "none", "d_attention": "none"}
+SETTINGS |= {"g_spectral_norm": False, "d_spectral_norm": False, "keep_checkpoints": 9}
+TIMES = ("seconds", "steps_per_s", "images_per_s")
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("data"))
+
+
+def config(data_dir, **changes):
+    return Config(**SETTINGS | {"data_dir": data_dir, "on_nan": "rollback"} | changes)
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def unlucky(self, step, purpose, draw=Game.draw):
+    """The noise of step 13 is not a number, for a run that has not gone back yet."""
+    latents, *others = draw(self, step, purpose)
+    if not self.rollbacks and purpose == noise.G_STEP:
+        latents = tf.where(step == 12, float("nan"), latents)
+    return latents, *others
+
+
+@pytest.fixture(scope="module")
+def straight(data_dir, tmp_path_factory):
+    """A run that goes back once and comes to its end; its directory and what it said."""
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Game, "draw", unlucky)
+        patch.setattr(Progress, "say", lambda self, line: said.append(line))
+        run = train(config(data_dir), tmp_path_factory.mktemp("straight"))
+    return run, said
+
+
+def test_run_goes_back_to_its_newest_checkpoint_and_says_so(straight):
+    run, said = straight
+    found = rows(run.path / "train.jsonl")
+    assert [row["step"] for row in found] == [5, 10, 10, 15, 20]
+    _, before, back, after, _ = found
+    assert set(back) == {"step", "seconds", "rollback", "bad_step", "bad"}
+    assert (back["rollback"], back["bad_step"], back["bad"]) == (1, 13, "g_loss")
+    assert before["seconds"] <= back["seconds"] <= after["seconds"]
+    (line,) = [line for line in said if "expected finite" in line]
+    assert line.startswith("warning: expected finite losses")
+    assert "g_loss=nan of the generator, first at step 13; on from step 10 with other" in line
+    assert [row["step"] for row in rows(run.path / "scores.jsonl")] == [5, 10, 15, 20]
+
+
+@pytest.mark.parametrize(
+    ("step", "lines"),
+    [
+        (10, 3),
+        # The line is of a time that is to come again.
+        (5, 5),
+    ],
+    ids=["after it went back", "before"],
+)
+def test_killed_run_comes_to_the_same_bits(straight, tmp_path, monkeypatch, step, lines):
+    monkeypatch.setattr(Game, "draw", unlucky)
+    run, _ = straight
+    shutil.copytree(run.path, tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").glob("step-*"):
+        if step_of(path.stem) > step:
+            path.unlink()
+    text = (run.path / "train.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "run" / "train.jsonl").write_text("".join(text[:lines]) + '{"step": 15, "d_l')
+    killed = train(run.read_config(), tmp_path / "run")
+    assert killed.read_environment()["step"] == step
+    for name in ("train.jsonl", "scores.jsonl"):
+        ours, theirs = (
+            [{key: row[key] for key in row if key not in TIMES} for row in rows(each.path / name)]
+            for each in (killed, run)
+        )
+        assert ours == theirs
+    assert digest(latest(killed.checkpoints)) == digest(latest(run.checkpoints))
+
+
+def failing(calls, save=True):
+    """Takes the place of the steps: some are done, and then numbers are not finite."""
+
+    def steps(config, strategy, state, prepared, checkpoints, records, preemption):
+        rates = [
+            float(each.learning_rate.numpy()) for each in (state.g_optimizer, state.d_optimizer)
+        ]
+        calls.append((int(state.step.numpy()), rates, len(records.rollbacks)))
+        if save and len(calls) == 1:
+            state.step.assign(5)
+            state.g_optimizer.learning_rate = state.d_optimizer.learning_rate = 9.0
+            checkpoints.save()
+        state.step.assign(7)
+        records.count(7, 2, {"d_loss": 1.0, "g_loss": 1.0}, 1.0)
+        raise NotFinite("expected finite losses. Received: d_loss=nan", 7, "d_loss")
+
+    return steps
+
+
+def test_fourth_time_is_the_end(data_dir, tmp_path):
+    calls, rates = [], [pytest.approx(1e-4), pytest.approx(4e-4)]
+    with pytest.raises(NotFinite, match="d_loss=nan; the run has gone back 3 times"):
+        train(config(data_dir), tmp_path, steps=failing(calls))
+    assert calls == [(0, rates, 0), *((5, rates, i) for i in (1, 2, 3))]
+    found = rows(tmp_path / "train.jsonl")
+    assert [(row["step"], row["rollback"]) for row in found] == [(5, 1), (5, 2), (5, 3)]
+    assert [row["seconds"] for row in found] == [1.0, 2.0, 3.0]
+    # Nor has a new process more tries.
+    with pytest.raises(NotFinite, match="the run has gone back 3 times"):
+        train(config(data_dir), tmp_path, steps=failing(calls))
+    assert calls[4:] == [(5, rates, 3)]
+
+
+@pytest.mark.parametrize(
+    ("on_nan", "save", "message"),
+    [("stop", True, "d_loss=nan$"), ("rollback", False, "there is no checkpoint to go back to")],
+)
+def test_run_that_does_not_go_back_stops(data_dir, tmp_path, on_nan, save, message):
+    with pytest.raises(NotFinite, match=message):
+        train(config(data_dir, on_nan=on_nan), tmp_path, steps=failing([], save))
+    assert not (tmp_path / "train.jsonl").exists()
