@@ -3,14 +3,13 @@
 A section holds blocks: a str (a paragraph), `Notice`, `Table`, `Pictures` or `Code`.
 """
 
-import base64
 import dataclasses
 import html
-import pathlib
 import re
 import struct
 
-CSS = (pathlib.Path(__file__).parent / "page.css").read_text()
+from keras_sagan.visual.page import data_url, make_page
+
 LINK = re.compile(r"https?://[^\s<>,;)]+")
 
 
@@ -129,16 +128,11 @@ def to_html(title, sections):
         + "\n</section>"
         for name, section in zip(names, sections, strict=True)
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n"
+    header = (
         f"<header>\n<h1>{html.escape(title)}</h1>\n"
-        f'<nav aria-label="Sections">{" ".join(links)}</nav>\n</header>\n<main>\n'
-        + "\n".join(body)
-        + "\n</main>\n</body>\n</html>\n"
+        f'<nav aria-label="Sections">{" ".join(links)}</nav>\n</header>'
     )
+    return make_page(title, f"{header}\n<main>\n" + "\n".join(body) + "\n</main>")
 
 
 def html_block(block):
@@ -185,10 +179,10 @@ def html_cell(cell, place, tag, texts):
 
 def html_picture(picture):
     width, height = struct.unpack(">II", picture.data[16:24])
-    source = f"data:image/png;base64,{base64.b64encode(picture.data).decode()}"
     return (
-        f'<figure><img src="{source}" alt="{html.escape(picture.alt)}" width="{width}" '
-        f'height="{height}"><figcaption>{html_text(picture.caption)}</figcaption></figure>'
+        f'<figure><img src="{data_url(picture.data)}" alt="{html.escape(picture.alt)}" '
+        f'width="{width}" height="{height}">'
+        f"<figcaption>{html_text(picture.caption)}</figcaption></figure>"
     )
 
 

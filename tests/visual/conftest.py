@@ -1,0 +1,5 @@
+"""What the tests of pages share."""
+
+from browser import browser, open_page
+
+__all__ = ["browser", "open_page"]
