@@ -22,7 +22,8 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
 
     Returns:
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call less a usual one;
-        images per second; `g_macs`, `d_macs`, of one image forward; peak memory; the device.
+        images per second; `g_macs`, `d_macs`, of one image forward as the papers write it; peak
+        memory; the device.
     """
     from keras_sagan.training.strategy import device_name
 
@@ -39,7 +40,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         "compile_s": first - float(np.median(seconds)),
         "train_images_per_s": config.batch_size * steps / sum(seconds),
         "sample_images_per_s": sampling,
-        **macs(game),
+        **macs(*game.plain_networks()),
         **peaks,
         "matmul_flops_per_s": matmul_flops_per_s(config.precision),
         "device": device_name(),
@@ -68,7 +69,7 @@ class Ours:
         prepared = prepare_in(folder, config)
         with strategy.scope():
             self.state = State.create(config)
-        self.generator, self.discriminator = self.state.ema_generator, self.state.discriminator
+        self.config, self.generator = config, self.state.ema_generator
         counts = prepared.record["counts"]
         self.play = make_train(
             strategy, Game(config, self.state, counts, compiles(config, strategy))
@@ -85,6 +86,13 @@ class Ours:
             check_finite([float(number) for number in numbers.values()])
             seconds.append(time.perf_counter() - begun)
         return seconds
+
+    def plain_networks(self):
+        """Networks of which every operation is as in the papers, to count."""
+        from keras_sagan import networks
+
+        config = dataclasses.replace(self.config, fast=False)
+        return networks.generator(config), networks.discriminator(config)
 
 
 class KerasNaive:
@@ -123,6 +131,9 @@ class KerasNaive:
         )
         return list(np.diff(clock))
 
+    def plain_networks(self):
+        return self.generator, self.discriminator
+
 
 def prepare_in(folder, config):
     from keras_sagan.data.prepare import prepare
@@ -149,10 +160,10 @@ def sampling_rate(generator, config, batches):
     return count / (time.perf_counter() - begun)
 
 
-def macs(game):
+def macs(generator, discriminator):
     from keras_sagan.networks.macs import forward_macs
 
-    return {"g_macs": forward_macs(game.generator), "d_macs": forward_macs(game.discriminator)}
+    return {"g_macs": forward_macs(generator), "d_macs": forward_macs(discriminator)}
 
 
 def matmul_flops_per_s(precision, seconds=0.5):

@@ -153,6 +153,12 @@ class Config:
     precision: str = option(
         EXECUTION, "float32", "Keras dtype policy.", ("float32", "mixed_bfloat16")
     )
+    fast: bool = option(
+        EXECUTION,
+        True,
+        "Convolutions fused with changes of resolution, large attention in blocks. false: every "
+        "operation as it is written in the papers. Equal but for rounding.",
+    )
     jit_compile: str = option(
         EXECUTION, "auto", "XLA for each replica's steps. auto: on GPUs.", ("auto", "on", "off")
     )

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_sagan.layers.attend import attend, attend_at_once, attention_weights
 from keras_sagan.layers.resample import max_pool
 from keras_sagan.layers.spectral import SpectralConv2D
 
@@ -53,6 +54,7 @@ class SelfAttention(GatedResidual):
 
     Args:
         normalize: bool, whether the four 1x1 convolutions are spectrally normalized.
+        fast: bool, whether large maps are attended to in blocks; equal but for rounding.
 
     Call arguments:
         advance_u: bool, whether this call keeps its power iterations.
@@ -63,6 +65,10 @@ class SelfAttention(GatedResidual):
     Raises:
         ValueError: if height or width is odd.
     """
+
+    def __init__(self, normalize=True, fast=True, **kwargs):
+        super().__init__(normalize, **kwargs)
+        self.fast = fast
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -76,9 +82,9 @@ class SelfAttention(GatedResidual):
         self.output_projection.build((*input_shape[:-1], self.value.filters))
 
     def call(self, inputs, advance_u=False):
-        weights = self.attention_map(inputs, advance_u)
+        query, key = self.query_and_key(inputs, advance_u)
         value = flatten(max_pool(self.value(inputs, advance_u=advance_u)))  # [B, N/4, C/2]
-        attended = tf.matmul(tf.cast(weights, value.dtype), value)  # [B, N, C/2]
+        attended = (attend if self.fast else attend_at_once)(query, key, value)  # [B, N, C/2]
         attended = tf.reshape(attended, [-1, *inputs.shape[1:3], value.shape[-1]])
         return inputs + self.gamma * self.output_projection(attended, advance_u=advance_u)
 
@@ -89,12 +95,14 @@ class SelfAttention(GatedResidual):
             `[batch, height * width, height * width / 4]`, float32, rows sum to 1. Row-major in
             queries (positions of the input) and in keys (2x2 squares of positions).
         """
+        return attention_weights(*self.query_and_key(inputs, advance_u))
+
+    def query_and_key(self, inputs, advance_u):
         query = flatten(self.query(inputs, advance_u=advance_u))  # [B, N, C/8]
-        key = flatten(max_pool(self.key(inputs, advance_u=advance_u)))  # [B, N/4, C/8]
-        # Scores are not scaled and can be large: rounded to bfloat16 they would be off by whole
-        # units, which the softmax turns into factors.
-        query, key = (tf.cast(features, tf.float32) for features in (query, key))
-        return tf.nn.softmax(tf.matmul(query, key, transpose_b=True))
+        return query, flatten(max_pool(self.key(inputs, advance_u=advance_u)))  # [B, N/4, C/8]
+
+    def get_config(self):
+        return super().get_config() | {"fast": self.fast}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")

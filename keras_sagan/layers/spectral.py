@@ -16,6 +16,8 @@ run of the graph keeps it, evaluation too.
 import keras
 import tensorflow as tf
 
+from keras_sagan.layers.resample import FUSED, PLAIN
+
 
 def spectral_norm(kernel, u):
     """Estimates the largest singular value of `kernel` by one power iteration.
@@ -74,14 +76,14 @@ class SpectralLayer(keras.layers.Layer):
         return kernel
 
     def normalized_kernel(self, advance_u=False):
-        """The kernel over its sigma, in the compute dtype; `advance_u` keeps the iteration."""
-        if not self.normalize:
-            return tf.cast(self.kernel, self.compute_dtype)
+        """The kernel over its sigma, float32; `advance_u` keeps the iteration."""
         kernel = tf.convert_to_tensor(self.kernel)
+        if not self.normalize:
+            return kernel
         sigma, u = spectral_norm(self.matrix(kernel), tf.convert_to_tensor(self.vector_u))
         if advance_u:
             self.vector_u.assign(u)
-        return tf.cast(kernel / sigma, self.compute_dtype)
+        return kernel / sigma
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)
@@ -97,28 +99,36 @@ class SpectralConv2D(SpectralLayer):
         filters: int, output channels, at least 1.
         kernel_size: int, odd.
         use_bias: bool. The attention block's 1x1 convolutions have none.
+        resample: "none"; "up" to double the resolution before the convolution, "down" to halve it
+            after. See `resample.py`.
+        fast: bool, whether to do both at once; equal but for rounding.
 
     Call arguments:
         advance_u: bool, whether this call keeps its power iteration. Not `training`: of the
             calls in a training step only one does.
 
     Input shape: `[batch, height, width, channels]`.
-    Output shape: `[batch, height, width, filters]`.
+    Output shape: `[batch, height, width, filters]`, height and width doubled by "up" and halved by
+    "down", rounded down.
 
     Raises:
-        ValueError: if `kernel_size` is even, since padding would shift the image, or if
-            `filters` is not positive.
+        ValueError: if `kernel_size` is even, since padding would shift the image, if `filters` is
+            not positive, or if `resample` is unknown.
     """
 
-    def __init__(self, filters, kernel_size=3, use_bias=True, **kwargs):
+    def __init__(self, filters, kernel_size=3, use_bias=True, resample="none", fast=True, **kwargs):
         super().__init__(**kwargs)
         if filters < 1:
             raise ValueError(f"`filters` must be at least 1. Received: filters={filters}")
         if kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
+        if resample not in PLAIN:
+            raise ValueError(f"`resample` must be one of {list(PLAIN)}. Received: {resample=}")
         self.filters = filters
         self.kernel_size = kernel_size
         self.use_bias = use_bias
+        self.resample = resample
+        self.fast = fast
 
     def build(self, input_shape):
         self.add_kernel((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
@@ -126,12 +136,13 @@ class SpectralConv2D(SpectralLayer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs, advance_u=False):
-        outputs = tf.nn.conv2d(inputs, self.normalized_kernel(advance_u), 1, "SAME")
+        forms = FUSED if self.fast else PLAIN
+        outputs = forms[self.resample](inputs, self.normalized_kernel(advance_u))
         return outputs + self.bias if self.use_bias else outputs
 
     def get_config(self):
-        own = {key: getattr(self, key) for key in ("filters", "kernel_size", "use_bias")}
-        return super().get_config() | own
+        keys = ("filters", "kernel_size", "use_bias", "resample", "fast")
+        return super().get_config() | {key: getattr(self, key) for key in keys}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
@@ -162,7 +173,8 @@ class SpectralDense(SpectralLayer):
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs, advance_u=False):
-        return tf.matmul(inputs, self.normalized_kernel(advance_u)) + self.bias
+        kernel = tf.cast(self.normalized_kernel(advance_u), self.compute_dtype)
+        return tf.matmul(inputs, kernel) + self.bias
 
     def get_config(self):
         return super().get_config() | {"units": self.units}
@@ -208,7 +220,8 @@ class SpectralEmbedding(SpectralLayer):
 
     def call(self, labels, advance_u=False):
         one_hot = tf.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
-        return tf.matmul(one_hot, self.normalized_kernel(advance_u))
+        kernel = tf.cast(self.normalized_kernel(advance_u), self.compute_dtype)
+        return tf.matmul(one_hot, kernel)
 
     def get_config(self):
         return super().get_config() | {"num_classes": self.num_classes, "dim": self.dim}

@@ -9,7 +9,7 @@ from keras_sagan.layers import (
     SpectralDense,
     SpectralEmbedding,
 )
-from keras_sagan.layers.resample import average_pool, upsample
+from keras_sagan.layers.resample import average_pool
 
 
 class Block(keras.layers.Layer):
@@ -32,8 +32,27 @@ class Block(keras.layers.Layer):
         return super().get_config() | {"normalize": self.normalize}
 
 
+class ResamplingBlock(Block):
+    """A block with convolutions that change the resolution.
+
+    Args:
+        fast: bool, whether a convolution and its change of resolution are one operation.
+    """
+
+    def __init__(self, fast=True, **kwargs):
+        super().__init__(**kwargs)
+        self.fast = fast
+
+    def convolution(self, name, filters, kernel_size=3, resample="none"):
+        settings = {"resample": resample, "fast": self.fast}
+        return self.spectral(SpectralConv2D, name, filters, kernel_size, **settings)
+
+    def get_config(self):
+        return super().get_config() | {"fast": self.fast}
+
+
 @keras.saving.register_keras_serializable("keras_sagan")
-class GeneratorBlock(Block):
+class GeneratorBlock(ResamplingBlock):
     """Doubles the resolution.
 
     `norm -> ReLU -> upsample -> conv -> norm -> ReLU -> conv`, plus `upsample -> 1x1 conv` of the
@@ -45,6 +64,7 @@ class GeneratorBlock(Block):
         momentum: float, of the batch normalizations.
         synchronized: bool, of the batch normalizations.
         normalize: bool, whether the convolutions are spectrally normalized.
+        fast: bool, whether convolutions and changes of resolution are one operation.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: `[batch, 2 * height, 2 * width, filters]`.
@@ -58,7 +78,7 @@ class GeneratorBlock(Block):
         self.synchronized = synchronized
 
     def build(self, input_shape):
-        batch, height, width, channels = input_shape
+        batch, height, width, _ = input_shape
         double = (batch, 2 * height, 2 * width)
         self.norm_1, self.norm_2 = (
             ConditionalBatchNormalization(
@@ -70,21 +90,21 @@ class GeneratorBlock(Block):
             )
             for name in ("norm_1", "norm_2")
         )
-        self.conv_1 = self.spectral(SpectralConv2D, "conv_1", self.filters)
-        self.conv_2 = self.spectral(SpectralConv2D, "conv_2", self.filters)
-        self.shortcut = self.spectral(SpectralConv2D, "shortcut", self.filters, 1)
+        self.conv_1 = self.convolution("conv_1", self.filters, resample="up")
+        self.conv_2 = self.convolution("conv_2", self.filters)
+        self.shortcut = self.convolution("shortcut", self.filters, 1, resample="up")
         self.norm_1.build(input_shape)
-        self.conv_1.build((*double, channels))
+        self.conv_1.build(input_shape)
         self.norm_2.build((*double, self.filters))
         self.conv_2.build((*double, self.filters))
-        self.shortcut.build((*double, channels))
+        self.shortcut.build(input_shape)
 
     def call(self, inputs, labels=None, training=False, advance_u=False):
         residual = self.norm_1(inputs, labels=labels, training=training)
-        residual = self.conv_1(upsample(tf.nn.relu(residual)), advance_u=advance_u)
+        residual = self.conv_1(tf.nn.relu(residual), advance_u=advance_u)
         residual = self.norm_2(residual, labels=labels, training=training)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
-        return residual + self.shortcut(upsample(inputs), advance_u=advance_u)
+        return residual + self.shortcut(inputs, advance_u=advance_u)
 
     def get_config(self):
         keys = ("filters", "num_classes", "momentum", "synchronized")
@@ -92,7 +112,7 @@ class GeneratorBlock(Block):
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
-class DiscriminatorBlock(Block):
+class DiscriminatorBlock(ResamplingBlock):
     """Halves the resolution, or keeps it.
 
     `ReLU -> conv -> ReLU -> conv -> average pool`, plus `1x1 conv -> average pool` of the raw
@@ -105,6 +125,7 @@ class DiscriminatorBlock(Block):
         first: bool, for the block that sees images: no ReLU before the first convolution, and the
             shortcut pools before it convolves.
         normalize: bool, whether the convolutions are spectrally normalized.
+        fast: bool, whether convolutions and changes of resolution are one operation.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: `[batch, height / 2, width / 2, filters]`, or without the halving.
@@ -117,25 +138,26 @@ class DiscriminatorBlock(Block):
         self.first = first
 
     def build(self, input_shape):
-        self.conv_1 = self.spectral(SpectralConv2D, "conv_1", self.filters)
-        self.conv_2 = self.spectral(SpectralConv2D, "conv_2", self.filters)
+        resample = "down" if self.downsample else "none"
+        self.conv_1 = self.convolution("conv_1", self.filters)
+        self.conv_2 = self.convolution("conv_2", self.filters, resample=resample)
         self.conv_1.build(input_shape)
         self.conv_2.build((*input_shape[:-1], self.filters))
         self.shortcut = None
         if self.downsample or input_shape[-1] != self.filters:
-            self.shortcut = self.spectral(SpectralConv2D, "shortcut", self.filters, 1)
+            own = "none" if self.first else resample
+            self.shortcut = self.convolution("shortcut", self.filters, 1, own)
             self.shortcut.build(input_shape)
 
     def call(self, inputs, advance_u=False):
         residual = inputs if self.first else tf.nn.relu(inputs)
         residual = self.conv_1(residual, advance_u=advance_u)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
-        pool = average_pool if self.downsample else tf.identity
         if self.shortcut is None:
             return residual + inputs
-        if self.first:
-            return pool(residual) + self.shortcut(pool(inputs), advance_u=advance_u)
-        return pool(residual) + pool(self.shortcut(inputs, advance_u=advance_u))
+        if self.first and self.downsample:
+            inputs = average_pool(inputs)
+        return residual + self.shortcut(inputs, advance_u=advance_u)
 
     def get_config(self):
         keys = ("filters", "downsample", "first")

@@ -39,6 +39,7 @@ def generator(config):
             config.bn_momentum,
             config.sync_batch_norm,
             normalize=normalize,
+            fast=config.fast,
             name=f"block_{resolution}",
         )
         stack.append(block)
@@ -68,6 +69,7 @@ def discriminator(config):
             config.d_channels * multiplier(config, i),
             first=i == 0,
             normalize=normalize,
+            fast=config.fast,
             name=f"block_{resolution}",
         )
         stack.append(block)
@@ -89,5 +91,7 @@ def multiplier(config, halvings):
 
 
 def attention(config, resolution, normalize):
-    kind = {"attention": SelfAttention, "residual": ResidualControl}[config.attention_block]
-    return kind(normalize, name=f"{config.attention_block}_{resolution}")
+    name = f"{config.attention_block}_{resolution}"
+    if config.attention_block == "residual":
+        return ResidualControl(normalize, name=name)
+    return SelfAttention(normalize, config.fast, name=name)

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import tensorflow as tf
-
 from keras_sagan import networks
 from keras_sagan.layers.spectral import SpectralLayer
 
@@ -18,8 +16,7 @@ def fold(config, generator):
     values = {variable.path: variable.value for variable in generator.variables}
     for layer in generator._flatten_layers():
         if isinstance(layer, SpectralLayer):
-            # Float32 holds every bfloat16 number: nothing is lost in mixed precision.
-            values[layer.kernel.path] = tf.cast(layer.normalized_kernel(), tf.float32)
+            values[layer.kernel.path] = layer.normalized_kernel()
     folded = networks.generator(dataclasses.replace(config, g_spectral_norm=False))
     for variable in folded.variables:
         variable.assign(values[variable.path])

@@ -27,10 +27,17 @@ TRAINING = {"training": True}
 LAYERS = {
     "conv": (SpectralConv2D, {"filters": 3, "kernel_size": 5, "use_bias": False}, IMAGES, SPECTRAL),
     "conv_plain": (SpectralConv2D, {"filters": 3, "normalize": False}, IMAGES, SPECTRAL),
+    "conv_up": (SpectralConv2D, {"filters": 3, "resample": "up"}, IMAGES, SPECTRAL),
+    "conv_down": (
+        SpectralConv2D,
+        {"filters": 3, "resample": "down", "fast": False},
+        IMAGES,
+        SPECTRAL,
+    ),
     "dense": (SpectralDense, {"units": 3, "kernel_initializer": "ones"}, VECTORS, SPECTRAL),
     "embedding": (SpectralEmbedding, {"num_classes": 3, "dim": 6}, LABELS, SPECTRAL),
     "attention": (SelfAttention, {}, IMAGES, SPECTRAL),
-    "attention_plain": (SelfAttention, {"normalize": False}, IMAGES, SPECTRAL),
+    "attention_plain": (SelfAttention, {"normalize": False, "fast": False}, IMAGES, SPECTRAL),
     "control": (ResidualControl, {}, IMAGES, SPECTRAL),
     "norm": (
         ConditionalBatchNormalization,
@@ -47,12 +54,17 @@ LAYERS = {
     ),
     "g_block_plain": (
         GeneratorBlock,
-        {"filters": 6, "synchronized": True, "normalize": False},
+        {"filters": 6, "synchronized": True, "normalize": False, "fast": False},
         IMAGES,
         TRAINING,
     ),
     "d_block": (DiscriminatorBlock, {"filters": 6}, IMAGES, SPECTRAL),
-    "d_block_first": (DiscriminatorBlock, {"filters": 6, "first": True}, IMAGES, SPECTRAL),
+    "d_block_first": (
+        DiscriminatorBlock,
+        {"filters": 6, "first": True, "fast": False},
+        IMAGES,
+        SPECTRAL,
+    ),
     "d_block_last": (DiscriminatorBlock, {"filters": 16, "downsample": False}, IMAGES, SPECTRAL),
     "head": (ProjectionHead, {"num_classes": 3}, IMAGES, LABELED | SPECTRAL),
     "head_plain": (ProjectionHead, {"normalize": False}, IMAGES, SPECTRAL),

@@ -89,9 +89,9 @@ class Golden:
         assert compared > len(keys) / 2
 
 
-@pytest.fixture
-def golden(golden_file):
-    return Golden(golden_file)
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def golden(golden_file, request):
+    return Golden(golden_file, fast=request.param)
 
 
 @pytest.fixture

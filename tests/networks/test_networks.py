@@ -1,6 +1,7 @@
 """Sizes, costs and switches of the two networks."""
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -76,12 +77,25 @@ def test_parameter_counts(config, expected):
     ],
 )
 def test_parameters_and_costs_of_the_released_networks(resolution, parameters, gmacs):
-    pair = both(at(FULL, resolution))
+    pair = both(sized(at(FULL, resolution), fast=False))
     assert tuple(count(network.trainable_variables) for network in pair) == parameters
     costs = [forward_macs(network) / 1e9 for network in pair]
     np.testing.assert_allclose(costs, gmacs, rtol=0.01)
     if resolution == "32":  # Singular vectors and moving statistics.
         assert [count(network.non_trainable_variables) for network in pair] == [32_771, 9_225]
+
+
+def test_forward_macs_of_the_fast_form():
+    """16 products for 36 in 3x3 convolutions that resample; attention's are the same in blocks."""
+    config = sized(SMALL, image_size=128, g_attention="64", num_classes=0)
+    fast, plain = (forward_macs(networks.generator(sized(config, fast=f))) for f in (True, False))
+    widths = [config.g_channels * width for width in (16, 16, 8, 4, 2, 1)]
+    saved = 0
+    for i, (channels, filters) in enumerate(itertools.pairwise(widths)):
+        pixels = 4 ** (i + 2)  # Before the block doubles the resolution.
+        saved += pixels * channels * filters * (36 - 16)
+        saved += pixels * channels * filters * (4 - 1)  # Of the shortcut.
+    assert plain - fast == saved
 
 
 def test_forward_macs_of_transposed_convolutions():

@@ -127,13 +127,13 @@ def test_attention_is_that_of_the_layers(exported, monkeypatch):
         "unconditional": {},
     }
     assert found == expected[kind]
-    maps, attention_map = [], SelfAttention.attention_map
+    maps, call = [], SelfAttention.call
 
-    def recorded(*arguments):
-        maps.append(attention_map(*arguments))
-        return maps[-1]
+    def recorded(layer, inputs, **arguments):
+        maps.append(layer.attention_map(inputs))
+        return call(layer, inputs, **arguments)
 
-    monkeypatch.setattr(SelfAttention, "attention_map", recorded)
+    monkeypatch.setattr(SelfAttention, "call", recorded)
     generator, _ = load_generator(run.read_config(), latest(run.checkpoints))
     latents = np.concatenate([latents_of(seed, 1, generator.example_shape[0]) for seed in SEEDS])
     maps.clear()  # Keras calls a network when it is made.
