@@ -2,7 +2,7 @@
 
 import pathlib
 
-from benchmarks import page, results, speed_report, speed_table, suite_report
+from benchmarks import attention_report, page, results, speed_report, speed_table, suite_report
 from benchmarks.summary import summary
 from keras_sagan.errors import RunError, UsageError
 
@@ -27,7 +27,7 @@ def render(folder):
             "expected a folder with either suite.json and results.parquet, or results.jsonl. "
             f"Received: report_dir={folder}"
         )
-    title, sections, files = speed_files(folder) if has_lines else suite_files(folder)
+    title, sections, files = line_files(folder) if has_lines else suite_files(folder)
     for path, data in (files | page_files(title, sections)).items():
         write(folder / path, data)
     remove_other_plots(folder, sections)
@@ -44,9 +44,13 @@ def suite_files(folder):
     return suite["title"], sections, {"summary.csv": csv(numbers)}
 
 
-def speed_files(folder):
+def line_files(folder):
     """Title, sections and files of a report on rows of `results.BENCHMARKS`."""
-    table = speed_table.flat(results.read_lines(folder / "results.jsonl"))
+    rows = results.read_lines(folder / "results.jsonl")
+    if rows[0]["benchmark"] == "attention":
+        maps = results.read_png(folder / attention_report.MAPS)
+        return attention_report.TITLE, attention_report.sections(rows, maps), {}
+    table = speed_table.flat(rows)
     files = {
         "results.parquet": table.to_parquet(index=False),
         "summary.csv": csv(speed_table.summary(table)),

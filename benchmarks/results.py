@@ -14,7 +14,7 @@ SUITE_KEYS = (
     *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
 )
 KINDS = {"rows": dict, "metrics": list, "seeds": list}
-BENCHMARKS = ("speed", "layers", "serving")
+BENCHMARKS = ("speed", "layers", "serving", "attention")
 PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -83,11 +83,19 @@ def read_samples(folder, suite):
         UsageError: if a file is no PNG file.
     """
     paths = {row: folder / f"{row}.png" for row in suite["rows"]}
-    samples = {row: path.read_bytes() for row, path in paths.items() if path.is_file()}
-    for row, data in samples.items():
-        if not data.startswith(PNG):
-            raise UsageError(f"expected a PNG file. Received: {paths[row]}")
-    return samples
+    return {row: read_png(path) for row, path in paths.items() if path.is_file()}
+
+
+def read_png(path):
+    """Bytes of a PNG file.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    if not data.startswith(PNG):
+        raise UsageError(f"expected a PNG file. Received: {path}")
+    return data
 
 
 def read_published():
@@ -107,6 +115,9 @@ def read_lines(path):
             rows.append(read_line(line, f"{path}:{number}"))
     if not rows:
         raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")
+    kinds = {row["benchmark"] for row in rows}
+    if "attention" in kinds and kinds != {"attention"}:
+        raise UsageError(f"expected attention alone. Received: {path} with {sorted(kinds)}")
     return rows
 
 
