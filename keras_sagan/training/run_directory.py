@@ -179,13 +179,6 @@ class RunDirectory:
         with (self.path / name).open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def rows(self, name):
-        """The JSON lines of file `name`, without one that a kill cut off; none without a file."""
-        with contextlib.suppress(OSError):
-            for line in (self.path / name).read_text().splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    yield json.loads(line)
-
     def last_row(self, name):
         """The last JSON line of file `name`; empty without one."""
         path = self.path / name
@@ -196,7 +189,7 @@ class RunDirectory:
             lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
 
-    def rows(self, name, step):
+    def rows(self, name, step=float("inf")):
         """The JSON lines of file `name` up to `step`, without one that a kill cut off."""
         path = self.path / name
         lines = path.read_text().splitlines() if path.exists() else []
