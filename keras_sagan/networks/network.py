@@ -56,6 +56,23 @@ class Network(keras.Model):
             outputs = layer(outputs, **{name: given[name] for name in names})
         return outputs
 
+    def layer_inputs(self, inputs, labels=None):
+        """What each layer is given in evaluation, and what comes out.
+
+        Args:
+            inputs: `[batch, *example_shape]`, float.
+            labels: `[batch]`, int; as in a call.
+
+        Returns:
+            dict: layer name to the tensor that it is given; and the outputs of the network.
+        """
+        given = {"labels": labels, "training": False, "advance_u": False}
+        found, values = {}, inputs
+        for layer, names in zip(self.stack, self.taken, strict=True):
+            found[layer.name] = values
+            values = layer(values, **{name: given[name] for name in names})
+        return found, values
+
     def get_config(self):
         stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
         own = {

@@ -127,7 +127,7 @@ def scores(run, facts):
     """The newest score of each metric, of these weights as they are served."""
     rows = {
         row["metric"]: row
-        for row in json_lines(run.path / "metrics.jsonl")
+        for row in run.rows("metrics.jsonl")
         if row.get("step") == facts["step"]
         and row.get("weights") == ("ema" if facts["ema"] else "raw")
         and row.get("batch_norm") == "moving"
@@ -149,7 +149,7 @@ def training(run, config, step):
     """What the run was: data, effort, versions, and the command that repeats it."""
     environment = run.read_environment()
     data = environment.get("data", {})
-    before = [row for row in json_lines(run.path / "train.jsonl") if row.get("step", step) <= step]
+    before = [row for row in run.rows("train.jsonl") if row.get("step", step) <= step]
     seconds = before[-1].get("seconds") if before else None
     packages = environment.get("packages", {})
     ours = ("keras-sagan", "tensorflow", "keras")
@@ -183,14 +183,3 @@ def table(lines):
         for line in lines
     )
     return "\n".join([head, "|---" * len(lines[0]) + "|", *rows])
-
-
-def json_lines(path):
-    """The objects of a file, without a line that a kill cut off; none if there is no file."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with contextlib.suppress(json.JSONDecodeError):
-            yield json.loads(line)

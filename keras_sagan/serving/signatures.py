@@ -96,10 +96,11 @@ def checked(labels, rows, num_classes):
 
 def with_attention(generator, latents, labels):
     """Images in [-1, 1], and where they were attended to: a dict by `attention_names`."""
-    given = {"labels": labels, "training": False, "advance_u": False}
-    names, found, values = attention_names(generator), {}, latents
-    for layer, taken in zip(generator.stack, generator.taken, strict=True):
-        if layer.name in names:
-            found[names[layer.name]] = layer.attention_map(values)
-        values = layer(values, **{name: given[name] for name in taken})
-    return values, found
+    inputs, images = generator.layer_inputs(latents, labels)
+    names = attention_names(generator)
+    found = {
+        names[layer.name]: layer.attention_map(inputs[layer.name])
+        for layer in generator.stack
+        if layer.name in names
+    }
+    return images, found

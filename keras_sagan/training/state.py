@@ -150,9 +150,17 @@ def load_generator(config, path, ema=True):
 
 def read_weights(generator, path, ema=True):
     """Gives `generator` the weights of a checkpoint; returns the step. As `load_generator`."""
+    return read_networks(path, **{"ema_generator" if ema else "generator": generator})
+
+
+def read_networks(path, **named):
+    """Gives networks, by their names in `State`, the weights of a checkpoint; returns the step.
+
+    Raises:
+        RunError: if the checkpoint cannot be read or has other networks.
+    """
     step = tf.Variable(0, dtype=tf.int64)
-    name = "ema_generator" if ema else "generator"
-    checkpoint = tf.train.Checkpoint(step=step, **{name: generator})
+    checkpoint = tf.train.Checkpoint(step=step, **named)
     check_seal(path)
     try:
         checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
@@ -187,8 +195,7 @@ def chosen_checkpoints(directory, choice):
         return [by_step[step] for step in sorted(by_step)]
     if int(choice) not in by_step:
         raise UsageError(
-            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. "
-            f"Received: --checkpoint={choice}"
+            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. Received: {choice}"
         )
     return [by_step[int(choice)]]
 

@@ -177,5 +177,5 @@ def test_checkpoint_that_training_removes_is_followed_by_the_next(tmp_path, monk
     monkeypatch.setattr(archive, "read_weights", read_while_training)
     assert export(run, tmp_path / "export").name == "30"
     assert read == ["step-20", "step-30"]
-    with pytest.raises(UsageError, match=r"one of \[30\]. Received: --checkpoint=20"):
+    with pytest.raises(UsageError, match=r"one of \[30\]. Received: 20"):
         export(run, tmp_path / "export", checkpoint="20")
