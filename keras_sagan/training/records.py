@@ -1,5 +1,8 @@
 """What a run tells while it goes: progress bar, JSON lines, TensorBoard, sample grids."""
 
+import json
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -88,6 +91,15 @@ class Records:
         save_png(grid, self.run.samples / f"step_{step:07d}.png", self.config.image_size)
         with self.writer.as_default(step):
             tf.summary.image("samples", grid[None])
+
+    def best(self):
+        """The best score of this name that the run has recorded; infinite before the first."""
+        path = self.run.path / "scores.jsonl"
+        if not path.exists():
+            return math.inf
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        name = self.judge.name
+        return min((row[name] for row in rows if name in row), default=math.inf)
 
     def score(self, step):
         """The judge's score of the averaged generator, which chooses the best checkpoint."""
