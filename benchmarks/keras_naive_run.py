@@ -26,6 +26,7 @@ POSSIBLE = {
     "fake_labels": ("uniform",),
     "loss": ("hinge",),
     "d_steps": (1,),
+    "strategy": ("mirrored",),
     "replicas": (0, 1),
     "eval_every": (0,),
     "on_nan": ("stop",),

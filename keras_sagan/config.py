@@ -162,11 +162,26 @@ class Config:
     jit_compile: str = option(
         EXECUTION, "auto", "XLA for each replica's steps. auto: on GPUs.", ("auto", "on", "off")
     )
+    strategy: str = option(
+        EXECUTION,
+        "mirrored",
+        "Where replicas are. mirrored: in this process; multi_worker: in many, on hosts that "
+        "TF_CONFIG or Slurm's srun names. A run may go on with the other.",
+        ("mirrored", "multi_worker"),
+        resumable=True,
+    )
+    join_seconds: int = option(
+        EXECUTION,
+        600,
+        "Seconds in which the processes of multi_worker must have found each other.",
+        at_least=1,
+        resumable=True,
+    )
     replicas: int = option(
         EXECUTION,
         0,
-        "Devices to train on; 0: every GPU, or the CPU. More than one on a machine without GPUs "
-        "divides its CPU.",
+        "Devices to train on, in each process; 0: every GPU, or the CPU. More than one on a "
+        "machine without GPUs divides its CPU, which multi_worker cannot.",
         at_least=0,
         resumable=True,
     )

@@ -48,6 +48,12 @@ flags.DEFINE_enum(
     "on --batch_size; or means over 6,400 images of the weights that are scored.",
 )
 flags.DEFINE_integer("batch_size", 64, "Images at a time, over all replicas.", lower_bound=1)
+flags.DEFINE_enum(
+    "strategy",
+    "mirrored",
+    ["mirrored", "multi_worker"],
+    "As for training. Of many processes each makes its share of the images, the chief the scores.",
+)
 flags.DEFINE_integer("replicas", 0, "Devices, as for training.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Seed of latents.", lower_bound=0, upper_bound=2**31 - 1)
 flags.DEFINE_string("real_statistics", None, "Mean and covariance (.npz) to compare with.")
@@ -97,7 +103,7 @@ def main(load=None):
 def refuse_beside_files():
     """Flags that would change nothing must not look as if they did."""
     names = ("run_dir", "extractor", "num_samples", "checkpoint", "ema", "bn", "real_statistics")
-    names += ("save_statistics", "compare", "replicas", "batch_size", "seed")
+    names += ("save_statistics", "compare", "strategy", "replicas", "batch_size", "seed")
     given = [f"--{name}" for name in names if flags.FLAGS[name].present]
     if given:
         raise UsageError(
@@ -125,6 +131,7 @@ def score_run(run, config, load):
             protocol=PROTOCOLS[given.protocol],
             count=given.num_samples,
             batch_size=given.batch_size,
+            strategy=given.strategy,
             replicas=given.replicas,
             checkpoint=given.checkpoint,
             ema=given.ema,
@@ -140,12 +147,20 @@ def score_run(run, config, load):
             raise RunError(f"{run.path} cannot be scored: {reason}") from error
         for step, rows in scored.items():
             found.setdefault(step, []).extend(rows)
+    if found:
+        tell(run, found, others)
+
+
+def tell(run, found, others):
+    """Prints what was found, a dict of step to rows, beside the rows `others` if there are any."""
+    from keras_sagan.evaluation import report
+
     beside = None
     if others:
         (rows,) = found.values()  # Of one checkpoint, which `main` has seen to.
         beside = report.matching(rows, others)
     notes = report.notes(row for rows in found.values() for row in rows)
-    if given.json:
+    if flags.FLAGS.json:
         for note in notes:
             report.say(note)
         values = {

@@ -117,7 +117,7 @@ def real_features(strategy, extractor, images, batch_size):
 
 
 def extract(strategy, network, batch, count, batch_size, title):
-    """`network` over `count` images, in equal batches over the replicas.
+    """`network` over `count` images, in equal batches over the replicas of all processes.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -139,7 +139,8 @@ def extract(strategy, network, batch, count, batch_size, title):
 
     @tf.function
     def step(*arrays):
-        return strategy.run(network, arrays)
+        outputs = strategy.run(network, arrays)
+        return [strategy.gather(output, axis=0) for output in outputs]
 
     results = []
     starts = range(0, count, batch_size)
@@ -153,7 +154,7 @@ def extract(strategy, network, batch, count, batch_size, title):
                 )
                 for array in batch(start, batch_size)
             ]
-            results.append([joined(strategy, output) for output in step(*shares)])
+            results.append([output.numpy() for output in step(*shares)])
             progress.update(min(batch_size, count - start))
     arrays = [np.concatenate(parts)[:count] for parts in zip(*results, strict=True)]
     for name, values in zip(("features", "logits"), arrays[:2], strict=True):
@@ -161,8 +162,3 @@ def extract(strategy, network, batch, count, batch_size, title):
         if bad:
             raise RunError(f"expected finite {name}. Received: NaN or infinity for {bad} images")
     return arrays
-
-
-def joined(strategy, value):
-    parts = strategy.experimental_local_results(value)
-    return np.concatenate([part.numpy() for part in parts])

@@ -14,6 +14,7 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation.fakes import real_features
 from keras_sagan.evaluation.scores import FeatureSet
 from keras_sagan.metrics.moments import Moments, read_statistics
+from keras_sagan.training.cluster import Cluster
 
 # Counts changes of what is kept, or of how it is computed.
 VERSION = 1
@@ -42,9 +43,10 @@ def reference(strategy, extractor, prepared, data_dir, batch_size):
     }
     key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(data_dir) / "features" / key
-    if not folder.exists():
+    cluster = Cluster(strategy)
+    if not cluster.word(folder.exists()):
         features = real_features(strategy, extractor, prepared.images[:count], batch_size)
-        write(folder, features, {**meta, "dataset": prepared.summary})
+        cluster.chief(lambda: write(folder, features, {**meta, "dataset": prepared.summary}))
     try:
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         statistics = read_statistics(folder / "statistics.npz", "a file of features")

@@ -12,10 +12,11 @@ from keras_sagan.evaluation import report
 from keras_sagan.evaluation.fakes import fake_features, standing_statistics
 from keras_sagan.evaluation.reference import reference
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, all_scores
-from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors.classifier import classifier, trained
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import read_statistics
 from keras_sagan.metrics.protocol import metric_name
+from keras_sagan.training.cluster import Cluster
 from keras_sagan.training.state import chosen_checkpoints, load_generator, step_of
 from keras_sagan.training.strategy import make_strategy
 
@@ -29,7 +30,8 @@ class Settings:
         protocol: `Protocol` of an Inception network; a classifier has its own.
         count: int, fakes; None: as many as the protocol says.
         batch_size: int, images at a time, over all replicas.
-        replicas: int, devices; 0: all GPUs, or the CPU.
+        strategy: "mirrored", or "multi_worker" of many processes.
+        replicas: int, devices in each process; 0: all GPUs, or the CPU.
         checkpoint: "newest", "best", "all" or a step.
         ema: bool, whether the averaged weights are scored.
         batch_norm: "moving", "batch" or "standing" statistics.
@@ -42,6 +44,7 @@ class Settings:
     protocol: object
     count: int | None
     batch_size: int
+    strategy: str
     replicas: int
     checkpoint: str
     ema: bool
@@ -54,6 +57,8 @@ class Settings:
 def evaluate_run(run, config, settings, load=load_generator):
     """Scores checkpoints of a run, records the scores and returns them.
 
+    Of several processes each makes its share of the features; the chief does the rest.
+
     Args:
         run: `RunDirectory`.
         config: its `Config`, with the `data_dir` to use.
@@ -61,32 +66,48 @@ def evaluate_run(run, config, settings, load=load_generator):
         load: function of config, path and whether to average, as `load_generator`.
 
     Returns:
-        dict: step to rows. Without the Inception network its metrics are rows whose `value` is
-        None and whose `unavailable` says why.
+        dict: step to rows; empty in other processes than the chief. Without the Inception network
+        its metrics are rows whose `value` is None and whose `unavailable` says why.
 
     Raises:
         UsageError: if something that was asked for does not fit the run.
         RunError: if the run cannot be scored.
     """
-    paths = chosen_checkpoints(run.checkpoints, settings.checkpoint)
     # Communication between replicas, if the run had any, was that of training.
     config = dataclasses.replace(
-        config, batch_size=settings.batch_size, replicas=settings.replicas, jit_compile="off"
+        config,
+        batch_size=settings.batch_size,
+        strategy=settings.strategy,
+        replicas=settings.replicas,
+        jit_compile="off",
     )
     strategy = make_strategy(config)
+    cluster, found = Cluster(strategy), {}
+    with cluster.together():
+        chosen = cluster.chief(lambda: chosen_checkpoints(run.checkpoints, settings.checkpoint))
+        for step, rows in score_checkpoints(run, config, settings, load, strategy, chosen):
+            if cluster.is_chief:
+                found[step] = rows
+                record(run, step, rows)
+    return found
+
+
+def score_checkpoints(run, config, settings, load, strategy, paths):
+    """Yields step and rows of each checkpoint of `paths`, which are the chief's to name."""
+    cluster = Cluster(strategy)
+    paths = cluster.word(paths)
+    cluster.chief(lambda: prepare(config), "prepares the data")
     prepared = prepare(config)
     try:
         extractor = make_extractor(
             strategy, settings.extractor, settings.protocol, prepared, config.data_dir
         )
     except FileNotFoundError as error:
-        missing = {step_of(path): unavailable(settings, step_of(path), error) for path in paths}
-        for step, rows in missing.items():
-            record(run, step, rows)
-        return missing
+        for path in paths:
+            yield step_of(path), unavailable(settings, step_of(path), error)
+        return
     settings = dataclasses.replace(settings, count=settings.count or extractor.protocol.fakes)
     real = real_set(strategy, extractor, prepared, config, settings)
-    found = {}
     for path in paths:
         with strategy.scope():
             generator, step = load(config, path, settings.ema)
@@ -107,9 +128,7 @@ def evaluate_run(run, config, settings, load=load_generator):
             "seed": settings.seed,
             "devices": list(strategy.extended.worker_devices),
         }
-        found[step] = report.make_rows(scores, extractor.name, conditions)
-        record(run, step, found[step])
-    return found
+        yield step, report.make_rows(scores, extractor.name, conditions)
 
 
 def make_extractor(strategy, name, protocol, prepared, data_dir):
@@ -118,8 +137,9 @@ def make_extractor(strategy, name, protocol, prepared, data_dir):
     if kind == "inception":
         with strategy.scope():
             return inception(path, protocol)
-    sha256 = prepared.record["sha256"]
-    return classifier(prepared.images, prepared.labels, sha256, data_dir, strategy)
+    known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+    Cluster(strategy).chief(lambda: trained(*known), "trains the classifier")
+    return classifier(*known, strategy)
 
 
 def real_set(strategy, extractor, prepared, config, settings):
@@ -129,7 +149,7 @@ def real_set(strategy, extractor, prepared, config, settings):
         check_statistics(statistics, extractor, settings.real_statistics)
         return FeatureSet(None, statistics=statistics)
     real = reference(strategy, extractor, prepared, config.data_dir, settings.batch_size)
-    if settings.save_statistics:
+    if settings.save_statistics and Cluster(strategy).is_chief:
         path = pathlib.Path(settings.save_statistics)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,11 +180,13 @@ def check_statistics(statistics, extractor, path):
 
 
 def score_generator(strategy, extractor, config, settings, generator, real):
-    """The scores of a checkpoint's generator."""
+    """The scores of a checkpoint's generator; none in other processes than the chief."""
     if settings.batch_norm == "standing":
         with strategy.scope():
             standing_statistics(generator, config, settings.seed)
     fake = fake_features(strategy, generator, extractor, config, settings)
+    if not Cluster(strategy).is_chief:
+        return {}
     names = INCEPTION if extractor.inception else CLASSIFIER
     accuracy = extractor.labels and fake.labels is not None
     return all_scores(real, fake, extractor.protocol, names, accuracy)

@@ -42,6 +42,17 @@ def classifier(images, labels, data_sha256, data_dir, strategy):
         UsageError: if there are fewer than two classes.
         RunError: if it cannot be written, or what is there cannot be read.
     """
+    path = trained(images, labels, data_sha256, data_dir)
+    with strategy.scope():
+        network = build(images.shape[1:], int(np.max(labels)) + 1)
+    accuracy = load(path, network)
+    sha256 = hashlib.sha256(b"".join(w.tobytes() for w in network.get_weights())).hexdigest()
+    record = {"network": "classifier", "sha256": sha256, "test_accuracy": accuracy}
+    return Extractor(f"classifier-{sha256[:8]}", False, True, NATIVE, network, record)
+
+
+def trained(images, labels, data_sha256, data_dir):
+    """Path of the classifier's file, which it writes on first use; as `classifier`."""
     classes = int(np.max(labels)) + 1
     if classes < 2:
         raise UsageError(
@@ -49,17 +60,11 @@ def classifier(images, labels, data_sha256, data_dir, strategy):
             f"--extractor=inception:PATH. Received: {classes} class"
         )
     path = pathlib.Path(data_dir) / "classifiers" / f"{data_sha256[:16]}-v{VERSION}.npz"
-    shape = images.shape[1:]
     if not path.exists():
         with tf.device("CPU:0"):  # Where the same machine adds in the same order each time.
-            trained = build(shape, classes)
-            save(path, trained, train(trained, images[:MOST], labels[:MOST]))
-    with strategy.scope():
-        network = build(shape, classes)
-    accuracy = load(path, network)
-    sha256 = hashlib.sha256(b"".join(w.tobytes() for w in network.get_weights())).hexdigest()
-    record = {"network": "classifier", "sha256": sha256, "test_accuracy": accuracy}
-    return Extractor(f"classifier-{sha256[:8]}", False, True, NATIVE, network, record)
+            network = build(images.shape[1:], classes)
+            save(path, network, train(network, images[:MOST], labels[:MOST]))
+    return path
 
 
 def build(shape, classes):

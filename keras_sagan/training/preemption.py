@@ -15,13 +15,15 @@ class Preemption:
 
     Args:
         say: function of a line, which tells the user.
+        anywhere: `Cluster.anywhere`, if this process may have others beside it.
     """
 
-    def __init__(self, say):
-        self.say, self.name, self.handlers = say, None, {}
+    def __init__(self, say, anywhere=list):
+        self.say, self.anywhere = say, anywhere
+        self.name, self.handlers = None, {}
 
     def asked(self):
-        """The name of the signal that asks the run to stop, or None.
+        """The name of the signal that asks the run to stop, whichever process got it, or None.
 
         Listens from the first time on that this is called, so call it when training has begun:
         before, there is nothing to save, and a signal ends the process as it did.
@@ -33,7 +35,8 @@ class Preemption:
             signal.set_wakeup_fd(self.writer.fileno())
             # What they do is to write the number to the socket.
             self.handlers = {each: signal.signal(each, lambda *_: None) for each in SIGNALS}
-        return self.name
+        asked = self.anywhere([self.name == each.name for each in SIGNALS])
+        return next((each.name for each, yes in zip(SIGNALS, asked, strict=True) if yes), None)
 
     def listen(self, reader):
         with reader:

@@ -1,5 +1,7 @@
 """What a run tells while it goes: progress bar, JSON lines, TensorBoard, sample grids."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -60,7 +62,6 @@ class Records:
     def go_back(self, step, error):
         """Takes note that the run goes on from `step`, because of `error`, a `NotFinite`."""
         self.progress.close()
-        self.rollbacks = [*(each for each in self.rollbacks if each <= step), step]
         number = len(self.rollbacks)
         # The time was taken, though nothing is left of it.
         row = {"step": step, "seconds": self.seconds, "rollback": number}
@@ -126,6 +127,12 @@ class Records:
 
     def samples(self):
         return self.sample(self.latents[: len(self.labels)], self.labels)
+
+    def best(self):
+        """The best score of this name that the run has recorded; infinite before the first."""
+        name = self.judge.name
+        rows = self.run.rows("scores.jsonl")
+        return min((row[name] for row in rows if name in row), default=math.inf)
 
     def score(self, step):
         """The judge's score of the averaged generator, which chooses the best checkpoint."""

@@ -37,10 +37,12 @@ def go_back(config, state, checkpoints, records, error):
         raise error
     if len(records.rollbacks) == MOST:
         reason = f"the run has gone back {MOST} times"
-    elif not kept(checkpoints.directory):
+    elif not checkpoints.cluster.word(bool(kept(checkpoints.directory))):
         reason = "there is no checkpoint to go back to"
     else:
-        records.go_back(restore(config, state, checkpoints), error)
+        step = restore(config, state, checkpoints)
+        records.rollbacks = [*(each for each in records.rollbacks if each <= step), step]
+        records.go_back(step, error)
         for warning in checkpoints.warnings:
             records.progress.say(f"warning: {warning}")
         return

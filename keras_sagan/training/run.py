@@ -1,17 +1,20 @@
 """A run from its first step, or from its newest checkpoint, to its last step."""
 
+import contextlib
 import dataclasses
-import json
 import math
+import pathlib
 import time
 
 import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepare import Prepared, prepare
 from keras_sagan.errors import NotFinite, RunError, UsageError
 from keras_sagan.networks.macs import costs
 from keras_sagan.training import vitals
+from keras_sagan.training.cluster import Cluster
+from keras_sagan.training.follower import Follower
 from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
@@ -38,40 +41,89 @@ def train(config, run_dir, create=None, steps=None, allowed=()):
 
     Raises:
         UsageError: if the configuration is impossible here, or not that of the run.
-        RunError: if the run is in use, cannot be read or written, or its numbers are not finite.
+        RunError: if the run is in use, cannot be read or written, its numbers are not finite, or
+            another worker of it has ended.
 
     Returns:
         `RunDirectory`; `ending` says how it ended.
     """
     run = RunDirectory(run_dir)
+    strategy = make_strategy(config)
+    cluster = Cluster(strategy)
     try:
-        with run.lock():
-            play(config, run, create or create_state, steps or play_steps, allowed)
+        with cluster.together(), contextlib.ExitStack() as stack:
+            cluster.chief(lambda: stack.enter_context(run.lock()))
+            play(config, run, strategy, create or create_state, steps or play_steps, allowed)
     except (OSError, tf.errors.OpError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
     return run
 
 
-def play(config, run, create, steps, allowed):
-    """Plays the game from the newest checkpoint on, in a run directory that is ours."""
-    run.check_config(config, allowed)
-    strategy = make_strategy(config)
-    prepared = prepare(config)
+def play(config, run, strategy, create, steps, allowed):
+    """Plays the game from the newest checkpoint on, in a run directory that is the chief's."""
+    cluster = Cluster(strategy)
+    prepared = prepare_together(config, run, cluster, allowed)
     config = with_classes(config, prepared)
-    changes = run.check_config(config, allowed)
-    run.check_data(prepared.summary)
     state = create(strategy, config)
-    checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
+    checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints, cluster)
     step = restore(config, state, checkpoints)
     if step > config.total_steps:
         raise UsageError(
             f"total_steps must be at least {step}, the steps that this run has done. "
             f"Received: {config.total_steps}"
         )
+    records = cluster.chief(
+        lambda: begin(config, run, strategy, state, prepared, checkpoints, allowed)
+    )
+    rollbacks = cluster.word(records and records.rollbacks)
+    records = records or Follower(rollbacks)
+    try:
+        with Preemption(records.progress.say, cluster.anywhere) as preemption:
+            while True:
+                try:
+                    steps(config, strategy, state, prepared, checkpoints, records, preemption)
+                    return
+                except NotFinite as error:
+                    go_back(config, state, checkpoints, records, error)
+    finally:
+        records.close()
+
+
+def prepare_together(config, run, cluster, allowed):
+    """The run's data, if `config` may go on in `run` and is that of all processes.
+
+    Raises:
+        UsageError: if not.
+    """
+    own = dataclasses.asdict(config)
+    chiefs = cluster.word(own)
+    if differing := [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]:
+        raise UsageError(f"workers need the flags of their chief. Received: {', '.join(differing)}")
+
+    def prepared_for_run():
+        run.check_config(config, allowed)
+        prepared = prepare(config)
+        run.check_config(with_classes(config, prepared), allowed)
+        run.check_data(prepared.summary)
+        return prepared
+
+    prepared = cluster.chief(prepared_for_run, "prepares the data")
+    directory = pathlib.Path(cluster.word(prepared and str(prepared.directory)))
+    if not directory.exists():
+        raise RunError(
+            f"data_dir must be a folder that all workers share. Received: no {directory}"
+        )
+    return prepared or Prepared(directory)
+
+
+def begin(config, run, strategy, state, prepared, checkpoints, allowed):
+    """Claims the folder for this start of the run; returns its `Records`."""
+    changes = run.check_config(config, allowed)
     judge = make_judge(config, prepared)
     # Only now, so that an impossible request leaves no claim behind.
     run.write_config(config)
+    step = int(state.step.numpy())
     devices = [str(device) for device in strategy.extended.worker_devices]
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
     facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
@@ -85,16 +137,7 @@ def play(config, run, create, steps, allowed):
         records.progress.say(f"warning: {warning}")
     if earlier not in (None, devices):
         records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
-    try:
-        with Preemption(records.progress.say) as preemption:
-            while True:
-                try:
-                    steps(config, strategy, state, prepared, checkpoints, records, preemption)
-                    return
-                except NotFinite as error:
-                    go_back(config, state, checkpoints, records, error)
-    finally:
-        records.close()
+    return records
 
 
 def ending(run):
@@ -128,8 +171,8 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
-    best = best_score(records.run, records.judge.name)
-    last, stopped = step == config.total_steps or records.is_out_of_time(), None
+    best = records.best()
+    last, stopped = is_last(step, config, records, checkpoints.cluster), None
     if not last:
         records.progress.say("compiling the first step")
     while not (last or stopped):
@@ -141,11 +184,11 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
         step += num_steps
         vitals.check(numbers, bad.numpy(), step)
         records.count(step, num_steps, numbers, seconds)
-        last = step == config.total_steps or records.is_out_of_time()
+        last = is_last(step, config, records, checkpoints.cluster)
         if last or step % config.sample_every == 0:
             records.write_samples(step)
         if last or step % score_every(config) == 0:
-            state.check_finite()
+            checkpoints.cluster.chief(state.check_finite)
             score = records.score(step)
             if score < best:
                 best = score
@@ -155,9 +198,16 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
             save(step, state, checkpoints, records, stopped)
 
 
+def is_last(step, config, records, cluster):
+    """Whether the run ends here; by the chief's clock, if by time."""
+    return step == config.total_steps or cluster.anywhere([records.is_out_of_time()])[0]
+
+
 def save(step, state, checkpoints, records, stopped):
     """A checkpoint; `stopped` is the name of the signal that ends this process, or not true."""
-    state.check_finite()
+    checkpoints.cluster.chief(state.check_finite)
+    if not checkpoints.cluster.is_chief:
+        return
     if stopped:  # First: without its checkpoint it is passed over, and not the other way round.
         records.write_stop(step, stopped)
     checkpoints.save()
@@ -175,12 +225,3 @@ def steps_to_next_stop(config, step):
     stops = (config.log_every, config.sample_every, config.checkpoint_every, score_every(config))
     ahead = min(every - step % every for every in stops)
     return min(ahead, config.steps_per_call, config.total_steps - step)
-
-
-def best_score(run, name):
-    """The best score of this name that the run has recorded; infinite before the first."""
-    path = run.path / "scores.jsonl"
-    if not path.exists():
-        return math.inf
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return min((row[name] for row in rows if name in row), default=math.inf)

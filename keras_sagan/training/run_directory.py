@@ -191,9 +191,10 @@ class RunDirectory:
 
     def rows(self, name, step=float("inf")):
         """The JSON lines of file `name` up to `step`, without one that a kill cut off."""
-        path = self.path / name
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if is_of(line, step)]
+        with contextlib.suppress(OSError):
+            lines = (self.path / name).read_text().splitlines()
+            return [json.loads(line) for line in lines if is_of(line, step)]
+        return []
 
     def forget_after(self, name, step):
         """Drops the lines of file `name` that a run resumed at `step` will write again."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_sagan import networks
 from keras_sagan.errors import NotFinite, RunError, UsageError
 from keras_sagan.training.checkpoint_files import check_seal, kept, latest, step_of, write
+from keras_sagan.training.cluster import Cluster
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -83,6 +84,7 @@ class Checkpoints:
         directory: path of the run's `checkpoints` folder.
         state: `State`.
         keep: int, how many of the newest stay.
+        cluster: `Cluster` of the processes that have this state.
 
     Attributes:
         passing: the step of a checkpoint that goes when the next is saved, or None: where a signal
@@ -90,8 +92,9 @@ class Checkpoints:
         warnings: list of str, what `restore` could not read.
     """
 
-    def __init__(self, directory, state, keep):
+    def __init__(self, directory, state, keep, cluster=None):
         self.directory, self.state, self.keep = pathlib.Path(directory), state, keep
+        self.cluster = cluster or Cluster()
         self.checkpoint, self.passing, self.warnings = state.checkpoint(), None, []
         # To ask for it makes it: `restore` wants one, and `write` alone would not save it.
         self.checkpoint.save_counter  # noqa: B018
@@ -111,25 +114,38 @@ class Checkpoints:
     def restore(self):
         """Goes on from the newest checkpoint that can be read; returns the step, 0 without any.
 
+        The chief chooses, and the others read the same.
+
         Raises:
             RunError: if there are checkpoints, and none fits the state and can be read.
         """
+        step = self.cluster.word(self.cluster.chief(self.restore_newest, "reads the checkpoints"))
+        if step is not None and not self.cluster.is_chief:
+            self.read(str(self.directory / f"step-{step}"))
+        return int(self.state.step.numpy())
+
+    def restore_newest(self):
+        """Reads the newest checkpoint that can be read; returns its step, or None without any."""
         failures = []
         for path in reversed(kept(self.directory)):
             try:
-                check_seal(path)
-                self.checkpoint.restore(path).assert_consumed()
+                self.read(path)
             except RunError as error:
                 failures.append(error)
-            except UNREADABLE as error:
-                failures.append(unreadable(path, error))
             else:
                 self.warnings = [f"{failure}; going on from {path}" for failure in failures]
                 return step_of(path)
         if failures:
             others = f", nor can {len(failures) - 1} before it" if failures[1:] else ""
             raise RunError(f"{failures[0]}{others}")
-        return int(self.state.step.numpy())
+        return None
+
+    def read(self, path):
+        check_seal(path)
+        try:
+            self.checkpoint.restore(path).assert_consumed()
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
 
 
 def restore_generator(config, directory, ema=True):

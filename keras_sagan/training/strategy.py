@@ -1,42 +1,60 @@
-"""The devices of a run: one `MirroredStrategy`, whatever their number."""
+"""The devices of a run: one `tf.distribute.Strategy`, whatever their number."""
 
 import tensorflow as tf
 
 from keras_sagan.errors import UsageError
+from keras_sagan.training.cluster import addresses
+from keras_sagan.training.join import find, join
 
 
 def make_strategy(config):
     """A strategy over `config.replicas` devices: GPUs, or parts of the CPU where there are none.
 
+    With `config.strategy` "multi_worker" over so many of each worker; then it waits for the others.
     Call it before anything else touches TensorFlow's devices.
 
     Raises:
-        UsageError: if there are fewer GPUs, or the batch does not divide by the replicas.
+        UsageError: if there are fewer GPUs, the batch does not divide by the replicas, or nothing
+            says who the workers are.
     """
     gpus = tf.config.list_physical_devices("GPU")
     replicas = config.replicas or max(len(gpus), 1)
-    if gpus and replicas > len(gpus):
-        raise UsageError(
-            f"replicas must be at most {len(gpus)}, the GPUs here. Received: {replicas}"
-        )
-    if config.batch_size % replicas:
-        raise UsageError(
-            f"batch_size must be a multiple of the replicas. Received: {config.batch_size} images "
-            f"for {replicas} replicas"
-        )
-    if config.sync_batch_norm and replicas > 1 and config.jit_compile == "on":
-        raise UsageError(
-            "sync_batch_norm communicates, which XLA cannot compile here: use jit_compile=off. "
-            f"Received: jit_compile=on, sync_batch_norm=true, {replicas} replicas"
-        )
+    workers = len(addresses(find()[0])) if config.strategy == "multi_worker" else 1
+    check(config, replicas, workers, gpus)
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if config.strategy == "multi_worker":
+        return join(replicas if gpus else 0, config.join_seconds)
     if not gpus and replicas > 1:
         (cpu,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * replicas
         tf.config.set_logical_device_configuration(cpu, parts)
     kind = "GPU" if gpus else "CPU"
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)])
+
+
+def check(config, replicas, workers, gpus):
+    """Whether `workers` can train with `replicas` each."""
+    if gpus and replicas > len(gpus):
+        raise UsageError(
+            f"replicas must be at most {len(gpus)}, the GPUs here. Received: {replicas}"
+        )
+    if config.strategy == "multi_worker" and not gpus and replicas > 1:
+        raise UsageError(
+            "replicas must be 1 for each worker of strategy=multi_worker without GPUs. "
+            f"Received: {replicas}"
+        )
+    total = workers * replicas
+    if config.batch_size % total:
+        raise UsageError(
+            f"batch_size must be a multiple of the replicas. Received: {config.batch_size} images "
+            f"for {total} replicas"
+        )
+    if config.sync_batch_norm and total > 1 and config.jit_compile == "on":
+        raise UsageError(
+            "sync_batch_norm communicates, which XLA cannot compile here: use jit_compile=off. "
+            f"Received: jit_compile=on, sync_batch_norm=true, {total} replicas"
+        )
 
 
 def device_name():

@@ -219,6 +219,7 @@ def scored_here(run_dir, step, ema):
         protocol=None,
         count=100,
         batch_size=64,
+        strategy="mirrored",
         replicas=1,
         checkpoint=str(step),
         ema=ema,

@@ -48,6 +48,7 @@ def settings(path, **changes):
         "protocol": PROTOCOL,
         "count": 50,
         "batch_size": 32,
+        "strategy": "mirrored",
         "replicas": 1,
         "checkpoint": "newest",
         "ema": True,
