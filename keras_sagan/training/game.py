@@ -63,20 +63,21 @@ class Game:
 
         Returns:
             The losses of D, in its last turn, and of G; and what `vitals.signs` looks at: a dict
-            of moments of the `logits` of real images and of fakes, and gradients of `d` and `g`.
+            of moments of the `logits` of real images and of fakes, and of what was applied to the
+            weights of `d` and `g`.
         """
         for turn, (images, labels) in enumerate(batches):
             *drawn, flips = self.draw(step, noise.D_STEP + turn)
             real = tf.cast(images, tf.float32) * (2 / 255) - 1
             if self.config.flip:
                 real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
-            d_loss, d_gradients, logits = self.discriminator_step(real, labels, *drawn)
-            apply(self.d_optimizer, d_gradients, self.discriminator)
+            d_loss, gradients, logits = self.discriminator_step(real, labels, *drawn)
+            d_applied = apply(self.d_optimizer, gradients, self.discriminator)
         latents, fake_labels, _ = self.draw(step, noise.G_STEP)
-        g_loss, g_gradients = self.generator_step(latents, fake_labels)
-        apply(self.g_optimizer, g_gradients, self.generator)
+        g_loss, gradients = self.generator_step(latents, fake_labels)
+        g_applied = apply(self.g_optimizer, gradients, self.generator)
         self.average(step)
-        evidence = {"logits": [*map(vitals.moments, logits)], "d": d_gradients, "g": g_gradients}
+        evidence = {"logits": [*map(vitals.moments, logits)], "d": d_applied, "g": g_applied}
         return (d_loss, g_loss), evidence
 
     def draw(self, step, purpose):
@@ -106,6 +107,12 @@ class Game:
 
 
 def apply(optimizer, gradients, network):
-    """Optimizers add gradients over replicas, so a mean must be divided by their number."""
+    """Optimizers add gradients over replicas, so a mean must be divided by their number.
+
+    Returns:
+        This replica's part of the sum.
+    """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    optimizer.apply([g / replicas for g in gradients], network.trainable_variables)
+    parts = [g / replicas for g in gradients]
+    optimizer.apply(parts, network.trainable_variables)
+    return parts

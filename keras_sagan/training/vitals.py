@@ -35,15 +35,15 @@ def signs(strategy, evidence):
         norm over all weights of the discriminator's and the generator's gradient.
     """
 
-    def mean(value):
-        return strategy.reduce("MEAN", value, axis=None)
-
-    spreads = []
-    for first, second in map(tf.unstack, map(mean, evidence["logits"])):
-        spreads.append(tf.sqrt(tf.maximum(second - first**2, 0)))
-    # Norms of means: those of the replicas' own gradients would depend on how many there are.
-    norms = [tf.linalg.global_norm([*map(mean, evidence[name])]) for name in ("d", "g")]
-    return tf.stack([*(tf.cast(each, tf.float32) for each in spreads), *norms])
+    results = []
+    for moments_of in evidence["logits"]:
+        first, second = tf.unstack(strategy.reduce("MEAN", moments_of, axis=None))
+        results.append(tf.cast(tf.sqrt(tf.maximum(second - first**2, 0)), tf.float32))
+    for name in ("d", "g"):
+        # Added up first: norms of the replicas' own parts would depend on how many there are.
+        gradients = [strategy.reduce("SUM", part, axis=None) for part in evidence[name]]
+        results.append(tf.linalg.global_norm(gradients))
+    return tf.stack(results)
 
 
 def check(numbers, bad, step):
