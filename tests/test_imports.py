@@ -9,6 +9,7 @@ import sys
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_sagan"
+COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explore"}
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
@@ -22,10 +23,10 @@ ORDER = [
     {"evaluation"},
     {"serving"},
     {"commands"},
-    {"train", "sample", "evaluate", "prepare", "export", "client"},
+    COMMANDS,
 ]
 # Groups of which no member may import another one of the same group.
-SEPARATE = {"data", "visual", "train", "sample", "evaluate", "prepare", "export", "client"}
+SEPARATE = {"data", "visual"} | COMMANDS
 
 
 def place(part):
@@ -88,7 +89,7 @@ METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").
         *METRICS,
         *(
             f"keras_sagan.{name}"
-            for name in ("config", "train", "evaluate", "prepare", "export", "client")
+            for name in ("config", "train", "evaluate", "prepare", "export", "client", "explore")
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Where the positions of a network look: attention maps as arrays, and the places that stand out."""
+"""Where the positions of a network look, as arrays, and the places that stand out."""
 
 import numpy as np
 

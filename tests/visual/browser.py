@@ -50,7 +50,8 @@ def open_page(browser):
 
     with contexts:
         yield open_page
-    assert not complaints
+    if complaints:
+        pytest.fail("\n".join(complaints))
 
 
 def scrolls_sideways(page):
