@@ -44,7 +44,7 @@ flags.DEFINE_bool("metadata", False, "Print signatures with dtypes and shapes in
 def main():
     given = flags.FLAGS
     server = commands.require("server")
-    labels = commands.integers("labels") if given["labels"].present else None
+    labels = commands.integers("labels")
     seeds = commands.integers("seeds")
     if given.status and given.metadata:
         raise UsageError("--status and --metadata are two questions: ask one at a time")

@@ -86,12 +86,14 @@ def require(name):
 
 
 def integers(name, least=-(2**63), most=2**63 - 1):
-    """The list flag `name` as ints.
+    """The list flag `name` as ints; None if it was not given and has no default.
 
     Raises:
         UsageError: if it is empty or has something else.
     """
     texts = getattr(flags.FLAGS, name)
+    if texts is None:
+        return None
     try:
         values = [int(text) for text in texts]
     except ValueError:

@@ -1,11 +1,13 @@
-"""Draws a grid of generated images.
+"""Draws generated images: a grid, or a page to play with.
 
 python -m keras_sagan.sample --run_dir=runs/digits --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --labels=3,7 --truncation=1 --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --seeds=0,1 --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --interpolate=0,1 --output=grid.png
+python -m keras_sagan.sample --run_dir=runs/digits --output=samples.html
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -16,17 +18,30 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.visual.grid import make_grid, save_png
+from keras_sagan.visual.sample_page import sample_page
+
+MOST = 2**31 - 1
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
-flags.DEFINE_string("output", "grid.png", "PNG file to write.")
+flags.DEFINE_string("output", "grid.png", "File to write.")
+flags.DEFINE_enum(
+    "format",
+    None,
+    ["png", "html"],
+    "png: a grid. html: one page without network, with sliders from one seed to another and of "
+    "truncation, classes to choose from, and the real images nearest to each sample by pixels and "
+    "by features. Default: html if --output ends in .html.",
+)
 flags.DEFINE_list(
     "labels",
     None,
     "Classes, one row each. Default: every class, at most 10. A run without classes gives a square "
     "grid, or one row of an interpolation.",
 )
-flags.DEFINE_integer("columns", 8, "Images in a row.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0, upper_bound=2**31 - 1)
+flags.DEFINE_integer("columns", 8, "Images in a row; in a page, seeds.", lower_bound=1)
+flags.DEFINE_integer(
+    "seed", 0, "Seed of the latents; in a page, the first one.", lower_bound=0, upper_bound=MOST
+)
 flags.DEFINE_list(
     "seeds",
     None,
@@ -36,67 +51,123 @@ flags.DEFINE_float(
     "truncation",
     None,
     "Largest absolute value of a latent's entries: less variety, more typical images. Default: no "
-    "bound.",
+    "bound. A page has several to choose from.",
 )
 flags.DEFINE_list(
     "interpolate",
     None,
     "Two seeds A,B: each row goes from the latent of seed A to that of seed B on the great circle "
-    "between them.",
+    "between them. In a page by default the first two.",
 )
 flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint.")
 flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes those being trained.")
+flags.DEFINE_string(
+    "extractor",
+    None,
+    "Network of a page's distances of features, as for evaluate: classifier or inception:PATH. "
+    "Default: classifier, if the data have classes.",
+)
+flags.DEFINE_string("data_dir", None, "Where a page finds prepared data. Default: the run's own.")
 
 
 def main():
     run_dir = commands.require("run_dir")
-    ends, seeds = whole_numbers("interpolate"), whole_numbers("seeds")
+    given = flags.FLAGS
+    ends, seeds = (commands.integers(name, 0, MOST) for name in ("interpolate", "seeds"))
     if ends is not None and len(ends) != 2:
         raise UsageError(f"--interpolate must be two seeds, as 0,1. Received: {ends}")
-    check_seeds(seeds)
-    truncation = flags.FLAGS.truncation
-    if truncation is not None and not 0 < truncation < float("inf"):
-        raise UsageError(f"--truncation must be positive. Received: {truncation}")
+    is_page = (given.format or pathlib.Path(given.output).suffix.lower()[1:]) == "html"
+    check_together(is_page)
     run = RunDirectory(run_dir)
     config = run.read_config()
-    columns = len(seeds) if seeds else flags.FLAGS.columns
-    classes = row_labels(config.num_classes, 1 if ends or seeds else columns)
+    columns = len(seeds) if seeds else given.columns
+    classes = row_labels(config.num_classes, 1 if is_page or ends or seeds else columns)
     # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.sampling import make_sampler
     from keras_sagan.training.state import restore_generator
 
-    folder = run.checkpoints / ("best" if flags.FLAGS.checkpoint == "best" else "")
-    generator, step = restore_generator(config, folder, flags.FLAGS.ema)
-    latents = make_latents(ends, seeds, len(classes), columns, config.z_dim, truncation)
+    folder = run.checkpoints / ("best" if given.checkpoint == "best" else "")
+    generator, step = restore_generator(config, folder, given.ema)
+    output = pathlib.Path(given.output)
+    if is_page:
+        seeds = seeds or [(given.seed + i) % (MOST + 1) for i in range(columns)]
+        ends = ends or [*seeds, (seeds[0] + 1) % (MOST + 1)][:2]
+        draw_page(run, config, (generator, step), classes, seeds, ends, output)
+    else:
+        draw_grid(config, (generator, step), classes, ends, seeds, columns, output)
+
+
+def check_together(is_page):
+    """Flags that others make mean nothing must not look as if they did."""
+    given = flags.FLAGS
+    truncation = given.truncation
+    if truncation is not None and not 0 < truncation < float("inf"):
+        raise UsageError(f"--truncation must be positive. Received: {truncation}")
+    rules = {
+        "a page has truncations to choose from": (is_page, ["truncation"]),
+        "a grid has no neighbors: --format=html has": (not is_page, ["extractor", "data_dir"]),
+        "--seeds says what each column is": (
+            given.seeds is not None,
+            ["columns", "seed", *([] if is_page else ["interpolate"])],
+        ),
+    }
+    for reason, (holds, names) in rules.items():
+        beside = [f"--{name}" for name in names if given[name].present]
+        if holds and beside:
+            raise UsageError(f"{reason}. Received beside it: {', '.join(beside)}")
+    kind = (given.extractor or "classifier").partition(":")[0]
+    if kind not in ("classifier", "inception") or given.extractor == "inception":
+        raise UsageError(
+            f"--extractor must be classifier or inception:PATH. Received: {given.extractor}"
+        )
+
+
+def draw_page(run, config, restored, classes, seeds, ends, output):
+    """The page of `restored`, a generator and its step, as a file."""
+    from keras_sagan.evaluation.sample_page import page_samples
+
+    generator, step = restored
+    if flags.FLAGS.data_dir:
+        config = dataclasses.replace(config, data_dir=flags.FLAGS.data_dir)
+    weights = "averaged weights" if flags.FLAGS.ema else "weights as trained"
+    samples = page_samples(
+        run,
+        config,
+        generator,
+        classes,
+        seeds,
+        ends,
+        flags.FLAGS.extractor,
+        f"Step {step:,}, {weights}.",
+    )
+    write(output, lambda: output.write_text(sample_page(samples), encoding="utf-8"))
+    print(f"page of {samples.images[..., 0, 0, 0].size} images of step {step}: {output}")
+
+
+def draw_grid(config, restored, classes, ends, seeds, columns, output):
+    """A row for each of `classes`, as a file."""
+    from keras_sagan.training.sampling import make_sampler
+
+    generator, step = restored
+    latents = make_latents(ends, seeds, len(classes), columns, config.z_dim)
     labels = np.repeat(classes, columns).astype(np.int32)
     images = make_sampler(generator)(latents, labels)
-    output = pathlib.Path(flags.FLAGS.output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_png(make_grid(images, columns), output, config.image_size)
-    except OSError as error:
-        raise RunError(f"--output={output} cannot be written: {error}") from error
+    write(output, lambda: save_png(make_grid(images, columns), output, config.image_size))
     if config.is_symmetry:
         print(f"coherence: {coherence(images, labels):.3f} (1: as real images)")
     of_classes = f", a row each of labels {classes}" if config.num_classes else ""
     print(f"{len(images)} images of step {step}{of_classes}: {output}")
 
 
-def check_seeds(seeds):
-    """Flags that `--seeds` would make mean nothing must not look as if they did."""
-    if seeds is None:
-        return
-    if not seeds:
-        raise UsageError("--seeds must be seeds, as 0,1. Received: none")
-    others = ("columns", "seed", "interpolate")
-    given = [f"--{name}" for name in others if flags.FLAGS[name].present]
-    if given:
-        raise UsageError(
-            f"--seeds says what each column is. Received beside it: {', '.join(given)}"
-        )
+def write(output, save):
+    """Calls `save`, which writes the file `output`, whose folder it makes."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        save()
+    except OSError as error:
+        raise RunError(f"--output={output} cannot be written: {error}") from error
 
 
-def make_latents(ends, seeds, rows, columns, z_dim, truncation):
+def make_latents(ends, seeds, rows, columns, z_dim):
     """`[rows * columns, z_dim]`: the same for each row, or independent ones without seeds.
 
     Args:
@@ -105,63 +176,29 @@ def make_latents(ends, seeds, rows, columns, z_dim, truncation):
         rows: int.
         columns: int.
         z_dim: int.
-        truncation: float or None.
     """
-    from keras_sagan.training.sampling import latents_of
+    from keras_sagan.training.sampling import latents_between, latents_of, latents_of_seeds
 
-    def latent(seed):
-        return latents_of(seed, 1, z_dim, truncation).numpy()[0]
-
+    truncation = flags.FLAGS.truncation
     if ends:
-        start, end = map(latent, ends)
-        return np.tile(great_circle(start, end, columns), (rows, 1))
+        return np.tile(latents_between(ends, columns, z_dim, truncation), (rows, 1))
     if seeds:
-        return np.tile([latent(seed) for seed in seeds], (rows, 1))
+        return np.tile(latents_of_seeds(seeds, z_dim, truncation), (rows, 1))
     return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
-
-
-def great_circle(start, end, count):
-    """`count` vectors from `start` to `end`, `[count, n]`: angle and length change evenly.
-
-    White 2016, https://arxiv.org/abs/1609.04468, section 2.1.
-    """
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    cosine = np.clip(np.dot(start / lengths[0], end / lengths[1]), -1, 1)
-    angle = np.arccos(cosine)
-    t = np.linspace(0, 1, count)[:, None]
-    if np.sin(angle) < 1e-6:
-        return ((1 - t) * start + t * end).astype(np.float32)
-    direction = (
-        np.sin((1 - t) * angle) * start / lengths[0] + np.sin(t * angle) * end / lengths[1]
-    ) / np.sin(angle)
-    return (((1 - t) * lengths[0] + t * lengths[1]) * direction).astype(np.float32)
 
 
 def row_labels(num_classes, rows):
     """The class of each row; for a run without classes, `rows` times the label it ignores."""
-    labels = whole_numbers("labels")
+    labels = commands.integers("labels", 0)
     if num_classes == 0:
         if labels is not None:
             raise UsageError(f"--labels needs a run with classes. Received: {labels}")
         return [0] * rows
     if labels is None:
         return list(range(min(num_classes, 10)))
-    outside = [label for label in labels if label >= num_classes]
-    if outside or not labels:
+    if max(labels) >= num_classes:
         raise UsageError(f"--labels must be in 0...{num_classes - 1}. Received: {labels}")
     return labels
-
-
-def whole_numbers(name):
-    """A list flag as non-negative ints; None if it was not given."""
-    texts = getattr(flags.FLAGS, name)
-    if texts is None:
-        return None
-    if not all(text.strip().isdecimal() and int(text) < 2**31 for text in texts):
-        raise UsageError(
-            f"--{name} must be whole numbers below 2^31, as 3,7. Received: {','.join(texts)}"
-        )
-    return [int(text) for text in texts]
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def evaluate_run(run, config, settings, load=load_generator):
     strategy = make_strategy(config)
     prepared = prepare(config)
     try:
-        extractor = make_extractor(strategy, settings, prepared, config.data_dir)
+        extractor = make_extractor(
+            strategy, settings.extractor, settings.protocol, prepared, config.data_dir
+        )
     except FileNotFoundError as error:
         missing = {step_of(path): unavailable(settings, step_of(path), error) for path in paths}
         for step, rows in missing.items():
@@ -110,12 +112,12 @@ def evaluate_run(run, config, settings, load=load_generator):
     return found
 
 
-def make_extractor(strategy, settings, prepared, data_dir):
-    """The `Extractor` that `settings` names."""
-    kind, _, path = settings.extractor.partition(":")
+def make_extractor(strategy, name, protocol, prepared, data_dir):
+    """The `Extractor` "classifier" of the data, or "inception:PATH" in a protocol."""
+    kind, _, path = name.partition(":")
     if kind == "inception":
         with strategy.scope():
-            return inception(path, settings.protocol)
+            return inception(path, protocol)
     sha256 = prepared.record["sha256"]
     return classifier(prepared.images, prepared.labels, sha256, data_dir, strategy)
 

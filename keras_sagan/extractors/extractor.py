@@ -3,12 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from keras_sagan.metrics.protocol import Protocol
 
 # Height and width that the Inception network takes.
 INCEPTION_SIZE = 299
+# Images at a time, where features are made of whole arrays.
+BATCH = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,12 @@ class Extractor:
     def __call__(self, images):
         """Features and logits, float32, of images `[n, H, W, C]` in [-1, 1]."""
         return self.network(preprocess(images, self.protocol))
+
+    def features(self, levels):
+        """Features, float32 `[n, d]`, of images as levels, uint8 `[n, H, W, C]`, for any n."""
+        pieces = [levels[i : i + BATCH] for i in range(0, len(levels), BATCH)]
+        images = (tf.cast(piece, tf.float32) * (2 / 255) - 1 for piece in pieces)
+        return np.concatenate([self(piece)[0].numpy() for piece in images])
 
 
 def preprocess(images, protocol):

@@ -3,11 +3,10 @@
 import numpy as np
 
 from keras_sagan.metrics.features import check_pair
+from keras_sagan.metrics.nearest import squared_distances
 
 # The paper's neighbor.
 K = 3
-# Distances held at once: 256 MiB of float64.
-ENTRIES = 1 << 25
 
 
 def precision_recall(real, fake, k=K):
@@ -39,16 +38,7 @@ def covered(points, manifold, k):
     """The share of `points` within a ball of `manifold`."""
     # The nearest in the row is the vector itself, so the k-th neighbor stands at place k.
     radii = np.concatenate(
-        [np.partition(rows, k, axis=1)[:, k] for rows in distances(manifold, manifold)]
+        [np.partition(rows, k, axis=1)[:, k] for rows in squared_distances(manifold, manifold)]
     )
-    inside = [(rows <= radii).any(axis=1) for rows in distances(points, manifold)]
+    inside = [(rows <= radii).any(axis=1) for rows in squared_distances(points, manifold)]
     return float(np.mean(np.concatenate(inside)))
-
-
-def distances(x, y):
-    """Squared distances `[rows, len(y)]`, some rows of `x` at a time."""
-    squares = np.sum(y**2, axis=1)
-    rows = max(1, ENTRIES // len(y))
-    for i in range(0, len(x), rows):
-        part = x[i : i + rows]
-        yield np.maximum(np.sum(part**2, axis=1)[:, None] - 2 * part @ y.T + squares, 0)

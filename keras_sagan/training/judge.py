@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from keras_sagan.errors import UsageError
@@ -14,8 +13,6 @@ from keras_sagan.metrics.protocol import NATIVE, metric_name
 
 # Images of the score by thumbnails, and fakes of that by a classifier.
 THUMBNAILS, FAKES = 512, 1000
-# Images at a time.
-BATCH = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +53,12 @@ def classifier_judge(config, prepared):
     strategy = tf.distribute.get_strategy()
     extractor = classifier(images, prepared.labels, sha256, config.data_dir, strategy)
 
-    def features(levels):
-        pieces = [levels[i : i + BATCH] for i in range(0, len(levels), BATCH)]
-        images = (tf.cast(piece, tf.float32) * (2 / 255) - 1 for piece in pieces)
-        return np.concatenate([extractor(piece)[0].numpy() for piece in images])
+    def statistics(levels):
+        return Moments.of(extractor.features(levels)).statistics()
 
-    real = Moments.of(features(images[: NATIVE.reals])).statistics()
+    real = statistics(images[: NATIVE.reals])
     return Judge(
         metric_name("fcd", FAKES, extractor.name),
         FAKES,
-        lambda fakes: statistics_distance(real, Moments.of(features(fakes)).statistics()),
+        lambda fakes: statistics_distance(real, statistics(fakes)),
     )

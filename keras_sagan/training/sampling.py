@@ -41,6 +41,33 @@ def latents_of(seed, count, z_dim, truncation=None):
     return tf.random.stateless_normal([count, z_dim], folded, alg="philox")
 
 
+def latents_of_seeds(seeds, z_dim, truncation=None):
+    """A latent for each seed, `[n, z_dim]`: that which it has alone."""
+    return np.concatenate([latents_of(seed, 1, z_dim, truncation) for seed in seeds])
+
+
+def latents_between(ends, count, z_dim, truncation=None):
+    """`count` latents from that of one seed to that of another, on the great circle."""
+    return great_circle(*latents_of_seeds(ends, z_dim, truncation), count)
+
+
+def great_circle(start, end, count):
+    """`count` vectors from `start` to `end`, `[count, n]`: angle and length change evenly.
+
+    White 2016, https://arxiv.org/abs/1609.04468, section 2.1.
+    """
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    cosine = np.clip(np.dot(start / lengths[0], end / lengths[1]), -1, 1)
+    angle = np.arccos(cosine)
+    t = np.linspace(0, 1, count)[:, None]
+    if np.sin(angle) < 1e-6:
+        return ((1 - t) * start + t * end).astype(np.float32)
+    direction = (
+        np.sin((1 - t) * angle) * start / lengths[0] + np.sin(t * angle) * end / lengths[1]
+    ) / np.sin(angle)
+    return (((1 - t) * lengths[0] + t * lengths[1]) * direction).astype(np.float32)
+
+
 def latents_of_rows(seeds, z_dim):
     """A latent for each seed, `[n, z_dim]`: that of row i is `latents_of(seeds[i], 1, z_dim)`.
 

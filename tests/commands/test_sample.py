@@ -1,0 +1,141 @@
+"""The page of samples as a user asks for it, against grids of the same flags and NumPy."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from process import run
+
+from keras_sagan.data.prepare import Prepared
+from keras_sagan.errors import UsageError
+from keras_sagan.evaluation.sample_page import page_samples
+from keras_sagan.extractors import classifier as classifier_module
+from keras_sagan.extractors.classifier import classifier
+from keras_sagan.training.run_directory import RunDirectory
+
+LABELS, SEEDS = [3, 7], [5, 0]
+
+
+@pytest.fixture(scope="module")
+def data(finished, data_dir, tmp_path_factory):
+    """A folder of the run's data with a classifier that has hardly learned; both."""
+    del finished  # It has prepared the data.
+    folder = tmp_path_factory.mktemp("data")
+    shutil.copytree(data_dir / "prepared", folder / "prepared")
+    (directory,) = (path for path in (folder / "prepared").iterdir() if path.is_dir())
+    prepared = Prepared(directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier_module, "STEPS", 1)
+        network = classifier(
+            prepared.images,
+            prepared.labels,
+            prepared.record["sha256"],
+            folder,
+            tf.distribute.get_strategy(),
+        )
+    return folder, prepared, network
+
+
+@pytest.fixture(scope="module")
+def page(finished, data, tmp_path_factory):
+    """What the command printed, and the data of its page."""
+    output = tmp_path_factory.mktemp("page") / "new" / "samples.html"
+    given = ["--labels=3,7", "--seeds=5,0", "--interpolate=0,1", f"--data_dir={data[0]}"]
+    code, out, err = run("sample", f"--run_dir={finished[0]}", f"--output={output}", *given)
+    assert code == 0, err
+    text = re.search(r'id="data">(.*?)</script>', output.read_text()).group(1)
+    return out, json.loads(text)
+
+
+def decoded(address):
+    kind, _, content = address.partition(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+
+
+def images_of(page, kind):
+    """`[classes, truncations, n, H, W]` of the page's samples or frames."""
+    shown = [decoded(each["image"] if kind == "samples" else each) for each in page[kind]]
+    return np.stack(shown).reshape(2, 5, -1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [("samples", ["--seeds=5,0"]), ("frames", ["--interpolate=0,1", "--columns=17"])],
+)
+def test_images_are_those_of_the_grid_of_a_truncation(kind, given, finished, page, tmp_path):
+    out, data = page
+    assert out.startswith("page of 20 images of step 20: ")
+    assert data["truncations"] == [0.25, 0.5, 1, 2, 4]
+    assert (data["classes"], data["seeds"]) == (["3", "7"], SEEDS)
+    path = tmp_path / "grid.png"
+    given = [f"--run_dir={finished[0]}", "--labels=3,7", "--truncation=2", *given]
+    code, _, err = run("sample", f"--output={path}", *given)
+    assert code == 0, err
+    grid = np.asarray(Image.open(path))[::4, ::4]
+    shown = images_of(data, kind)[:, 3]
+    rows = [np.hstack([np.pad(each, [(0, 1), (0, 1)]) for each in row]) for row in shown]
+    np.testing.assert_allclose(np.vstack(rows)[:-1, :-1][grid != 96], grid[grid != 96], atol=1)
+
+
+def test_neighbors_are_those_of_all_pairs_of_the_runs_data(page, data):
+    _, shown = page
+    _, prepared, network = data
+    samples = images_of(shown, "samples").reshape(20, 16, 16, 1)
+    vectors = {
+        "pixels": [images.reshape(len(images), -1) / 16 for images in (samples, prepared.images)],
+        "features": [
+            network(images / np.float32(127.5) - 1)[0].numpy()
+            for images in (samples, prepared.images)
+        ],
+    }
+    distances = {
+        name: np.linalg.norm(x[:, None].astype(float) - y[None], axis=-1)
+        for name, (x, y) in vectors.items()
+    }
+    for name, of_all in distances.items():
+        for i, sample in enumerate(shown["samples"]):
+            near = sample["near"][name]
+            assert len(near) == 4
+            places = [shown["real"][each["real"]]["index"] for each in near]
+            for space in distances:
+                np.testing.assert_allclose(
+                    [each[space] for each in near], distances[space][i, places], rtol=1e-3
+                )
+            np.testing.assert_allclose(
+                [each[name] for each in near], np.sort(of_all[i])[:4], rtol=1e-3
+            )
+    for real in shown["real"]:
+        np.testing.assert_array_equal(
+            decoded(real["image"]), prepared.images[real["index"], ..., 0]
+        )
+        assert real["name"] == str(prepared.labels[real["index"]])
+
+
+def refusal(run_dir, folder, extractor=None):
+    """What `page_samples` says of the run with other data or another extractor."""
+    run_directory = RunDirectory(run_dir)
+    config = dataclasses.replace(run_directory.read_config(), data_dir=str(folder))
+    with pytest.raises(UsageError) as caught:
+        page_samples(run_directory, config, None, [0], [0], [0, 1], extractor, "")
+    return str(caught.value)
+
+
+def test_other_data_than_the_runs_are_refused(finished, data, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data[0], folder)
+    (record,) = folder.glob("prepared/*/dataset.json")
+    record.write_text(record.read_text().replace(data[1].record["sha256"], "0" * 64))
+    assert "began with other images than digits has now" in refusal(finished[0], folder)
+
+
+def test_missing_inception_network_is_named(finished, data, tmp_path):
+    said = refusal(finished[0], data[0], f"inception:{tmp_path / 'none.pb'}")
+    assert said.startswith("no Inception network at ")
