@@ -11,10 +11,14 @@ from keras_sagan.metrics.counterpart import RADIUS
 TITLE = "Does attention look at the mirrored place?"
 MAPS = "samples/maps.png"
 LAYER = ["layer", "images"]
-FIGURES = ["share", "even", "times_even", "others_times_even", "peak_times_even"]
+FIGURES = [
+    *("share", "even", "times_even", "others_times_even"),
+    *("peak_times_even", "same_peak"),
+]
 HEADER = [
     *("share, %", "even, %", "times even"),
     *("untrained, times even", "other classes, times even", "peak, times even"),
+    "same peak, %",
 ]
 READING = (
     "In images of the set symmetry the class says which position mirrors or repeats which: its "
@@ -27,7 +31,8 @@ READING = (
     "“times even” how many times that a share is: of the trained network; of the same one before "
     "its first step; of the trained one at the places that the three other classes would make "
     "equal; and of the trained one at the key that a position attends to most, which is 1 if "
-    "nothing is preferred."
+    "nothing is preferred. “Same peak” is the part of an image's positions that attend most to "
+    "one and the same key."
 )
 ADDS = (
     "Attention is added to its input by gamma, which starts at 0: a map matters as far as gamma "
@@ -99,6 +104,7 @@ def cells(shares):
         plus_minus(100 * trained["share"].mean(), 100 * trained["share"].std(), 1),
         fixed(100 * trained["even"].mean(), 1),
         *(plus_minus(each.mean(), each.std(), 2) for each in times),
+        plus_minus(100 * trained["same_peak"].mean(), 100 * trained["same_peak"].std(), 0),
     ]
 
 

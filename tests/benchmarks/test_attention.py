@@ -78,8 +78,15 @@ def test_shares_are_of_the_weights_of_their_time(rows):
         figures = [row[name] for name in ("times_even", "others_times_even", "peak_times_even")]
         assert figures == pytest.approx([1, 1, 1], abs=1e-6)
         assert row["share"] == pytest.approx(row["even"])
+        assert row["same_peak"] == 1  # Of equal ones the first.
     for row in of(rows, layer="d_attention_8", condition="untrained"):
         assert row["peak_times_even"] > 1.0001
+        assert 1 / 16 <= row["same_peak"] < 1
+    real, generated = (
+        of(rows, layer="d_attention_8", condition="untrained", images=images)
+        for images in ("real", "generated")
+    )
+    assert all(a["share"] != b["share"] for a, b in zip(real, generated, strict=True))
     for layer in ("g_attention_8", "g_attention_16"):
         assert all(row["share"] != row["even"] for row in of(rows, layer=layer))
 
@@ -111,6 +118,7 @@ def share(condition, seed, label, times):
     facts = {"part": "share", "condition": condition, "seed": seed, "label": label, "count": 4}
     facts |= {"layer": "g_attention_16", "images": "generated", "others_times_even": 0.5}
     facts |= {"share": 0.1 * times, "even": 0.1, "times_even": times, "peak_times_even": 7.0}
+    facts |= {"same_peak": 0.25}
     return {"benchmark": "attention", "status": "ok"} | facts
 
 
@@ -130,7 +138,9 @@ def test_a_report_has_means_over_classes_and_their_spread_over_seeds(rows, tmp_p
     (tmp_path / "samples" / "maps.png").write_bytes(picture.getvalue())
     render(tmp_path)
     text = (tmp_path / "report.md").read_text()
-    whole = "| 30.0 ± 14.1 | 10.0 | 3.00 ± 1.41 | 1.00 ± 0.00 | 0.50 ± 0.00 | 7.00 ± 0.00 |"
+    whole = (
+        "| 30.0 ± 14.1 | 10.0 | 3.00 ± 1.41 | 1.00 ± 0.00 | 0.50 ± 0.00 | 7.00 ± 0.00 | 25 ± 0 |"
+    )
     assert f"| g_attention_16 | generated {whole}" in text
     assert "| mirrored up-down | 35.0 ± 14.1 | 10.0 | 3.50 ± 1.41 |" in text
     assert "| seed 1 | 2 | 0.000 | 3.000 |" in text
