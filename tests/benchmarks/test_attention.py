@@ -9,12 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.attention import check
-from benchmarks.attention_turn import Subjects, figure, measure
+from benchmarks.attention_turn import Subjects, figure, measure, share_row
 from benchmarks.report import render
 from keras_sagan.config import Config
 from keras_sagan.data.prepare import prepare
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
+from keras_sagan.metrics.counterpart import counterpart_share
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import Checkpoints, State
 
@@ -89,6 +90,16 @@ def test_shares_are_of_the_weights_of_their_time(rows):
     assert all(a["share"] != b["share"] for a, b in zip(real, generated, strict=True))
     for layer in ("g_attention_8", "g_attention_16"):
         assert all(row["share"] != row["even"] for row in of(rows, layer=layer))
+
+
+def test_a_row_has_the_share_of_its_class_beside_those_of_the_others():
+    maps = np.random.default_rng(0).dirichlet(np.ones(16), (2, 8, 8)).reshape(2, 8, 8, 4, 4)
+    found = [counterpart_share(maps, label) for label in range(4)]
+    times = [shares.mean() / even for shares, even in found]
+    row = share_row(maps, 2)
+    assert (row["share"], row["even"]) == pytest.approx((found[2][0].mean(), found[2][1]))
+    assert row["times_even"] == pytest.approx(times[2])
+    assert row["others_times_even"] == pytest.approx(np.mean([times[i] for i in (0, 1, 3)]))
 
 
 def test_a_run_says_what_its_attention_adds_and_where_it_comes_from(rows):
