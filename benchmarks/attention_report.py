@@ -11,6 +11,15 @@ from keras_sagan.metrics.counterpart import RADIUS
 TITLE = "Does attention look at the mirrored place?"
 MAPS = "samples/maps.png"
 LAYER = ["layer", "images"]
+FIGURES = [
+    *("share", "even", "times_even", "others_times_even"),
+    *("peak_times_even", "same_peak"),
+]
+HEADER = [
+    *("share, %", "even, %", "times even"),
+    *("untrained, times even", "other classes, times even", "peak, times even"),
+    "same peak, %",
+]
 READING = (
     "In images of the set symmetry the class says which position mirrors or repeats which: its "
     f"counterpart. A share is the part of a position's attention that goes to keys within {RADIUS} "
@@ -18,9 +27,12 @@ READING = (
     "squares of 2x2 positions; a mean over positions, images and classes, then over seeds, with "
     "the standard deviation over seeds. Positions are those of the layer's feature map. Those "
     f"nearer than {2 * RADIUS} to their counterpart do not count, since there a look around "
-    "oneself would pass for knowledge. “Untrained” is the same network before its first step; "
-    "“other classes” what the trained one spends on the places that the three other classes would "
-    "make equal; “even” what a map without preferences spends there."
+    "oneself would pass for knowledge. “Even” is the share of a map without preferences, and "
+    "“times even” how many times that a share is: of the trained network; of the same one before "
+    "its first step; of the trained one at the places that the three other classes would make "
+    "equal; and of the trained one at the key that a position attends to most, which is 1 if "
+    "nothing is preferred. “Same peak” is the part of an image's positions that attend most to "
+    "one and the same key."
 )
 ADDS = (
     "Attention is added to its input by gamma, which starts at 0: a map matters as far as gamma "
@@ -60,39 +72,40 @@ def measured(runs, shares):
 
 
 def share_table(shares):
-    """A line for each layer and kind of images; all figures are means over classes."""
-    figures = ["share", "share_of_others", "even"]
-    keys = [*LAYER, "condition", "seed"]
-    by_seed = shares.groupby(keys, sort=False)[figures].mean().reset_index()
-    rows = []
-    for names, own in by_seed.groupby(LAYER, sort=False):
-        trained = own[own["condition"] == "trained"]
-        untrained = own[own["condition"] == "untrained"]
-        each = [trained["share"], untrained["share"], trained["share_of_others"]]
-        even = own["even"].iloc[0]
-        times = fixed((trained["share"] / even).mean(), 2)
-        percents = [percent(values) for values in each]
-        rows.append([*names, *percents, fixed(100 * even, 1), times])
-    header = [*LAYER, "trained", "untrained", "other classes", "even", "trained / even"]
-    return Table("Share of attention at the counterpart, %", header, rows, texts=2)
-
-
-def percent(values):
-    """Mean and standard deviation of shares, in percent."""
-    return plus_minus(100 * values.mean(), 100 * values.std(), 1)
+    """A line for each layer and kind of images: means over classes, then over seeds."""
+    by_seed = shares.groupby([*LAYER, "condition", "seed"], sort=False)[FIGURES].mean()
+    rows = [
+        [*names, *cells(own)] for names, own in by_seed.reset_index().groupby(LAYER, sort=False)
+    ]
+    return Table("Attention at the counterpart", [*LAYER, *HEADER], rows, texts=2)
 
 
 def class_table(shares):
-    """A line for each layer, kind of images and class."""
-    rows = []
-    for (layer, images, label), own in shares.groupby([*LAYER, "label"], sort=False):
-        by = {name: part for name, part in own.groupby("condition")}
-        trained, untrained = by["trained"], by["untrained"]
-        each = [trained["share"], untrained["share"], trained["share_of_others"]]
-        even = fixed(100 * own["even"].iloc[0], 1)
-        rows.append([layer, images, CLASSES[label], *map(percent, each), even])
-    header = [*LAYER, "class", "trained", "untrained", "other classes", "even"]
-    return Table("Share of attention at the counterpart by class, %", header, rows, texts=3)
+    """A line for each layer, kind of images and class: means over seeds."""
+    rows = [
+        [layer, images, CLASSES[label], *cells(own)]
+        for (layer, images, label), own in shares.groupby([*LAYER, "label"], sort=False)
+    ]
+    header = [*LAYER, "class", *HEADER]
+    return Table("Attention at the counterpart of each class", header, rows, texts=3)
+
+
+def cells(shares):
+    """Cells below `HEADER`; `shares` has one line for each condition and seed."""
+    trained = shares[shares["condition"] == "trained"]
+    untrained = shares[shares["condition"] == "untrained"]
+    times = (
+        trained["times_even"],
+        untrained["times_even"],
+        trained["others_times_even"],
+        trained["peak_times_even"],
+    )
+    return [
+        plus_minus(100 * trained["share"].mean(), 100 * trained["share"].std(), 1),
+        fixed(100 * trained["even"].mean(), 1),
+        *(plus_minus(each.mean(), each.std(), 2) for each in times),
+        plus_minus(100 * trained["same_peak"].mean(), 100 * trained["same_peak"].std(), 0),
+    ]
 
 
 def run_table(runs):

@@ -118,14 +118,27 @@ def scaled(images):
 
 
 def share_row(maps, label):
-    """Shares of the maps of one class: at its counterparts, and at those of the other classes."""
+    """Shares of the maps of one class, `[n, H, W, h, w]`.
+
+    Returns:
+        dict: `count`, n; `share` at the counterparts of the class, `even`, that of a map without
+        preferences, and `times_even`, their quotient; `others_times_even`, the mean quotient at
+        the counterparts of the other classes; `peak_times_even`, of the most attended key;
+        `same_peak`, the part of an image's positions whose most attended key is the same.
+    """
     found = [counterpart_share(maps, each) for each in range(len(CLASSES))]
-    own_shares, even = found.pop(label)
+    times = [shares.mean() / even for shares, even in found]
+    own_shares, even = found[label]
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2], -1)  # [n, queries, keys]
+    same = [np.bincount(peaks).max() / len(peaks) for peaks in flat.argmax(axis=2)]
     return {
         "count": len(maps),
         "share": float(own_shares.mean()),
-        "share_of_others": float(np.mean([shares for shares, _ in found])),
         "even": even,
+        "times_even": float(times.pop(label)),
+        "others_times_even": float(np.mean(times)),
+        "peak_times_even": float(flat.max(axis=2).mean() * flat.shape[2]),
+        "same_peak": float(np.mean(same)),
     }
 
 

@@ -65,7 +65,7 @@ def counterpart_share(maps, label):
     """
     size = maps.shape[1]
     places = counterparts(size, label)
-    own = np.stack(np.indices((size, size)), axis=-1)
+    own = np.moveaxis(np.indices((size, size)), 0, -1)
     far = np.abs(places - own).max(axis=-1) >= 2 * RADIUS
     near = is_near(places, size)[far]  # [queries, h, w]
     shares = np.einsum("nqhw,qhw->nq", maps[:, far].astype(np.float64), near.astype(np.float64))

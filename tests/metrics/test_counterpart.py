@@ -49,7 +49,7 @@ def test_maps_that_know_their_class_have_all_and_others_little(label):
     maps = maps_looking_at(counterparts(SIZE, label))
     assert counterpart_share(maps, label)[0] == [1.0]
     for other in set(range(4)) - {label}:
-        assert counterpart_share(maps, other)[0][0] <= 0.25
+        assert counterpart_share(maps, other)[0][0] < 0.5
 
 
 @pytest.mark.parametrize("label", range(4), ids=CLASSES)
@@ -70,4 +70,4 @@ def test_an_even_map_has_the_even_share():
 def test_shares_are_of_each_image():
     maps = np.concatenate([maps_looking_at(counterparts(SIZE, label)) for label in (0, 3)])
     assert counterpart_share(maps, 3)[0][1] == 1.0
-    assert counterpart_share(maps, 3)[0][0] <= 0.25
+    assert counterpart_share(maps, 3)[0][0] < 0.5
