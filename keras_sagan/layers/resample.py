@@ -30,12 +30,12 @@ def average_pool(images):
 def max_pool(images):
     """Maximum of each 2x2 square.
 
-    Written as the maximum of four strided slices: the gradient of the max-pooling operation
-    (select-and-scatter) does not compile when XLA has to be deterministic. In this order values
-    and gradients equal those of `tf.nn.max_pool2d` bit for bit, ties included.
+    Written as the maximum of the four pixels of a square, side by side in the channels: the
+    gradient of the max-pooling operation (select-and-scatter) does not compile when XLA has to be
+    deterministic, and strided slices are five times as slow on CPUs. In this order values and
+    gradients equal those of `tf.nn.max_pool2d` bit for bit, ties included.
     """
-    first, second = images[:, ::2, ::2], images[:, ::2, 1::2]
-    third, fourth = images[:, 1::2, ::2], images[:, 1::2, 1::2]
+    first, second, third, fourth = tf.split(tf.nn.space_to_depth(images, 2), 4, axis=-1)
     return tf.maximum(tf.maximum(first, second), tf.maximum(third, fourth))
 
 

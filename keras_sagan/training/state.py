@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_sagan import networks
 from keras_sagan.errors import NotFinite, RunError, UsageError
+from keras_sagan.training.adam import Adam
 from keras_sagan.training.checkpoint_files import check_seal, kept, latest, step_of, write
 from keras_sagan.training.cluster import Cluster
 
@@ -74,7 +75,7 @@ class State:
 
 def adam(config, learning_rate):
     """Adam with the epsilon of the released code and of the paper's other implementations."""
-    return keras.optimizers.Adam(learning_rate, config.beta_1, config.beta_2, epsilon=1e-8)
+    return Adam(learning_rate, config.beta_1, config.beta_2, epsilon=1e-8)
 
 
 class Checkpoints:

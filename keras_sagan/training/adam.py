@@ -1,0 +1,28 @@
+"""Adam with one operation a weight."""
+
+import keras
+import tensorflow as tf
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, in TensorFlow's own operation instead of a dozen small ones for each weight.
+
+    The same formulas and variables, so checkpoints of either fit the other. Without `amsgrad`.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index].value, self._velocities[index].value
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=momentum.handle,
+            v=velocity.handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, variable.dtype),
+        )
