@@ -4,9 +4,9 @@ python -m benchmarks.render --report_dir=reports/digits
 python -m benchmarks.render --report_dir=reports/speed
 
 A folder of a suite has `results.parquet`, `suite.json` and perhaps `samples/ROW.png`. One of
-`benchmarks.speed`, `benchmarks.layers` and `benchmarks.serving` has `results.jsonl`, what they
-print with `--format=json`, of one run or of several one after the other. Written beside them are
-`report.md`, `report.html`, `summary.csv` and `plots/`, and for the second kind `results.parquet`.
+`benchmarks.speed`, `layers`, `serving` and `scaling` has `results.jsonl`, what they print with
+`--format=json`, of one run or of several one after the other. Written beside them are `report.md`,
+`report.html`, `summary.csv` and `plots/`, and for the second kind `results.parquet`.
 The same results make the same bytes.
 """
 

@@ -14,7 +14,7 @@ SUITE_KEYS = (
     *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
 )
 KINDS = {"rows": dict, "metrics": list, "seeds": list}
-BENCHMARKS = ("speed", "layers", "serving", "attention")
+BENCHMARKS = ("speed", "layers", "serving", "scaling", "scaling_expected", "attention")
 PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 

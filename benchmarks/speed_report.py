@@ -1,4 +1,4 @@
-"""The report of rows of `benchmarks.speed`, `benchmarks.layers` and `benchmarks.serving`."""
+"""The report of rows of the benchmarks besides suites."""
 
 import pandas as pd
 
@@ -19,11 +19,15 @@ TITLES = {
     "speed": "speed of training and sampling",
     "layers": "layers against their peers",
     "serving": "latency of an exported generator",
+    "scaling": "training speed by the number of replicas",
+    "scaling_expected": "what to expect of many GPUs",
 }
 BARS = {
     "speed": ("train_images_per_s", "images per second in training"),
     "layers": ("ms_p50", "milliseconds, forward and back"),
     "serving": ("images_per_s", "images per second of the graph alone"),
+    "scaling": ("images_per_s", "images per second in training"),
+    "scaling_expected": ("efficiency", "expected efficiency, nothing hidden"),
 }
 # Over so many orders of magnitude that fixed decimals show nothing.
 SMALL = ("gradient_distance", "output_distance", "kernel_change", "sigma_errors")
@@ -46,6 +50,24 @@ NOTES = {
         "other and without a network. Percentiles are over the calls of all rounds, other figures "
         "medians over rounds. A ratio is of images per second to those of the first setting of the "
         "same run, round by round: its median, and in brackets its least and most."
+    ),
+    "scaling": (
+        "A setting is processes x replicas in each; every replica has as many images and, if cores "
+        "is not 0, so many cores to itself. In each round every setting has one turn; figures are "
+        "medians over rounds. A ratio is of images per second to those of the first setting, round "
+        "by round: its median, and in brackets its least and most; efficiency is that ratio over "
+        "the number of replicas. All-reduced is what the graph of a step of one process has of "
+        "all-reduce operations: none in a single process, which adds up copies."
+    ),
+    "scaling_expected": (
+        "Arithmetic, not measurements: the default networks (128 pixels, 64 channels, 1,000 "
+        "classes), whose costs and bytes are counted. Assumed are the GPU's peak rate and links as "
+        "stated, and that training achieves the share of the peak that it achieved of a matrix "
+        "product's rate in the first setting above, at every batch size: a GPU's share was not "
+        "measured. Gradients are added up in rings, 2 (n - 1) / n times their bytes for each GPU, "
+        "over the network once there are several hosts; each all-reduce costs a fixed latency "
+        "besides. A ratio is to one GPU, with nothing of the exchange hidden behind computing; in "
+        "brackets up to as much hidden as fits. Feeding images is not part of it."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The rows of `benchmarks.speed`, `benchmarks.layers` and `benchmarks.serving` as one table."""
+"""The rows of the benchmarks besides suites as one table."""
 
 import pandas as pd
 
@@ -7,16 +7,25 @@ SETTINGS = {
     "speed": ["model", "batch_size", "jit"],
     "layers": ["layer"],
     "serving": ["signature", "batch_size"],
+    "scaling": ["setting"],
+    "scaling_expected": ["gpus", "images_per_gpu"],
 }
 TABLES = {
     "speed": ["image_size", "precision"],
     "layers": ["part", "image_size", "channels", "batch_size"],
     "serving": ["model", "version"],
+    "scaling": ["image_size", "batch_size"],
+    "scaling_expected": ["rule"],
 }
 SHARED = {
     "speed": ["g_channels", "d_channels", "num_classes", "steps", "warmup_steps", "steps_per_call"],
     "layers": ["steps"],
     "serving": ["image_shape", "calls", "warmup_calls"],
+    "scaling": ["channels", "num_classes", "jit", "cores", "steps", "warmup_steps"],
+    "scaling_expected": [
+        *("peak_tflops", "share", "gpus_per_host", "link_gb_per_s", "network_gb_per_s"),
+        *("latency_us", "gradient_mib", "exchanges"),
+    ],
 }
 EVERYWHERE = ["rounds", "device", "cpus", "machine", "commit"]
 # Figures of a row, with their headings.
@@ -51,6 +60,22 @@ FIGURES = {
         "load_s": "load time, s",
         "host_peak_mib": "host memory, MiB",
         "device_peak_mib": "device memory, MiB",
+    },
+    "scaling": {
+        "images_per_s": "images/s",
+        "efficiency": "efficiency",
+        "step_ms_p50": "step, ms",
+        "step_ms_p95": "step, 95th percentile, ms",
+        "gradient_mib": "gradients, MiB a step",
+        "exchanged_mib": "all-reduced, MiB a step",
+        "exchanges": "all-reduces a step",
+    },
+    "scaling_expected": {
+        "images_per_s": "images/s",
+        "efficiency": "efficiency, nothing hidden",
+        "efficiency_most": "efficiency, as much hidden as fits",
+        "compute_ms": "compute, ms",
+        "exchange_ms": "exchange, ms",
     },
 }
 RATIOS = ["ratio", "ratio_least", "ratio_most"]

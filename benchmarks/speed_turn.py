@@ -65,16 +65,15 @@ class Ours:
         from keras_sagan.training.state import State
         from keras_sagan.training.strategy import compiles, make_strategy
 
-        strategy = make_strategy(config)
+        self.strategy = make_strategy(config)
         prepared = prepare_in(folder, config)
-        with strategy.scope():
+        with self.strategy.scope():
             self.state = State.create(config)
         self.config, self.generator = config, self.state.ema_generator
-        counts = prepared.record["counts"]
-        self.play = make_train(
-            strategy, Game(config, self.state, counts, compiles(config, strategy))
-        )
-        self.iterator = make_iterator(strategy, prepared, config, start=0)
+        compiled = compiles(config, self.strategy)
+        self.game = Game(config, self.state, prepared.record["counts"], compiled)
+        self.play = make_train(self.strategy, self.game)
+        self.iterator = make_iterator(self.strategy, prepared, config, start=0)
         self.num_steps = tf.constant(steps_per_call)
 
     def train(self, calls):
