@@ -15,6 +15,7 @@ from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.preemption import Preemption
+from keras_sagan.training.profiling import Profile
 from keras_sagan.training.records import Records
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import Checkpoints, State
@@ -126,12 +127,14 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
+    profile = Profile(config, records.run.path / "tensorboard", step)
     best = best_score(records.run, records.judge.name)
     last, stopped = step == config.total_steps or records.is_out_of_time(), None
     if not last:
         records.progress.say("compiling the first step")
+        profile.at(step)
     while not (last or stopped):
-        num_steps = steps_to_next_stop(config, step)
+        num_steps = min(steps_to_next_stop(config, step), profile.steps_ahead(step))
         begun = time.monotonic()
         losses = train_call(iterator, state.step, tf.constant(num_steps))
         losses = {name: float(value) for name, value in losses.items()}
@@ -142,6 +145,7 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
                 f"checkpoints are from before. Received: {losses}"
             )
         step += num_steps
+        profile.at(step)
         records.count(step, num_steps, losses, seconds)
         last = step == config.total_steps or records.is_out_of_time()
         if last or step % config.sample_every == 0:
@@ -155,6 +159,7 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
         stopped = not last and preemption.asked()
         if last or stopped or step % config.checkpoint_every == 0:
             save(step, state, checkpoints, records, stopped)
+    profile.close()
 
 
 def save(step, state, checkpoints, records, stopped):
