@@ -128,6 +128,12 @@ def peaks():
     return {"host_peak_mib": round(status_mib("VmHWM"), 1), "device_peak_mib": device}
 
 
+def reset_peak():
+    """Lets the peak of the host's memory begin again; returns what is held now, MiB."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return status_mib("VmRSS")
+
+
 def status_mib(name):
     """A line of /proc/self/status, in MiB."""
     status = pathlib.Path("/proc/self/status").read_text()

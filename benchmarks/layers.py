@@ -8,8 +8,11 @@ TensorFlow Addons, each as a layer that is trained: how far the kernel that it c
 from spectral norm 1 (`sigma_errors`, by step), how far its gradient is from that of W / sigma(W)
 by autodiff (`gradient_distance`), by how much two training calls alone change the weights
 (`kernel_change`). `attention`: `SelfAttention` and the usual attention layer, with equal weights:
-how far outputs and gradients are apart. For all: milliseconds of a pass forward and back, with
-ratios to ours in the same round, and memory of a process that does nothing else.
+how far outputs and gradients are apart. `blocks_float32`, `blocks_bfloat16`: queries, keys and
+values of `channels` / 8 and / 2 channels, keys of half the height, in blocks and `at_once`;
+`extra_mib` is the memory that the first pass takes besides its inputs. For all: milliseconds of a
+pass forward and back, with ratios to ours in the same round, and memory of a process that does
+nothing else.
 """
 
 import importlib.util
@@ -19,6 +22,7 @@ from absl import flags
 
 from benchmarks import apart
 from keras_sagan import commands
+from keras_sagan.errors import UsageError
 from keras_sagan.training.run_directory import PACKAGES
 
 ROWS = (
@@ -27,14 +31,19 @@ ROWS = (
     ("spectral", "tensorflow_addons"),
     ("attention", "keras_sagan"),
     ("attention", "keras_naive"),
+    ("blocks_float32", "keras_sagan"),
+    ("blocks_float32", "at_once"),
+    ("blocks_bfloat16", "keras_sagan"),
+    ("blocks_bfloat16", "at_once"),
 )
 COLUMNS = (
     *("part", "layer", "status", "error", "gradient_distance", "gradient_cosine", "kernel_change"),
     *("sigma_errors", "output_distance", "ms_p50", "ratio", "ratio_least_and_most", "ms_p95"),
-    *("host_peak_mib", "device_peak_mib", "device"),
+    *("host_peak_mib", "extra_mib", "device_peak_mib", "device"),
 )
 PEERS = ("tensorflow_addons", "tf_keras")
 
+flags.DEFINE_list("parts", sorted({part for part, _ in ROWS}), "What is compared.")
 flags.DEFINE_integer("image_size", 32, "Height of the feature maps, in pixels.", lower_bound=2)
 flags.DEFINE_integer("channels", 64, "Channels in and out.", lower_bound=2)
 flags.DEFINE_integer("batch_size", 16, "Feature maps in a batch.", lower_bound=1)
@@ -46,7 +55,13 @@ flags.DEFINE_enum("format", "text", ["text", "json"], "json: one object a row.")
 def main():
     names = ("image_size", "channels", "batch_size", "steps")
     settings = {name: getattr(flags.FLAGS, name) for name in names}
-    available = [each for each in ROWS if each[1] != "tensorflow_addons" or addons_installed()]
+    wanted = [each for each in ROWS if each[0] in flags.FLAGS.parts]
+    if not wanted:
+        raise UsageError(
+            f"--parts must be some of {', '.join(sorted({part for part, _ in ROWS}))}. "
+            f"Received: {','.join(flags.FLAGS.parts)}"
+        )
+    available = [each for each in wanted if each[1] != "tensorflow_addons" or addons_installed()]
     requests = [request(part, layer, settings) for part, layer in available]
     turns = apart.interleaved("benchmarks.layers_turn", requests, flags.FLAGS.rounds)
     turns = dict(zip(available, turns, strict=True))
@@ -55,7 +70,7 @@ def main():
         {"benchmark": "layers", "part": part, "layer": layer}
         | summary(turns.get((part, layer)), turns[part, "keras_sagan"])
         | common
-        for part, layer in ROWS
+        for part, layer in wanted
     ]
     apart.report(rows, flags.FLAGS.format, COLUMNS)
 

@@ -15,9 +15,11 @@ STEP = 0.01
 
 
 def measure(part, layer, **settings):
-    """Figures of a layer, a dict; see `measure_spectral` and `measure_attention`."""
+    """Figures of a layer, a dict; see the function of each part."""
     measures = {"spectral": measure_spectral, "attention": measure_attention}
-    return measures[part](layer, **settings)
+    if part in measures:
+        return measures[part](layer, **settings)
+    return measure_blocks(layer, part.removeprefix("blocks_"), **settings)
 
 
 class Ours:
@@ -213,11 +215,44 @@ def outputs_and_gradient(layer, images, cotangent):
     return outputs.numpy(), tape.gradient(loss, images).numpy()
 
 
+def measure_blocks(layer, dtype, image_size, channels, batch_size, steps):
+    """Attention of queries to keys alone, in blocks as `SelfAttention` does it, or at once.
+
+    Returns:
+        dict: `extra_mib`, most memory of the first pass forward and back besides its inputs;
+        milliseconds and memory.
+    """
+    import tensorflow as tf
+
+    from keras_sagan.layers import attend
+
+    function = {"keras_sagan": attend.attend, "at_once": attend.attend_at_once}[layer]
+
+    def inputs(size):
+        rng = np.random.default_rng(0)
+        shapes = [(size**2, channels // 8), (size**2 // 4, channels // 8)]
+        shapes += [(size**2 // 4, channels // 2), (size**2, channels // 2)]
+        return [tf.cast(rng.normal(size=(batch_size, *shape)), dtype) for shape in shapes]
+
+    @tf.function
+    def both_ways(*values):
+        with tf.GradientTape() as tape:
+            tape.watch(values[:3])
+            outputs = function(*values[:3])
+        return tape.gradient(outputs, values[:3], values[3])
+
+    values = inputs(image_size)
+    both_ways.get_concrete_function(*values)  # The trace is not the pass's memory, nor is
+    both_ways(*inputs(2))  # what the runtime takes once.
+    before = apart.reset_peak()
+    both_ways(*values)[0].numpy()
+    extra = apart.peaks()["host_peak_mib"] - before
+    return {"extra_mib": apart.rounded(extra)} | timings(lambda: both_ways(*values), steps)
+
+
 def timed(function, weight, images, cotangent, steps):
     """Milliseconds of a pass forward and back, as one graph, and peak memory."""
     import tensorflow as tf
-
-    from keras_sagan.training.strategy import device_name
 
     images, cotangent = tf.constant(images), tf.constant(cotangent)
 
@@ -228,11 +263,18 @@ def timed(function, weight, images, cotangent, steps):
             loss = tf.reduce_sum(function(images) * cotangent)
         return tape.gradient(loss, [images, weight])
 
+    return timings(both_ways, steps)
+
+
+def timings(function, steps):
+    """Milliseconds of calls whose results are brought to Python, and peak memory."""
+    from keras_sagan.training.strategy import device_name
+
     seconds = []
     for _ in range(steps + 3):
         begun = time.perf_counter()
-        for gradient in both_ways():
-            gradient.numpy()
+        for result in function():
+            result.numpy()
         seconds.append(time.perf_counter() - begun)
     p50, p95 = np.percentile(seconds[3:], [50, 95]) * 1000
     timing = {"ms_p50": float(p50), "ms_p95": float(p95)}

@@ -37,7 +37,7 @@ COLUMNS = (
     *("model", "image_size", "batch_size", "precision", "jit", "status", "error"),
     *("train_images_per_s", "ratio", "ratio_least_and_most", "sample_images_per_s"),
     *("step_ms_p50", "step_ms_p95", "compile_s", "host_peak_mib", "device_peak_mib"),
-    *("g_macs", "d_macs", "utilization", "device"),
+    *("g_macs", "d_macs", "utilization", "breakdown", "device"),
 )
 
 flags.DEFINE_list("models", ["sagan", "keras_naive", "dcgan"], f"Some of {', '.join(MODELS)}.")
@@ -52,6 +52,7 @@ flags.DEFINE_integer("steps", 20, "Timed training steps a turn.", lower_bound=1)
 flags.DEFINE_integer("warmup_steps", 5, "Steps before them, after the first.", lower_bound=0)
 flags.DEFINE_integer("steps_per_call", 1, "Steps in one call of the runtime.", lower_bound=1)
 flags.DEFINE_integer("rounds", 3, "Turns of each setting; figures are medians.", lower_bound=1)
+flags.DEFINE_bool("breakdown", False, "Milliseconds of the parts of a step, of models of ours.")
 flags.DEFINE_enum("format", "text", ["text", "json"], "json: one object a row.")
 
 
@@ -138,7 +139,8 @@ def request(setting):
     """What `speed_turn.measure` takes."""
     names = ("steps", "warmup_steps", "steps_per_call")
     counts = {name: getattr(flags.FLAGS, name) for name in names}
-    return {"model": setting["model"], "config": config_of(setting).to_json()} | counts
+    asked = {"model": setting["model"], "config": config_of(setting).to_json()}
+    return asked | counts | {"parts": flags.FLAGS.breakdown}
 
 
 if __name__ == "__main__":

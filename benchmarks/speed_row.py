@@ -36,7 +36,17 @@ def summary(turns, first_turns, steps_per_call):
         ],
         **apart.ratios("train_images_per_s", turns, first_turns),
         "device": turns[0]["device"],
+        **breakdown(turns),
     }
+
+
+def breakdown(turns):
+    """Medians over turns of the milliseconds of each part, where they were measured."""
+    if "breakdown" not in turns[0]:
+        return {}
+    each = [turn["breakdown"] for turn in turns]
+    medians = {name: statistics.median(own[name] for own in each) for name in each[0]}
+    return {"breakdown": {name: apart.rounded(value) for name, value in medians.items()}}
 
 
 def training_macs(g_macs, d_macs):

@@ -49,6 +49,7 @@ FIGURES = {
         "gradient_cosine": "gradient cosine",
         "kernel_change": "kernel change",
         "output_distance": "output distance",
+        "extra_mib": "memory of a pass, MiB",
         "host_peak_mib": "host memory, MiB",
         "device_peak_mib": "device memory, MiB",
     },

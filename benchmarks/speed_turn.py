@@ -7,10 +7,11 @@ import time
 import numpy as np
 
 from benchmarks import apart
+from benchmarks.speed_parts import breakdown
 from keras_sagan.config import Config
 
 
-def measure(model, config, steps, warmup_steps, steps_per_call):
+def measure(model, config, steps, warmup_steps, steps_per_call, parts=False):
     """Seconds, memory and costs of one setting.
 
     Args:
@@ -19,11 +20,12 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         steps: int, timed training steps, a multiple of `steps_per_call`.
         warmup_steps: int, of those before them, too.
         steps_per_call: int, steps in one call of the runtime.
+        parts: bool, whether to measure the parts of a step, too, where the model is ours.
 
     Returns:
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call less a usual one;
         images per second; `g_macs`, `d_macs`, of one image forward as the papers write it; peak
-        memory; the device.
+        memory; the device; `breakdown` if asked for, see `speed_parts`.
     """
     from keras_sagan.training.strategy import device_name
 
@@ -34,7 +36,10 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         warmup = warmup_steps // steps_per_call
         seconds = game.train(warmup + steps // steps_per_call)[warmup:]
         sampling = sampling_rate(game.generator, config, steps)
-    peaks = apart.peaks()  # Before the matrix product, which is not the model's.
+        peaks, own = apart.peaks(), {}
+        if parts and isinstance(game, Ours):
+            step_s = float(np.median(seconds)) / steps_per_call
+            own["breakdown"] = breakdown(game, step_s, steps)
     return {
         "call_s": seconds,
         "compile_s": first - float(np.median(seconds)),
@@ -44,6 +49,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call):
         **peaks,
         "matmul_flops_per_s": matmul_flops_per_s(config.precision),
         "device": device_name(),
+        **own,
     }
 
 

@@ -223,6 +223,14 @@ class Config:
         resumable=True,
     )
 
+    profile_steps: str = option(
+        RECORDS,
+        "",
+        "Two numbers of steps, as 20,25: writes a profile of the steps between for TensorBoard "
+        "(with its plugin tensorboard-plugin-profile). Empty: none.",
+        resumable=True,
+    )
+
     def __post_init__(self):
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
@@ -236,6 +244,17 @@ class Config:
         for name in ("beta_1", "beta_2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1). Received: {getattr(self, name)}")
+        if self.profile_steps:
+            parts = self.profile_steps.split(",")
+            if (
+                not all(map(str.isdecimal, parts))
+                or len(parts) != 2
+                or int(parts[0]) >= int(parts[1])
+            ):
+                raise UsageError(
+                    "profile_steps must be empty or two numbers, the smaller one first, as 20,25. "
+                    f"Received: {self.profile_steps}"
+                )
         if self.seed >= 2**31:
             raise UsageError(f"seed must be less than 2^31. Received: {self.seed}")
         if not self.total_minutes < float("inf"):
@@ -286,6 +305,11 @@ class Config:
                 f"at image_size={self.image_size}. Received: {text}"
             )
         return tuple(sorted({int(part) for part in parts}))
+
+    @property
+    def profile_range(self):
+        """Steps between which training is profiled: two ints, or None."""
+        return tuple(map(int, self.profile_steps.split(","))) if self.profile_steps else None
 
     @property
     def is_symmetry(self):

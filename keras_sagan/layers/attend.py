@@ -9,10 +9,8 @@ https://arxiv.org/abs/2205.14135, appendix B.
 
 import tensorflow as tf
 
-# Weights that exist at a time, over all images of a batch: 4 MiB of float32.
-BLOCK = 2**20
-# Images that a batch of unknown size is taken for.
-TYPICAL_BATCH = 8
+# Weights of an image that exist at a time: 1 MiB of float32. Attention at 32x32 is one block.
+BLOCK = 2**18
 
 
 def attention_weights(query, key):
@@ -29,18 +27,18 @@ def attend_at_once(query, key, value):
 
 
 def attend(query, key, value):
-    """As `attend_at_once`, in blocks if there are more than `BLOCK` weights."""
-    (images, queries, _), keys = query.shape, key.shape[1]
-    rows = block_of(queries, BLOCK // (keys * (images or TYPICAL_BATCH)))
+    """As `attend_at_once`, in blocks if an image has more than `BLOCK` weights."""
+    queries, keys = query.shape[1], key.shape[1]
+    rows = largest_divisor(queries, BLOCK // keys)
     if rows == queries:
         return attend_at_once(query, key, value)
     return attend_in_blocks(query, key, value, rows)
 
 
-def block_of(queries, most):
-    """The largest divisor of `queries` that is at most `most`, or 1."""
-    most = min(max(most, 1), queries)
-    return max(rows for rows in range(1, most + 1) if queries % rows == 0)
+def largest_divisor(number, most):
+    """The largest divisor of `number` that is at most `most`, or 1."""
+    most = min(max(most, 1), number)
+    return next(divisor for divisor in range(most, 0, -1) if number % divisor == 0)
 
 
 def attend_in_blocks(query, key, value, rows):

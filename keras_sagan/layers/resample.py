@@ -64,19 +64,21 @@ def convolve_and_pool(images, kernel):
     if any(size is None or size % 2 for size in images.shape[1:3]):
         # "SAME" would shift the squares: of an odd size the last row is pooled away, yet seen.
         return average_pool(convolve(images, kernel))
-    squares = sums_of_squares(kernel) / 4
+    squares = sums_of_squares(kernel, weight=0.25)
     return tf.nn.conv2d(images, tf.cast(squares, images.dtype), 2, "SAME")
 
 
-def sums_of_squares(kernel, flip=False):
+def sums_of_squares(kernel, flip=False, weight=1.0):
     """Sums over all 2x2 squares that touch the kernel: `[k, k, C, F]` to `[k+1, k+1, C, F]`.
+
+    Times `weight`, and upside down and mirrored if `flip`.
 
     As one product with a constant matrix, whose gradient is ten times as fast on CPUs as that of
     four padded kernels added up.
     """
     size, _, *channels = kernel.shape
     pairs = np.eye(size + 1, size) + np.eye(size + 1, size, -1)
-    matrix = np.kron(pairs, pairs)  # [(k + 1)^2, k^2]
+    matrix = weight * np.kron(pairs, pairs)  # [(k + 1)^2, k^2]
     matrix = tf.constant(matrix[::-1] if flip else matrix, kernel.dtype)
     sums = tf.matmul(matrix, tf.reshape(kernel, [size * size, -1]))
     return tf.reshape(sums, [size + 1, size + 1, *channels])

@@ -12,10 +12,11 @@ class Follower:
 
     Attributes:
         progress: what tells the user a line: this.
+        tensorboard: None.
     """
 
     def __init__(self, rollbacks):
-        self.rollbacks, self.progress = rollbacks, self
+        self.rollbacks, self.progress, self.tensorboard = rollbacks, self, None
 
     def say(self, line):
         sys.stderr.write(f"{line}\n")

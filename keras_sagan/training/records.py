@@ -31,13 +31,15 @@ class Records:
         start: int, the step from which this process goes on.
 
     Attributes:
+        tensorboard: path, where it writes for TensorBoard.
         rollbacks: list of the steps that the run has gone back to because of numbers that were
             not finite. In memory too, since of several processes only one writes.
     """
 
     def __init__(self, config, run, state, prepared, judge, start):
         self.config, self.run, self.state, self.judge = config, run, state, judge
-        self.writer = tf.summary.create_file_writer(str(run.tensorboard))
+        self.tensorboard = run.tensorboard
+        self.writer = tf.summary.create_file_writer(str(self.tensorboard))
         self.sample = make_sampler(state.ema_generator)
         self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
         self.labels = grid_labels(config)

@@ -18,6 +18,7 @@ from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.preemption import Preemption
+from keras_sagan.training.profiling import Profile
 from keras_sagan.training.records import Records
 from keras_sagan.training.rollback import go_back, restore
 from keras_sagan.training.run_directory import RunDirectory
@@ -172,29 +173,32 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
     iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
     best = records.best()
     last, stopped = is_last(step, config, records, checkpoints.cluster), None
-    if not last:
-        records.progress.say("compiling the first step")
-    while not (last or stopped):
-        num_steps = steps_to_next_stop(config, step)
-        begun = time.monotonic()
-        numbers, bad = train_call(iterator, state.step, tf.constant(num_steps))
-        numbers = {name: float(value) for name, value in numbers.items()}
-        seconds = time.monotonic() - begun
-        step += num_steps
-        vitals.check(numbers, bad.numpy(), step)
-        records.count(step, num_steps, numbers, seconds)
-        last = is_last(step, config, records, checkpoints.cluster)
-        if last or step % config.sample_every == 0:
-            records.write_samples(step)
-        if last or step % score_every(config) == 0:
-            checkpoints.cluster.chief(state.check_finite)
-            score = records.score(step)
-            if score < best:
-                best = score
-                checkpoints.save_best()
-        stopped = not last and preemption.asked()
-        if last or stopped or step % config.checkpoint_every == 0:
-            save(step, state, checkpoints, records, stopped)
+    with contextlib.closing(Profile(config, records.tensorboard, step)) as profile:
+        if not last:
+            records.progress.say("compiling the first step")
+            profile.at(step)
+        while not (last or stopped):
+            num_steps = min(steps_to_next_stop(config, step), profile.steps_ahead(step))
+            begun = time.monotonic()
+            numbers, bad = train_call(iterator, state.step, tf.constant(num_steps))
+            numbers = {name: float(value) for name, value in numbers.items()}
+            seconds = time.monotonic() - begun
+            step += num_steps
+            profile.at(step)
+            vitals.check(numbers, bad.numpy(), step)
+            records.count(step, num_steps, numbers, seconds)
+            last = is_last(step, config, records, checkpoints.cluster)
+            if last or step % config.sample_every == 0:
+                records.write_samples(step)
+            if last or step % score_every(config) == 0:
+                checkpoints.cluster.chief(state.check_finite)
+                score = records.score(step)
+                if score < best:
+                    best = score
+                    checkpoints.save_best()
+            stopped = not last and preemption.asked()
+            if last or stopped or step % config.checkpoint_every == 0:
+                save(step, state, checkpoints, records, stopped)
 
 
 def is_last(step, config, records, cluster):

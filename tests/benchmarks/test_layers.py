@@ -44,8 +44,20 @@ def test_both_attentions_are_the_same_function():
         assert 0 < row["ms_p50"] <= row["ms_p95"]
 
 
+def test_a_pass_in_blocks_takes_less_memory():
+    settings = {"image_size": 64, "channels": 16, "batch_size": 8, "steps": 1}
+    blocks, at_once = (
+        layers_turn.measure("blocks_float32", layer, **settings)
+        for layer in ("keras_sagan", "at_once")
+    )
+    matrix = 8 * 64**2 * 32**2 * 4 / 2**20
+    assert at_once["extra_mib"] > 1.5 * matrix
+    assert blocks["extra_mib"] < 0.5 * matrix
+
+
 def test_the_command_reports_all_rows():
     flags = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    flags.append("--parts=spectral,attention")
     code, rows, error = run("layers", *flags, "--rounds=1")
     assert code == 0, error
     assert [(row["part"], row["layer"]) for row in rows] == [

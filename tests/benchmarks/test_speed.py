@@ -25,6 +25,7 @@ SETTINGS = {"image_size": 16, "batch_size": 4, "g_channels": 2, "d_channels": 2,
 @pytest.fixture(scope="module")
 def rows():
     flags = ("--models=dcgan,keras_naive", "--batch_sizes=4", "--warmup_steps=2", "--rounds=2")
+    flags += ("--breakdown",)
     code, rows, error = run("speed", *TINY, *flags)
     assert code == 0, error
     return rows
@@ -57,6 +58,15 @@ def test_figures_are_of_the_size_that_they_must_have(rows):
         assert 100 < row["host_peak_mib"] < 10_000  # TensorFlow alone takes some hundred.
         assert row["sample_images_per_s"] > row["train_images_per_s"]
         assert 0 < row["utilization"] < 1
+
+
+def test_parts_make_up_the_step(rows):
+    parts = rows[0]["breakdown"]
+    assert parts["d_turn"] + parts["g_turn"] > parts["g_forward"] > 0
+    own = sum(value for name, value in parts.items() if not name.endswith("_forward"))
+    # Medians over rounds of sums and sums of medians, on a machine that may do other work.
+    assert own == pytest.approx(rows[0]["step_ms_p50"], rel=0.5)
+    assert "breakdown" not in rows[1]
 
 
 def test_ratios_are_to_the_first_setting_in_the_same_round(rows):
@@ -125,6 +135,11 @@ def test_summary_of_turns_with_known_answers():
     assert (row["host_peak_mib"], row["device_peak_mib"]) == (9, None)
     # 2 * (4 * 100 + 8 * 50) FLOP an image, times 4 images a second, over 16,000.
     assert row["utilization"] == 0.4
+
+
+def test_a_breakdown_is_the_medians_of_its_parts():
+    turns = [turn(2.0, breakdown={"feed": feed, "rest": 1.0}) for feed in (3.0, 9.0, 4.0)]
+    assert summary(turns, turns, 1)["breakdown"] == {"feed": 4, "rest": 1}
 
 
 def test_a_setting_that_fails_late_has_failed_and_is_no_reference():
