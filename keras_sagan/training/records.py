@@ -23,10 +23,10 @@ class Records:
         state: `State`.
         judge: `Judge`.
         start: int, the step from which this process goes on.
-        stop: dict that `write_stop` left at that step, or None.
+        counted: dict, what `counted` had been at that step; empty if it is not known.
     """
 
-    def __init__(self, config, run, state, judge, start, stop=None):
+    def __init__(self, config, run, state, judge, start, counted):
         self.config, self.run, self.state, self.judge = config, run, state, judge
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
         self.sample = make_sampler(state.ema_generator)
@@ -34,15 +34,15 @@ class Records:
         # How many steps a limit of time leaves is not known.
         total = None if config.total_minutes else config.total_steps
         self.progress = Progress("step", total, "steps", start)
-        self.seconds = (stop or run.last_row("train.jsonl")).get("seconds", 0.0)
-        self.sums = np.array(stop["sums"]) if stop else np.zeros(2)
-        self.counted = stop["counted"] if stop else 0
+        self.seconds = (counted or run.last_row("train.jsonl")).get("seconds", 0.0)
+        self.sums = np.array(counted.get("sums", [0.0, 0.0]))
+        self.steps = counted.get("steps", 0)
         self.rate_steps, self.rate_seconds = None, 0.0
 
     def count(self, step, num_steps, losses, seconds):
         """Takes note of a call of `num_steps` steps that took `seconds` and ended at `step`."""
         self.sums += num_steps * np.array([losses["d_loss"], losses["g_loss"]])
-        self.counted += num_steps
+        self.steps += num_steps
         self.seconds += seconds
         if self.rate_steps is None:  # The first call compiles: it would spoil the rate.
             self.rate_steps = 0
@@ -59,7 +59,7 @@ class Records:
 
     def log(self, step):
         """Records the means since the last record; returns them as text, by name."""
-        d_loss, g_loss = (self.sums / self.counted).tolist()
+        d_loss, g_loss = (self.sums / self.steps).tolist()
         scalars = {"seconds": self.seconds, "d_loss": d_loss, "g_loss": g_loss}
         scalars |= gammas(self.state)
         if self.rate_steps:
@@ -67,17 +67,16 @@ class Records:
             scalars |= {"steps_per_s": rate, "images_per_s": rate * self.config.batch_size}
         self.run.append("train.jsonl", {"step": step, **scalars})
         self.write_scalars(step, scalars)
-        self.sums, self.counted = np.zeros(2), 0
+        self.sums, self.steps = np.zeros(2), 0
         self.rate_steps, self.rate_seconds = 0, 0.0
         said = {name: f"{value:.4g}" for name, value in scalars.items() if name not in UNSAID}
         if self.config.total_minutes:
             said["minutes"] = f"{self.seconds / 60:.1f}/{self.config.total_minutes:g}"
         return said
 
-    def write_stop(self, step, signal):
-        """Keeps what the next record is made of, for the process that goes on from `step`."""
-        taken = {"seconds": self.seconds, "sums": self.sums.tolist(), "counted": self.counted}
-        self.run.write_stop({"step": step, "signal": signal, **taken})
+    def counted(self):
+        """What the next record is made of, for a process that goes on from here: a dict."""
+        return {"seconds": self.seconds, "sums": self.sums.tolist(), "steps": self.steps}
 
     def write_samples(self, step):
         """The same latents each time; one row a class, or eight rows without classes."""

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import prepare
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
+from keras_sagan.training.checkpoint_files import latest, step_of
 from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
@@ -46,8 +47,9 @@ def train(config, run_dir, create=None, steps=None, allowed=()):
         with run.lock():
             play(config, run, create or create_state, steps or play_steps, allowed)
     except (OSError, tf.errors.OpError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
+        raise RunError(
+            f"{run.path}: stopped; checkpoints written before are intact: {reason_of(error)}"
+        ) from error
     return run
 
 
@@ -79,13 +81,11 @@ def play(config, run, create, steps, allowed):
     if changes:
         facts["config_changes"] = changes
     earlier = run.write_environment(step, devices, facts)
-    run.forget_after("train.jsonl", step)
-    run.forget_after("scores.jsonl", step)
-    stop = run.read_stop(step)
-    if stop and step % config.checkpoint_every:
+    broken = [run.forget_after(name, step) for name in ("train.jsonl", "scores.jsonl")]
+    if run.read_stop(step) and step % config.checkpoint_every:
         checkpoints.passing = step
-    records = Records(config, run, state, judge, step, stop)
-    for warning in checkpoints.warnings:
+    records = Records(config, run, state, judge, step, checkpoints.counted)
+    for warning in [*checkpoints.warnings, *filter(None, broken)]:
         records.progress.say(f"warning: {warning}")
     if earlier not in (None, devices):
         records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
@@ -103,7 +103,7 @@ def ending(run):
             f"{stop['signal']}: stopped at step {stop['step']} with a checkpoint in {run.path}; "
             "the same command goes on from there"
         )
-    step = run.last_row("train.jsonl")["step"]
+    step = step_of(latest(run.checkpoints))
     return f"trained to step {step}: checkpoints, samples and records in {run.path}"
 
 
@@ -161,8 +161,8 @@ def save(step, state, checkpoints, records, stopped):
     """A checkpoint; `stopped` is the name of the signal that ends this process, or not true."""
     state.check_finite()
     if stopped:  # First: without its checkpoint it is passed over, and not the other way round.
-        records.write_stop(step, stopped)
-    checkpoints.save()
+        records.run.write_stop(step, stopped)
+    checkpoints.save(records.counted())
     if not stopped:
         records.run.forget_stop()
 
