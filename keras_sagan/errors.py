@@ -1,5 +1,7 @@
 """The two ways in which a command fails with one line instead of a traceback."""
 
+import re
+
 
 class UsageError(ValueError):
     """The user asked for something impossible: exit code 2."""
@@ -21,3 +23,9 @@ class NotFinite(RunError):
     def __init__(self, message, step, name):
         super().__init__(message)
         self.step, self.name = step, name
+
+
+def reason_of(error):
+    """The first line of an exception's message, without what TensorFlow says of its operations."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return re.sub(r"{{function_node .*?}} ?| \[Op:\w+\]", "", line)

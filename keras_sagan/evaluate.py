@@ -12,7 +12,7 @@ import json
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.training.run_directory import RunDirectory
@@ -143,8 +143,7 @@ def score_run(run, config, load):
         try:
             scored = evaluate_run(run, config, settings, load or load_generator)
         except (OSError, tf.errors.OpError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise RunError(f"{run.path} cannot be scored: {reason}") from error
+            raise RunError(f"{run.path} cannot be scored: {reason_of(error)}") from error
         for step, rows in scored.items():
             found.setdefault(step, []).extend(rows)
     if found:

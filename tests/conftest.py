@@ -20,6 +20,11 @@ def pytest_addoption(parser):
         default=GOLDEN,
         help="Folder of golden .npz files; another one than the suite's own.",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="In tests/chaos: 100 kills, every size of disk and 2,000 command lines, not a few.",
+    )
 
 
 def pytest_generate_tests(metafunc):
@@ -29,6 +34,11 @@ def pytest_generate_tests(metafunc):
         if not files:
             raise pytest.UsageError(f"--golden_dir has no .npz file. Received: {folder}")
         metafunc.parametrize("golden_file", files, ids=lambda file: file.stem)
+
+
+@pytest.fixture(scope="session")
+def thorough(request):
+    return request.config.getoption("--thorough")
 
 
 @pytest.fixture(scope="session")

@@ -209,8 +209,7 @@ def unavailable(settings, step, reason):
 
 def record(run, step, rows):
     """Appends rows to the run's records, and their values to its TensorBoard."""
-    for row in rows:
-        run.append("metrics.jsonl", row)
+    run.append("metrics.jsonl", *rows)
     known = [row for row in rows if row["value"] is not None]
     with tf.summary.create_file_writer(str(run.tensorboard)).as_default(step):
         for row in known:

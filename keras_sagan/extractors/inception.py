@@ -9,7 +9,7 @@ import zlib
 import keras
 import tensorflow as tf
 
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.extractors.extractor import INCEPTION_SIZE, Extractor
 from keras_sagan.extractors.frozen import load_frozen
 
@@ -59,10 +59,9 @@ def widths_of(network, path):
     except UsageError:
         raise
     except (TypeError, ValueError, tf.errors.OpError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise UsageError(
             f"expected a network of images [n, {INCEPTION_SIZE}, {INCEPTION_SIZE}, 3]. "
-            f"Received: {path}: {reason}"
+            f"Received: {path}: {reason_of(error)[:200]}"
         ) from error
     return tuple(part.shape[-1] for part in outputs)
 

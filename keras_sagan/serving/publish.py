@@ -9,7 +9,7 @@ import tempfile
 import tensorflow as tf
 
 from keras_sagan.data.prepare import locked
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import RunError, UsageError, reason_of
 
 # A version that is being written. Servers take folders whose name is an integer, no others.
 UNFINISHED = ".unfinished-"
@@ -53,8 +53,7 @@ def new_version(export_dir, name, beside=None):
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, tf.errors.OpError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunError(f"{final} cannot be written: {reason}") from error
+        raise RunError(f"{final} cannot be written: {reason_of(error)}") from error
 
 
 def add_missing(files, folder, temporary):

@@ -1,10 +1,12 @@
 """The files of checkpoints `step-N` in a folder, and the seal by which each is known to be whole.
 
 TensorFlow's own checksums cover the values, and not all of the index. So beside each checkpoint
-lies `step-N.sha256`, of its files as they were written, in the form of sha256sum.
+lies `step-N.sha256`, of its files as they were written, in the form of sha256sum. What no variable
+holds is in `step-N.counted.json`: what had been counted for the record that was to come.
 """
 
 import hashlib
+import json
 import pathlib
 import re
 import shutil
@@ -13,6 +15,7 @@ from keras_sagan.errors import RunError
 from keras_sagan.training.run_directory import write_atomically
 
 SEAL = ".sha256"
+COUNTED = ".counted.json"
 TEMPORARY = "unfinished"
 
 
@@ -43,7 +46,7 @@ def latest(directory):
     return paths[-1]
 
 
-def write(checkpoint, directory, step, keep, passing):
+def write(checkpoint, directory, step, keep, passing, counted):
     """Writes a `tf.train.Checkpoint` as `step-N`; then those go that it replaces.
 
     Whenever this is cut off, every checkpoint in the folder is whole.
@@ -54,6 +57,7 @@ def write(checkpoint, directory, step, keep, passing):
         step: int. Checkpoints of later steps are of a future that was given up.
         keep: int, how many of the newest stay.
         passing: the step of one that goes whatever its age, or None.
+        counted: dict that goes with it, or None.
 
     Returns:
         The path.
@@ -61,21 +65,29 @@ def write(checkpoint, directory, step, keep, passing):
     directory.mkdir(parents=True, exist_ok=True)
     remove_unfinished(directory)
     written = checkpoint.write(str(directory / TEMPORARY))
+    if counted is not None:
+        (directory / (TEMPORARY + COUNTED)).write_text(json.dumps(counted) + "\n")
     path = directory / f"step-{step}"
     remove(path)
-    sources = sorted(files_of(pathlib.Path(written)))  # The data, then the index.
-    lines = []
-    for source in sources:
-        target = path.with_name(path.name + source.name.removeprefix(TEMPORARY))
-        lines.append(f"{sha256(source)}  {target.name}\n")
-        source.rename(target)
-    write_atomically(path.with_name(path.name + SEAL), "".join(lines))
+    sources = sorted(files_of(pathlib.Path(written)))  # The index is last: it makes a checkpoint.
+    targets = [path.name + source.name.removeprefix(TEMPORARY) for source in sources]
+    sources.append(write_seal(directory, sources, targets))
+    for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
+        source.rename(directory / target)
     before = [each for each in kept(directory) if passing != step_of(each) < step]
     stay = [*before, str(path)][-keep:]
     write_list(directory, stay)
     for each in set(kept(directory)).difference(stay):
         remove(pathlib.Path(each))
     return str(path)
+
+
+def write_seal(directory, sources, targets):
+    """The seal of files that will have other names; returns its path, which is temporary too."""
+    path = directory / (TEMPORARY + SEAL)
+    pairs = zip(sources, targets, strict=True)
+    path.write_text("".join(f"{sha256(source)}  {target}\n" for source, target in pairs))
+    return path
 
 
 def write_list(directory, paths):
@@ -101,13 +113,28 @@ def remove(path):
 
 
 def remove_unfinished(directory):
-    """What a kill has left: files that were being written, and data without an index."""
-    for path in directory.glob(f"{TEMPORARY}*"):
+    """What a kill has left: files that were being written, and those without an index."""
+    for path in [*directory.glob(f"{TEMPORARY}*"), *directory.glob("*.tmp")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     known = {pathlib.Path(path).name for path in kept(directory)}
-    for path in directory.glob("step-*.data-*"):
+    for path in directory.glob("step-*.*"):
         if path.name.partition(".")[0] not in known:
             path.unlink()
+
+
+def read_counted(path):
+    """The dict that was written with a checkpoint; empty for one of an earlier version.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
+    path = pathlib.Path(path)
+    try:
+        return json.loads(path.with_name(path.name + COUNTED).read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"checkpoint {path} cannot be read: {error}") from error
 
 
 def check_seal(path):

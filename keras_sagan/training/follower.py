@@ -22,7 +22,7 @@ class Follower:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
-    def go_back(self, step, error):
+    def go_back(self, step, error, counted):
         pass
 
     def count(self, step, num_steps, numbers, seconds):

@@ -29,6 +29,7 @@ class Records:
         prepared: `Prepared`, the real images.
         judge: `Judge`.
         start: int, the step from which this process goes on.
+        counted: dict, what `counted` had been at that step; empty if it is not known.
 
     Attributes:
         tensorboard: path, where it writes for TensorBoard.
@@ -36,7 +37,7 @@ class Records:
             not finite. In memory too, since of several processes only one writes.
     """
 
-    def __init__(self, config, run, state, prepared, judge, start):
+    def __init__(self, config, run, state, prepared, judge, start, counted):
         self.config, self.run, self.state, self.judge = config, run, state, judge
         self.tensorboard = run.tensorboard
         self.writer = tf.summary.create_file_writer(str(self.tensorboard))
@@ -46,29 +47,31 @@ class Records:
         self.watch = CollapseWatch(config, prepared, self.labels)
         rows = run.rows("train.jsonl", start)
         self.rollbacks = [row["step"] for row in rows if "rollback" in row]
-        self.begin(start)
+        self.begin(start, counted)
 
-    def begin(self, step):
+    def begin(self, step, counted):
         """Counts from `step` on, as the process that was last there would have."""
-        for name in ("train.jsonl", "scores.jsonl"):
-            self.run.forget_after(name, step)
+        broken = [self.run.forget_after(name, step) for name in ("train.jsonl", "scores.jsonl")]
         # How many steps a limit of time leaves is not known.
         total = None if self.config.total_minutes else self.config.total_steps
         self.progress = Progress("step", total, "steps", step)
-        stop, last = self.run.read_stop(step) or {}, self.run.last_row("train.jsonl")
-        self.seconds = max(row.get("seconds", 0.0) for row in (stop, last))
-        self.sums, self.counted = np.array(stop.get("sums", np.zeros(2))), stop.get("counted", 0)
+        for warning in filter(None, broken):
+            self.progress.say(f"warning: {warning}")
+        last = self.run.last_row("train.jsonl")
+        self.seconds = max(row.get("seconds", 0.0) for row in (counted, last))
+        self.sums = np.array(counted.get("sums", [0.0, 0.0]))
+        self.steps = counted.get("steps", 0)
         self.watch.collapsed = self.run.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
         self.rate_steps, self.rate_seconds = None, 0.0
 
-    def go_back(self, step, error):
+    def go_back(self, step, error, counted):
         """Takes note that the run goes on from `step`, because of `error`, a `NotFinite`."""
         self.progress.close()
         number = len(self.rollbacks)
         # The time was taken, though nothing is left of it.
         row = {"step": step, "seconds": self.seconds, "rollback": number}
         self.run.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})
-        self.begin(step)
+        self.begin(step, counted)
         self.progress.say(f"warning: {error}; on from step {step} with other noise, time {number}")
 
     def count(self, step, num_steps, numbers, seconds):
@@ -81,7 +84,7 @@ class Records:
             seconds: float.
         """
         self.sums += num_steps * np.array([numbers["d_loss"], numbers["g_loss"]])
-        self.counted += num_steps
+        self.steps += num_steps
         self.seconds += seconds
         if self.rate_steps is None:  # The first call compiles: it would spoil the rate.
             self.rate_steps = 0
@@ -99,7 +102,7 @@ class Records:
 
     def log(self, step, signs):
         """Records means since the last record and `signs` of this step; returns text, by name."""
-        d_loss, g_loss = (self.sums / self.counted).tolist()
+        d_loss, g_loss = (self.sums / self.steps).tolist()
         scalars = {"seconds": self.seconds, "d_loss": d_loss, "g_loss": g_loss}
         scalars |= signs | gammas(self.state)
         if self.rate_steps:
@@ -107,17 +110,16 @@ class Records:
             scalars |= {"steps_per_s": rate, "images_per_s": rate * self.config.batch_size}
         self.run.append("train.jsonl", {"step": step, **scalars})
         self.write_scalars(step, scalars)
-        self.sums, self.counted = np.zeros(2), 0
+        self.sums, self.steps = np.zeros(2), 0
         self.rate_steps, self.rate_seconds = 0, 0.0
         said = {name: f"{value:.4g}" for name, value in scalars.items() if name not in UNSAID}
         if self.config.total_minutes:
             said["minutes"] = f"{self.seconds / 60:.1f}/{self.config.total_minutes:g}"
         return said
 
-    def write_stop(self, step, signal):
-        """Keeps what the next record is made of, for the process that goes on from `step`."""
-        taken = {"seconds": self.seconds, "sums": self.sums.tolist(), "counted": self.counted}
-        self.run.write_stop({"step": step, "signal": signal, **taken})
+    def counted(self):
+        """What the next record is made of, for a process that goes on from here: a dict."""
+        return {"seconds": self.seconds, "sums": self.sums.tolist(), "steps": self.steps}
 
     def write_samples(self, step):
         """The same latents each time, as a grid."""

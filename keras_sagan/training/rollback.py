@@ -42,7 +42,7 @@ def go_back(config, state, checkpoints, records, error):
     else:
         step = restore(config, state, checkpoints)
         records.rollbacks = [*(each for each in records.rollbacks if each <= step), step]
-        records.go_back(step, error)
+        records.go_back(step, error, checkpoints.counted)
         for warning in checkpoints.warnings:
             records.progress.say(f"warning: {warning}")
         return

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepare import Prepared, prepare
-from keras_sagan.errors import NotFinite, RunError, UsageError
+from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
 from keras_sagan.training import vitals
+from keras_sagan.training.checkpoint_files import latest, step_of
 from keras_sagan.training.cluster import Cluster
 from keras_sagan.training.follower import Follower
 from keras_sagan.training.game import Game
@@ -55,8 +56,9 @@ def train(config, run_dir, create=None, steps=None, allowed=()):
             cluster.chief(lambda: stack.enter_context(run.lock()))
             play(config, run, strategy, create or create_state, steps or play_steps, allowed)
     except (OSError, tf.errors.OpError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunError(f"stopped; checkpoints written before are intact: {reason}") from error
+        raise RunError(
+            f"{run.path}: stopped; checkpoints written before are intact: {reason_of(error)}"
+        ) from error
     return run
 
 
@@ -132,7 +134,7 @@ def begin(config, run, strategy, state, prepared, checkpoints, allowed):
     earlier = run.write_environment(step, devices, facts)
     if run.read_stop(step) and step % config.checkpoint_every:
         checkpoints.passing = step
-    records = Records(config, run, state, prepared, judge, step)
+    records = Records(config, run, state, prepared, judge, step, checkpoints.counted)
     for warning in checkpoints.warnings:
         records.progress.say(f"warning: {warning}")
     if earlier not in (None, devices):
@@ -147,7 +149,7 @@ def ending(run):
             f"{stop['signal']}: stopped at step {stop['step']} with a checkpoint in {run.path}; "
             "the same command goes on from there"
         )
-    step = run.last_row("train.jsonl")["step"]
+    step = step_of(latest(run.checkpoints))
     return f"trained to step {step}: checkpoints, samples and records in {run.path}"
 
 
@@ -212,8 +214,8 @@ def save(step, state, checkpoints, records, stopped):
     if not checkpoints.cluster.is_chief:
         return
     if stopped:  # First: without its checkpoint it is passed over, and not the other way round.
-        records.write_stop(step, stopped)
-    checkpoints.save()
+        records.run.write_stop(step, stopped)
+    checkpoints.save(records.counted())
     if not stopped:
         records.run.forget_stop()
 

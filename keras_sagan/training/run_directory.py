@@ -6,6 +6,7 @@ import datetime
 import fcntl
 import importlib.metadata
 import json
+import operator
 import os
 import pathlib
 import platform
@@ -58,6 +59,8 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {platform.node()}\n")
             file.flush()
+            for left_over in self.path.glob("*.tmp"):  # Of a kill.
+                left_over.unlink()
             yield
 
     def read_config(self):
@@ -121,12 +124,24 @@ class RunDirectory:
             )
 
     def read_environment(self):
-        """The record of the newest start; empty before the first, or if it is broken."""
+        """The record of the newest start; empty before the first.
+
+        Raises:
+            RunError: if it is broken: what the run began with is not known then.
+        """
         path = self.path / "environment.json"
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        try:
             environment = json.loads(path.read_text())
-            return environment if isinstance(environment, dict) else {}
-        return {}
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            environment = error
+        if not isinstance(environment, dict):
+            raise RunError(
+                f"expected the JSON object of a run's starts in {path}; remove it to go on without "
+                f"knowing them. Received: {environment}"
+            )
+        return environment
 
     def write_environment(self, step, devices, facts):
         """Records what this start of the run, at `step`, depends on besides its configuration.
@@ -160,24 +175,31 @@ class RunDirectory:
         write_atomically(self.path / "environment.json", text)
         return earlier[-1].get("devices") if earlier else None
 
-    def write_stop(self, stop):
-        """Leaves a dict with the `step` of a stop between records, for the start that follows."""
-        write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
+    def write_stop(self, step, signal):
+        """Leaves word that a signal ended the run at a step, for the start that follows."""
+        text = json.dumps({"step": step, "signal": signal}) + "\n"
+        write_atomically(self.path / "stop.json", text)
 
     def read_stop(self, step=None):
         """What `write_stop` left, of `step` if that is given; None if there is nothing."""
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             stop = json.loads((self.path / "stop.json").read_text())
-            return stop if step in (None, stop["step"]) else None
+            return stop if step in (stop["step"], None) and stop["signal"] else None
         return None
 
     def forget_stop(self):
         (self.path / "stop.json").unlink(missing_ok=True)
 
-    def append(self, name, row):
-        """Adds `row`, a dict, to the JSON lines of file `name`."""
-        with (self.path / name).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    def append(self, name, *rows):
+        """Adds `rows`, dicts, to the JSON lines of file `name`: in one piece.
+
+        A last line that a kill or a full disk has cut off goes: it would spoil the one after it.
+        """
+        with (self.path / name).open("ab+") as file:
+            begin = max(file.seek(0, os.SEEK_END) - LINE, 0)
+            file.seek(begin)
+            file.truncate(begin + file.read().rfind(b"\n") + 1)
+            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def last_row(self, name):
         """The last JSON line of file `name`; empty without one."""
@@ -190,25 +212,39 @@ class RunDirectory:
         return json.loads(lines[-1]) if lines else {}
 
     def rows(self, name, step=float("inf")):
-        """The JSON lines of file `name` up to `step`, without one that a kill cut off."""
-        with contextlib.suppress(OSError):
-            lines = (self.path / name).read_text().splitlines()
-            return [json.loads(line) for line in lines if is_of(line, step)]
-        return []
+        """The JSON lines of file `name` up to `step`, without broken ones."""
+        path = self.path / name
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        steps = [step_in(line) for line in lines]
+        return [
+            json.loads(line)
+            for line, of in zip(lines, steps, strict=True)
+            if of is not None and of <= step
+        ]
 
     def forget_after(self, name, step):
-        """Drops the lines of file `name` that a run resumed at `step` will write again."""
+        """Drops the lines of file `name` that a run resumed at `step` will write again.
+
+        Returns:
+            What else had to go, in words; None if nothing. Of the last line nothing is said: a kill
+            may have cut it off.
+        """
         path = self.path / name
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if is_of(line, step)]
-            write_atomically(path, "".join(line + "\n" for line in kept))
+        if not path.exists():
+            return None
+        lines = [(line, step_in(line)) for line in path.read_bytes().splitlines()]
+        kept = [line.decode() for line, of in lines if of is not None and of <= step]
+        write_atomically(path, "".join(line + "\n" for line in kept))
+        broken = sum(of is None for _, of in lines[:-1])
+        return f"{path}: {broken} broken lines are left out" if broken else None
 
 
-def is_of(line, step):
-    try:
-        return json.loads(line)["step"] <= step
-    except (json.JSONDecodeError, KeyError):
-        return False  # Cut off by a kill.
+def step_in(line):
+    """The step of a JSON line, bytes; None if it is broken."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        line.decode()
+        return operator.index(json.loads(line)["step"])
+    return None
 
 
 def differences(old, new):
@@ -224,8 +260,12 @@ def differences(old, new):
 
 def write_atomically(path, text):
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def version(package):

@@ -9,9 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
-from keras_sagan.errors import NotFinite, RunError, UsageError
+from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.training.adam import Adam
-from keras_sagan.training.checkpoint_files import check_seal, kept, latest, step_of, write
+from keras_sagan.training.checkpoint_files import (
+    check_seal,
+    kept,
+    latest,
+    read_counted,
+    step_of,
+    write,
+)
 from keras_sagan.training.cluster import Cluster
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
@@ -90,27 +97,31 @@ class Checkpoints:
     Attributes:
         passing: the step of a checkpoint that goes when the next is saved, or None: where a signal
             stopped the run, between the steps of its other checkpoints.
+        counted: dict that was saved with the checkpoint that `restore` has read; empty without.
         warnings: list of str, what `restore` could not read.
     """
 
     def __init__(self, directory, state, keep, cluster=None):
         self.directory, self.state, self.keep = pathlib.Path(directory), state, keep
         self.cluster = cluster or Cluster()
-        self.checkpoint, self.passing, self.warnings = state.checkpoint(), None, []
+        self.checkpoint, self.passing = state.checkpoint(), None
+        self.counted, self.warnings = {}, []
         # To ask for it makes it: `restore` wants one, and `write` alone would not save it.
         self.checkpoint.save_counter  # noqa: B018
 
-    def save(self):
-        """Writes the present step; returns the path."""
+    def save(self, counted=None):
+        """Writes the present step, and a dict beside its variables; returns the path."""
         step = int(self.state.step.numpy())
-        path = write(self.checkpoint, self.directory, step, self.keep, self.passing)
+        path = write(self.checkpoint, self.directory, step, self.keep, self.passing, counted)
         self.passing = None
         return path
 
     def save_best(self):
         """Writes the present step in place of the best one so far; returns the path."""
         step = int(self.state.step.numpy())
-        return write(self.checkpoint, self.directory / "best", step, keep=1, passing=None)
+        return write(
+            self.checkpoint, self.directory / "best", step, keep=1, passing=None, counted=None
+        )
 
     def restore(self):
         """Goes on from the newest checkpoint that can be read; returns the step, 0 without any.
@@ -131,6 +142,7 @@ class Checkpoints:
         for path in reversed(kept(self.directory)):
             try:
                 self.read(path)
+                self.counted = read_counted(path)
             except RunError as error:
                 failures.append(error)
             else:
@@ -246,5 +258,4 @@ def digest(path):
 
 
 def unreadable(path, error):
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return RunError(f"checkpoint {path} cannot be read: {reason}")
+    return RunError(f"checkpoint {path} cannot be read: {reason_of(error)}")
