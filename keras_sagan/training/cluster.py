@@ -21,7 +21,7 @@ NUMBERS = itertools.count()
 # Milliseconds: between two looks for a word, when signals are seen, too; and of a meeting.
 LOOK, MEETING = 1000, 60_000
 # In what TensorFlow raises when another process ends, whatever this one was waiting for.
-SIGNS_OF_LOSS = ("Collective ops is aborted", "CoordinationService", "heartbeat", "ERROR state")
+SIGNS_OF_LOSS = ("Collective ops is aborted", "CoordinationService", "WorkerService", "CONNECTED")
 
 
 class Cluster:
@@ -106,12 +106,17 @@ class Cluster:
         except tf.errors.OpError as error:
             if self.size == 1 or not any(sign in str(error) for sign in SIGNS_OF_LOSS):
                 raise
-            who = re.search(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
             raise errors.RunError(
-                f"another worker{' ({} {})'.format(*who.groups()) if who else ''} has ended or "
-                "cannot be reached: start all of them again with the same command, and training "
-                "goes on from its newest checkpoint"
+                f"{self.culprit(error)} has ended or cannot be reached: start all workers again "
+                "with the same command, and training goes on from its newest checkpoint"
             ) from error
+
+    def culprit(self, error):
+        """The other process that TensorFlow names in an error, in words."""
+        resolver = self.strategy.cluster_resolver
+        own = resolver.task_type, str(resolver.task_id)
+        named = re.findall(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
+        return next((" ".join(task) for task in named if task != own), "another worker")
 
 
 @tf.function

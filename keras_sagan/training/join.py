@@ -1,22 +1,22 @@
 """How the processes of a run on many hosts find each other."""
 
 import contextlib
+import faulthandler
 import functools
 import os
 import re
 import signal
-import socket
 import sys
-import threading
-import time
 
 import tensorflow as tf
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.training.cluster import addresses
-from keras_sagan.training.preemption import SIGNALS
+from keras_sagan.training.rendezvous import meet
 
 resolvers = tf.distribute.cluster_resolver
+# Seconds that TensorFlow may take to join processes which are all there.
+JOINING = 60
 
 
 def find():
@@ -40,11 +40,11 @@ def find():
     try:
         spec, job, task = read()
         spec.task_address(job, task)  # Raises, where there is no such task.
-        if (
-            not {"chief", "worker"}.issuperset(spec.jobs)
-            or len(spec.as_dict().get("chief", [])) > 1
-        ):
-            raise ValueError(f"jobs {', '.join(spec.jobs)}")
+        jobs = spec.as_dict()
+        if not {"chief", "worker"}.issuperset(jobs) or len(jobs.get("chief", [])) > 1:
+            raise ValueError(f"jobs {', '.join(jobs)}")
+        for address in addresses(spec):
+            int(address.rpartition(":")[2])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         raise UsageError(
             "strategy=multi_worker needs the addresses of workers, and of one chief at most, and "
@@ -59,14 +59,14 @@ def tf_config():
 
 
 def slurm():
-    # One "GPU" a task gives each its port; which GPUs a task has, Slurm itself sees to.
-    most = max(
-        int(n) for n in re.findall(r"\d+(?=\(|,|$)", os.environ["SLURM_STEP_TASKS_PER_NODE"])
-    )
-    # Below Linux's own ports, and with another one for each job, since jobs may share a host.
+    # Below Linux's own ports, and other ones for each job, since jobs may share a host.
     base = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
+    # One "GPU" a task, for else it finds no ports; which a task really has, Slurm sees to.
     resolver = resolvers.SlurmClusterResolver(
-        port_base=base, gpus_per_node=most, gpus_per_task=1, auto_set_gpu=False
+        port_base=base,
+        gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]),
+        gpus_per_task=1,
+        auto_set_gpu=False,
     )
     spec = resolver.cluster_spec()
     # It sorts n10 before n9, and Slurm, which numbers the tasks, does not.
@@ -82,14 +82,16 @@ def natural(text):
 def join(gpus, seconds):
     """The strategy of all workers, each with `gpus` devices or, for 0, its CPU.
 
-    Ends this process if the others are not there within `seconds`.
+    Raises:
+        RunError: if the others are not there within `seconds`, or cannot be joined.
     """
     spec, job, task = find()
     resolver = resolvers.SimpleClusterResolver(
         spec, task_type=job, task_id=task, num_accelerators={"GPU": gpus}, rpc_layer="grpc"
     )
+    meet(addresses(spec), addresses(spec).index(spec.task_address(job, task)), seconds)
     try:
-        with waiting(addresses(spec), seconds):
+        with at_most(JOINING):
             return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except tf.errors.OpError as error:
         reason = str(error).partition("\n")[0]
@@ -97,51 +99,16 @@ def join(gpus, seconds):
 
 
 @contextlib.contextmanager
-def waiting(others, seconds):
-    """What TensorFlow does inside may take `seconds`; a signal ends it, too.
+def at_most(seconds):
+    """Exit code 1 if it takes longer inside, where no other thread of Python is heard.
 
-    It would wait for other processes without end, and take note of SIGTERM and go on.
+    Nor are signals, which TensorFlow takes for itself from there on.
     """
-    done = threading.Event()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    thread = threading.Thread(target=watch, args=(done, others, seconds), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # In place of TensorFlow's.
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def watch(done, others, seconds):
-    end = time.monotonic() + seconds
-    while not done.is_set():
-        if received := signal.sigtimedwait(SIGNALS, 0.1):
-            leave(
-                f"{signal.Signals(received.si_signo).name} before training", 128 + received.si_signo
-            )
-        if time.monotonic() > end:
-            absent = ", ".join(each for each in others if not answers(each)) or "none of them"
-            leave(
-                f"expected {len(others)} workers within join_seconds={seconds}. No answer from: "
-                f"{absent}",
-                1,
-            )
-
-
-def answers(address):
-    host, _, port = address.rpartition(":")
-    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
-        return True
-    return False
-
-
-def leave(reason, code):
-    """Ends the process, which no exception would reach."""
-    try:
-        sys.stderr.write(f"error: {reason}\n")
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    sys.stderr.write(f"all workers are here and join, in {seconds} seconds or not at all\n")
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

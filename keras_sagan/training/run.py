@@ -100,8 +100,10 @@ def prepare_together(config, run, cluster, allowed):
     """
     own = dataclasses.asdict(config)
     chiefs = cluster.word(own)
-    if differing := [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]:
-        raise UsageError(f"workers need the flags of their chief. Received: {', '.join(differing)}")
+    differing = [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]
+    if cluster.anywhere([bool(differing)])[0]:
+        received = ", ".join(differing) or "others in another worker"
+        raise UsageError(f"workers need the flags of their chief. Received: {received}")
 
     def prepared_for_run():
         run.check_config(config, allowed)
@@ -129,6 +131,7 @@ def begin(config, run, strategy, state, prepared, checkpoints, allowed):
     devices = [str(device) for device in strategy.extended.worker_devices]
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
     facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
+    facts |= {"processes": checkpoints.cluster.size}
     if changes:
         facts["config_changes"] = changes
     earlier = run.write_environment(step, devices, facts)

@@ -152,7 +152,7 @@ class RunDirectory:
             step: int.
             devices: names, a list.
             facts: dict of what else belongs there: `data`, the `summary` of the prepared set;
-                `device`; `networks`, their costs.
+                `device`; `networks`, their costs; `processes`, a number.
 
         Returns:
             The devices of the start before, or None.

@@ -1,8 +1,10 @@
 """The commands as a user starts them: in processes of their own."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +24,25 @@ TINY = (
 )
 
 
-def start(command, *flags, cwd=None):
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def environment(ports=None, index=0):
+    """Variables without GPUs; with `ports`, of worker `index` of those who listen there."""
+    variables = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    if ports:
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        task = {"type": "worker", "index": index}
+        variables["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+    return variables
+
+
+def start(command, *flags, cwd=None, env=None):
     """`python -m keras_sagan.COMMAND FLAGS` as a running process, warnings off as for users."""
     return subprocess.Popen(
         [sys.executable, "-m", f"keras_sagan.{command}", *flags],
@@ -30,7 +50,7 @@ def start(command, *flags, cwd=None):
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        env=env or environment(),
     )
 
 

@@ -1,0 +1,115 @@
+"""How processes find each other, and what keeps them from it."""
+
+import dataclasses
+import json
+import threading
+
+import pytest
+from process import free_ports
+
+from keras_sagan.config import Config
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.cluster import Cluster
+from keras_sagan.training.join import find
+from keras_sagan.training.rendezvous import meet
+from keras_sagan.training.strategy import make_strategy
+
+
+def test_a_process_alone_is_its_own_chief():
+    cluster = Cluster()
+    assert cluster.is_chief
+    assert cluster.size == 1
+    assert cluster.word({"a": (1,)}) == {"a": (1,)}
+    assert cluster.chief(lambda: cluster) is cluster
+    assert cluster.anywhere([False, True]) == [False, True]
+
+
+def test_processes_meet_whoever_comes_first():
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    threads = [
+        threading.Thread(target=meet, args=(addresses, place, 20), daemon=True)
+        for place in (2, 0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_those_that_do_not_come_are_named():
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    caught = []
+
+    def chief():
+        with pytest.raises(RunError) as error:
+            meet(addresses, 0, 2)
+        caught.append(str(error.value))
+
+    thread = threading.Thread(target=chief)
+    thread.start()
+    with pytest.raises(RunError, match=f"no call to {addresses[0]}"):
+        meet(addresses, 1, 1)
+    thread.join()
+    assert caught == [
+        f"expected 3 workers within join_seconds=2. Received: no call from {addresses[2]}"
+    ]
+
+
+def tf_config(monkeypatch, **cluster):
+    task = {"type": "worker", "index": 1}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+
+
+def test_tf_config_names_the_cluster(monkeypatch):
+    tf_config(monkeypatch, chief=["c:1"], worker=["a:1", "b:2"])
+    spec, job, task = find()
+    assert spec.as_dict() == {"chief": ["c:1"], "worker": ["a:1", "b:2"]}
+    assert (job, task) == ("worker", 1)
+
+
+def test_slurm_names_it_in_its_own_order(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for name, value in {
+        "STEP_NODELIST": "gpu[9-10]",
+        "STEP_TASKS_PER_NODE": "2(x2)",
+        "STEP_NUM_TASKS": "4",
+        "PROCID": "2",
+        "JOB_ID": "1234567",
+    }.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    spec, job, task = find()
+    assert spec.as_dict() == {"worker": ["gpu9:24567", "gpu9:24568", "gpu10:24567", "gpu10:24568"]}
+    assert (job, task) == ("worker", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "one"}}',
+        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_other_variables_are_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UsageError, match="needs the addresses of workers.* Received: TF_CONFIG="):
+        find()
+
+
+def test_without_variables_or_with_an_odd_batch_nothing_starts(monkeypatch):
+    config = Config(batch_size=8, strategy="multi_worker")
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UsageError, match="needs the variable TF_CONFIG, .* Received: neither"):
+        make_strategy(config)
+    tf_config(monkeypatch, worker=["a:1", "b:1", "c:1"])
+    with pytest.raises(UsageError, match="multiple of the replicas.* 8 images for 3 replicas"):
+        make_strategy(config)
+    with pytest.raises(UsageError, match="1 for each worker .* without GPUs. Received: 2"):
+        make_strategy(dataclasses.replace(config, replicas=2))

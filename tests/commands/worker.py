@@ -1,0 +1,123 @@
+"""One of two processes with a replica each, or one alone with two: trains what the test compares.
+
+worker.py FORM FOLDER, with TF_CONFIG for the form multi_worker. Each process leaves `said.json`,
+which has the errors that it got, and `features.npy`.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sagan.config import Config
+from keras_sagan.errors import UsageError
+from keras_sagan.evaluation.fakes import fake_features
+from keras_sagan.evaluation.run import Settings
+from keras_sagan.extractors.extractor import Extractor
+from keras_sagan.metrics.protocol import NATIVE
+from keras_sagan.training import run
+from keras_sagan.training.cluster import Cluster
+from keras_sagan.training.state import State
+
+STEPS = 5
+CONFIG = Config(
+    image_size=16,
+    image_channels=1,
+    z_dim=6,
+    g_channels=2,
+    d_channels=2,
+    batch_size=8,
+    flip=True,
+    d_steps=2,
+    ema_start=0,
+    ema_decay=0.75,
+    bn_momentum=0.5,
+    total_steps=STEPS,
+    steps_per_call=3,
+    checkpoint_every=3,
+)
+
+
+def create(strategy, config):
+    """Plain gradient descent, so that a wrong factor cannot hide behind Adam."""
+    with strategy.scope():
+        state = State.create(config)
+        optimizers = keras.optimizers.SGD(), keras.optimizers.SGD()
+        optimizers[0].build(state.generator.trainable_variables)
+        optimizers[1].build(state.discriminator.trainable_variables)
+    return dataclasses.replace(state, g_optimizer=optimizers[0], d_optimizer=optimizers[1])
+
+
+def features(strategy, config):
+    """Of 10 fakes, in batches of 4: the last one is not full."""
+    with strategy.scope():
+        generator = State.create(config).generator
+
+    def network(images):
+        pooled = tf.reshape(tf.nn.avg_pool2d(images, 4, 4, "SAME"), [len(images), -1])
+        return pooled, pooled[:, :3]
+
+    extractor = Extractor("toy", False, False, NATIVE, network, {})
+    names = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(
+        **dict.fromkeys(names) | {"count": 10, "batch_size": 4, "seed": 1, "batch_norm": "moving"}
+    )
+    return fake_features(strategy, generator, extractor, config, settings).features
+
+
+def main(form, folder):
+    own = folder / form
+    replicas = 2 if form == "mirrored" else 0
+    config = dataclasses.replace(
+        CONFIG, strategy=form, replicas=replicas, data_dir=str(own / "data")
+    )
+    strategy = run.make_strategy(config)
+    # A process has one strategy: those of several number their collectives alike and collide.
+    run.make_strategy = lambda config: strategy
+    compiled = dataclasses.replace(config, jit_compile="on")
+    run.train(compiled, own / "jit", create)
+    synchronized = dataclasses.replace(config, sync_batch_norm=True, jit_compile="off")
+    run.train(synchronized, own / "sync", create)
+    (folder / f"{form} has trained").touch()
+    said = []
+    if form == "multi_worker":
+        adopt(folder, strategy)
+        run.train(synchronized, own / "crossed", create)
+        index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+        for wrong in (
+            dataclasses.replace(synchronized, seed=1),
+            dataclasses.replace(synchronized, log_every=1 + index),
+        ):
+            try:
+                run.train(wrong, own / "sync", create)
+            except UsageError as error:
+                said.append(str(error))
+        own = own / f"worker{index}"
+        own.mkdir()
+    (own / "said.json").write_text(json.dumps(said))
+    np.save(own / "features.npy", features(strategy, config))
+
+
+def adopt(folder, strategy):
+    """Makes the first steps of the other form the run `crossed`."""
+    while not (folder / "mirrored has trained").exists():
+        time.sleep(0.1)
+
+    def copy():
+        crossed = folder / "multi_worker" / "crossed"
+        shutil.copytree(folder / "mirrored" / "sync", crossed)
+        for path in (crossed / "checkpoints").glob(f"step-{STEPS}.*"):
+            path.unlink()
+
+    Cluster(strategy).chief(copy)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], pathlib.Path(sys.argv[2]))
