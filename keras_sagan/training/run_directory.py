@@ -179,6 +179,13 @@ class RunDirectory:
         with (self.path / name).open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    def rows(self, name):
+        """The JSON lines of file `name`, without one that a kill cut off; none without a file."""
+        with contextlib.suppress(OSError):
+            for line in (self.path / name).read_text().splitlines():
+                with contextlib.suppress(json.JSONDecodeError):
+                    yield json.loads(line)
+
     def last_row(self, name):
         """The last JSON line of file `name`; empty without one."""
         path = self.path / name
@@ -188,12 +195,6 @@ class RunDirectory:
             file.seek(max(file.seek(0, os.SEEK_END) - LINE, 0))
             lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
-
-    def rows(self, name, step):
-        """The JSON lines of file `name` up to `step`, without one that a kill cut off."""
-        path = self.path / name
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if is_of(line, step)]
 
     def forget_after(self, name, step):
         """Drops the lines of file `name` that a run resumed at `step` will write again."""
