@@ -45,8 +45,8 @@ class Records:
         self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
         self.labels = grid_labels(config)
         self.watch = CollapseWatch(config, prepared, self.labels)
-        rows = run.rows("train.jsonl", start)
-        self.rollbacks = [row["step"] for row in rows if "rollback" in row]
+        rows = [row["step"] for row in run.rows("train.jsonl") if "rollback" in row]
+        self.rollbacks = [step for step in rows if step <= start]
         self.begin(start, counted)
 
     def begin(self, step, counted):

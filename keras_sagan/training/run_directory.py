@@ -201,6 +201,12 @@ class RunDirectory:
             file.truncate(begin + file.read().rfind(b"\n") + 1)
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
+    def rows(self, name):
+        """The JSON lines of file `name`, without broken ones; none without a file."""
+        path = self.path / name
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines if step_in(line) is not None]
+
     def last_row(self, name):
         """The last JSON line of file `name`; empty without one."""
         path = self.path / name
@@ -210,17 +216,6 @@ class RunDirectory:
             file.seek(max(file.seek(0, os.SEEK_END) - LINE, 0))
             lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
-
-    def rows(self, name, step=float("inf")):
-        """The JSON lines of file `name` up to `step`, without broken ones."""
-        path = self.path / name
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        steps = [step_in(line) for line in lines]
-        return [
-            json.loads(line)
-            for line, of in zip(lines, steps, strict=True)
-            if of is not None and of <= step
-        ]
 
     def forget_after(self, name, step):
         """Drops the lines of file `name` that a run resumed at `step` will write again.

@@ -36,14 +36,15 @@ def test_collapse_is_a_fall_or_has_no_end():
 def test_report_warns_of_runs_that_collapsed_or_went_back():
     table = suites.table()
     assert warnings(table) == []
-    back = [suites.line(("half", 0), step, 60, "rollback", "train", 1) for step in (100, 200)]
-    lines = pd.DataFrame([*watched(("late", 1), 0.9, 0.0123), *back])
-    alike, alike_table, gone_back, back_table = warnings(pd.concat([table, lines]))
+    fall = pd.DataFrame(watched(("late", 1), 0.9, 0.0123))
+    alike, alike_table = warnings(pd.concat([table, fall]))
     assert isinstance(alike, Notice)
     assert alike.text.startswith("1 run collapsed: samples of a class differed from each other by")
     assert "less than 10% of what real images do" in alike.text
     assert isinstance(alike_table, Table)
     assert alike_table.rows == [["late", "1", "0.012", "200", "0.012"]]
+    back = [suites.line(("half", 0), step, 60, "rollback", "train", 1) for step in (100, 200)]
+    gone_back, back_table = warnings(pd.concat([table, pd.DataFrame(back)]))
     assert gone_back.text.startswith("1 run came to numbers that were not finite")
     assert back_table.rows == [["half", "0", "2"]]
 
