@@ -6,13 +6,11 @@ python -m keras_sagan.client --server=localhost:8501 --status
 python -m keras_sagan.client --server=localhost:8501 --metadata
 """
 
-import pathlib
-
 import numpy as np
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import UsageError
 from keras_sagan.serving.client import Client
 from keras_sagan.visual.grid import make_grid, save_png
 
@@ -73,12 +71,8 @@ def draw(client, labels, seeds):
     images = client.images(
         None if labels is None else np.repeat(labels, len(seeds)), np.tile(seeds, rows)
     )
-    output = pathlib.Path(flags.FLAGS.output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_png(make_grid(images, len(seeds)), output, images.shape[1])
-    except OSError as error:
-        raise RunError(f"--output={output} cannot be written: {error}") from error
+    grid = make_grid(images, len(seeds))
+    output = commands.write("output", lambda path: save_png(grid, path, images.shape[1]))
     of_classes = "" if labels is None else f", a row each of labels {labels}"
     print(f"{len(images)} images{of_classes}: {output}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import pathlib
 import signal
 import sys
 import textwrap
@@ -104,6 +105,21 @@ def integers(name, least=-(2**63), most=2**63 - 1):
             f"Received: {','.join(texts)}"
         )
     return values
+
+
+def write(name, save):
+    """Calls `save` with the path that flag `name` gives, whose folder it makes; returns the path.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    path = pathlib.Path(getattr(flags.FLAGS, name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path)
+    except OSError as error:
+        raise RunError(f"--{name}={path} cannot be written: {error}") from error
+    return path
 
 
 def help_text(description, module):

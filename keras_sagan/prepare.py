@@ -7,14 +7,12 @@ Takes all flags of train, so that one flag file serves both; those of images and
 """
 
 import os
-import pathlib
 
 import numpy as np
 from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.data.prepare import prepare
-from keras_sagan.errors import RunError
 from keras_sagan.visual.grid import make_grid, save_png
 
 flags.DEFINE_string("preview", None, "PNG file to draw some of the prepared images in.")
@@ -35,19 +33,16 @@ def main():
     if record["left_out"]:
         print(f"left out: {len(record['left_out'])} images, named in dataset.json")
     if flags.FLAGS.preview:
-        draw(prepared, pathlib.Path(flags.FLAGS.preview))
+        draw(prepared)
 
 
-def draw(prepared, output):
+def draw(prepared):
     """One row a class, or a square of a set with one class."""
     classes = range(min(prepared.num_classes, ROWS))
     count = COLUMNS if prepared.num_classes > 1 else COLUMNS**2
     rows = [first_of(prepared, label, count) for label in classes]
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_png(make_grid(np.concatenate(rows), COLUMNS), output, prepared.images.shape[1])
-    except OSError as error:
-        raise RunError(f"--preview={output} cannot be written: {error}") from error
+    grid = make_grid(np.concatenate(rows), COLUMNS)
+    output = commands.write("preview", lambda path: save_png(grid, path, prepared.images.shape[1]))
     names = ", ".join(prepared.record["classes"][label] for label in classes)
     print(f"preview, a row each of {names}: {output}")
 

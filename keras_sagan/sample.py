@@ -14,7 +14,7 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.visual.grid import make_grid, save_png
@@ -87,13 +87,12 @@ def main():
 
     folder = run.checkpoints / ("best" if given.checkpoint == "best" else "")
     generator, step = restore_generator(config, folder, given.ema)
-    output = pathlib.Path(given.output)
     if is_page:
         seeds = seeds or [(given.seed + i) % (MOST + 1) for i in range(columns)]
         ends = ends or [*seeds, (seeds[0] + 1) % (MOST + 1)][:2]
-        draw_page(run, config, (generator, step), classes, seeds, ends, output)
+        draw_page(run, config, (generator, step), classes, seeds, ends)
     else:
-        draw_grid(config, (generator, step), classes, ends, seeds, columns, output)
+        draw_grid(config, (generator, step), classes, ends, seeds, columns)
 
 
 def check_together(is_page):
@@ -121,7 +120,7 @@ def check_together(is_page):
         )
 
 
-def draw_page(run, config, restored, classes, seeds, ends, output):
+def draw_page(run, config, restored, classes, seeds, ends):
     """The page of `restored`, a generator and its step, as a file."""
     from keras_sagan.evaluation.sample_page import page_samples
 
@@ -139,11 +138,12 @@ def draw_page(run, config, restored, classes, seeds, ends, output):
         flags.FLAGS.extractor,
         f"Step {step:,}, {weights}.",
     )
-    write(output, lambda: output.write_text(sample_page(samples), encoding="utf-8"))
+    page = sample_page(samples)
+    output = commands.write("output", lambda path: path.write_text(page, encoding="utf-8"))
     print(f"page of {samples.images[..., 0, 0, 0].size} images of step {step}: {output}")
 
 
-def draw_grid(config, restored, classes, ends, seeds, columns, output):
+def draw_grid(config, restored, classes, ends, seeds, columns):
     """A row for each of `classes`, as a file."""
     from keras_sagan.training.sampling import make_sampler
 
@@ -151,20 +151,12 @@ def draw_grid(config, restored, classes, ends, seeds, columns, output):
     latents = make_latents(ends, seeds, len(classes), columns, config.z_dim)
     labels = np.repeat(classes, columns).astype(np.int32)
     images = make_sampler(generator)(latents, labels)
-    write(output, lambda: save_png(make_grid(images, columns), output, config.image_size))
+    grid = make_grid(images, columns)
+    output = commands.write("output", lambda path: save_png(grid, path, config.image_size))
     if config.is_symmetry:
         print(f"coherence: {coherence(images, labels):.3f} (1: as real images)")
     of_classes = f", a row each of labels {classes}" if config.num_classes else ""
     print(f"{len(images)} images of step {step}{of_classes}: {output}")
-
-
-def write(output, save):
-    """Calls `save`, which writes the file `output`, whose folder it makes."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save()
-    except OSError as error:
-        raise RunError(f"--output={output} cannot be written: {error}") from error
 
 
 def make_latents(ends, seeds, rows, columns, z_dim):

@@ -89,10 +89,8 @@ def feature_network(name, prepared, data_dir):
         )
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    kind = "the 2015 Inception network" if network.inception else "a classifier of these images"
-    if not network.inception and not network.labels:
-        kind = "a network that was given"
+    kind = "a classifier of these images" if network.labels else "a network of other images"
     return network, (
-        f"Feature distance is the Euclidean distance of what {kind} ({network.name}) sees before "
-        "its last layer. It is small for images of the same kind, whether copied or not."
+        f"Feature distance is the Euclidean distance of what {kind} ({network.name}) makes of two "
+        "images before its last layer. It is small for images of one kind, whether copied or not."
     )

@@ -15,6 +15,7 @@ from process import run
 
 from keras_sagan.data.prepare import Prepared
 from keras_sagan.errors import UsageError
+from keras_sagan.evaluation import sample_page as module
 from keras_sagan.evaluation.sample_page import page_samples
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
@@ -126,6 +127,28 @@ def refusal(run_dir, folder, extractor=None):
     with pytest.raises(UsageError) as caught:
         page_samples(run_directory, config, None, [0], [0], [0, 1], extractor, "")
     return str(caught.value)
+
+
+def test_mirrored_copies_count_where_training_mirrors(finished, data, monkeypatch):
+    folder, prepared, _ = data
+    run_directory = RunDirectory(finished[0])
+    mirrored = np.ascontiguousarray(prepared.images[100:110, :, ::-1])
+    # A generator that has learned ten images by heart.
+    monkeypatch.setattr(
+        module, "make_sampler", lambda _: lambda latents, _: mirrored[: len(latents)]
+    )
+    monkeypatch.setattr(module, "latents_of_seeds", lambda *_: np.zeros([2, 4]))
+    monkeypatch.setattr(module, "latents_between", lambda *_: np.zeros([2, 4]))
+    for flip in (False, True):
+        config = dataclasses.replace(
+            run_directory.read_config(), data_dir=str(folder), flip=flip, num_classes=0
+        )
+        samples = page_samples(run_directory, config, None, [0], [0, 1], [0, 1], None, "")
+        assert samples.classes == []
+        for name, by in samples.neighbors.items():
+            nearest = getattr(by, name)[:, 0]
+            np.testing.assert_array_equal(nearest < 1e-3, flip)
+            np.testing.assert_array_equal(by.index[:, 0] == np.arange(100, 110), flip)
 
 
 def test_other_data_than_the_runs_are_refused(finished, data, tmp_path):

@@ -33,8 +33,10 @@ def test_the_nearest_come_first_with_what_is_known_of_them():
 
 
 def test_of_equally_near_ones_the_first_are_taken():
-    found = nearest({"d": np.zeros((1, 50)), "place": np.arange(50)[None]}, "d", 3)
-    np.testing.assert_array_equal(found["place"], [[0, 1, 2]])
+    distances = RNG.integers(0, 3, (4, 5000))
+    found = nearest({"d": distances, "place": np.tile(np.arange(5000), (4, 1))}, "d", 20)
+    for row, places in zip(distances, found["place"], strict=True):
+        np.testing.assert_array_equal(places, np.flatnonzero(row == 0)[:20])
 
 
 def test_fewer_candidates_than_asked_for_are_all_taken():

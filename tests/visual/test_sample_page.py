@@ -121,7 +121,8 @@ def test_neighbors_are_those_of_the_sample_with_both_distances(page_file, open_p
                 item = neighbor(page, space, j)
                 image, real = item.get_by_role("img"), by.index[i, j]
                 np.testing.assert_array_equal(pixels(image), SAMPLES.real[real])
-                assert (image.get_attribute("class") == "mirrored") == by.mirrored[i, j]
+                turned = image.evaluate("image => getComputedStyle(image).transform")
+                assert (turned == "matrix(-1, 0, 0, 1, 0, 0)") == by.mirrored[i, j]
                 text = item.inner_text()
                 assert f"{by.pixels[i, j]:.3g} levels" in text
                 assert f"features {by.features[i, j]:.3g}" in text
