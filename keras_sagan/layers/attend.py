@@ -62,21 +62,17 @@ def gradients(queries, key, value, outputs, upstream):
     """Of `attend_in_blocks`, in query, key and value."""
     blocks, _, rows, _ = queries.shape
     upstreams = split(upstream, rows)
-    # The softmax's gradient is weights * (d_weights - mean), with this mean. As columns of the
-    # product that makes d_weights it costs no pass over them; two in bfloat16 hold it well enough.
+    # The softmax's gradient is weights * (d_weights - mean), with this mean. As a column of the
+    # product that makes d_weights it costs no pass over them.
     mean = tf.reduce_sum(
         tf.cast(upstreams, tf.float32) * tf.cast(outputs, tf.float32), axis=-1, keepdims=True
     )
-    high = tf.cast(mean, value.dtype)
-    low = tf.cast(mean - tf.cast(high, tf.float32), value.dtype)
-    upstreams_and_means = tf.concat([upstreams, -high, -low], axis=-1)
-    value_and_ones = tf.concat(
-        [value, tf.ones_like(value[..., :1]), tf.ones_like(value[..., :1])], axis=-1
-    )
+    upstreams_and_mean = tf.concat([upstreams, -tf.cast(mean, value.dtype)], axis=-1)
+    value_and_one = tf.concat([value, tf.ones_like(value[..., :1])], axis=-1)
 
     def add_block(i, d_queries, d_key, d_value):
         weights = tf.cast(attention_weights(queries[i], key), value.dtype)  # [B, rows, M]
-        d_scores = weights * tf.matmul(upstreams_and_means[i], value_and_ones, transpose_b=True)
+        d_scores = weights * tf.matmul(upstreams_and_mean[i], value_and_one, transpose_b=True)
         d_queries = d_queries.write(i, tf.matmul(d_scores, key))
         # Transposed, [B, d, M]: the wide side last is twice as fast.
         d_key += tf.cast(tf.matmul(queries[i], d_scores, transpose_a=True), tf.float32)
