@@ -16,6 +16,7 @@ def test_lines_stand_where_the_values_are():
     ticks = re.findall(r'y="([\d.]+)" dy=".35em" text-anchor="end">([-\d.]+)<', text)
     heights = {float(value): float(height) for height, value in ticks}
     assert y == pytest.approx([heights[value] for value in (0.0, -0.1, 0.2)], abs=0.11)
+    assert heights[0.2] < heights[0.1] < heights[-0.1]  # The greater, the nearer to the top.
     assert f'class="now" x1="{x[1]:.1f}"' in text
     assert "a &amp; b: 0.2" in text
 
