@@ -122,7 +122,6 @@ class Cluster:
 @tf.function
 def total(strategy, values):
     """The sum of `values`, a tensor, over all replicas of all processes."""
-
     mine = strategy.run(lambda: tf.identity(values))
     return strategy.reduce("SUM", mine, axis=None)
 

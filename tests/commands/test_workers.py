@@ -62,7 +62,23 @@ def test_they_go_on_with_a_checkpoint_of_one_process(runs):
     for name, value in variables(runs / "mirrored" / "sync", STEPS).items():
         np.testing.assert_allclose(ours[name], value, rtol=0, atol=1e-5, err_msg=name)
     environment = json.loads((runs / "multi_worker" / "crossed" / "environment.json").read_text())
-    assert environment["step"] == 3
+    assert [start["step"] for start in environment["earlier"]] == [0, 3]
+
+
+def test_only_the_chief_writes(runs):
+    assert (runs / "multi_worker" / "jit" / "train.jsonl").exists()
+    assert not (runs / "multi_worker" / "jit_of_another").exists()
+
+
+def test_all_end_by_the_clock_of_the_chief(runs):
+    """It has trained for longer than it may then: none begins a step."""
+    crossed = runs / "multi_worker" / "crossed"
+    assert json.loads((crossed / "config.json").read_text())["total_steps"] == 100
+    assert (
+        (crossed / "checkpoints" / "checkpoint")
+        .read_text()
+        .startswith(f'model_checkpoint_path: "step-{STEPS}"')
+    )
 
 
 def test_what_the_chief_refuses_all_refuse(runs):

@@ -30,12 +30,12 @@ STEPS = 5
 CONFIG = Config(
     image_size=16,
     image_channels=1,
+    num_classes=10,
     z_dim=6,
     g_channels=2,
     d_channels=2,
     batch_size=8,
     flip=True,
-    d_steps=2,
     ema_start=0,
     ema_decay=0.75,
     bn_momentum=0.5,
@@ -74,35 +74,44 @@ def features(strategy, config):
 
 def main(form, folder):
     own = folder / form
-    replicas = 2 if form == "mirrored" else 0
+    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"] if form != "mirrored" else 0
     config = dataclasses.replace(
-        CONFIG, strategy=form, replicas=replicas, data_dir=str(own / "data")
+        CONFIG,
+        strategy=form,
+        replicas=2 if form == "mirrored" else 0,
+        data_dir=str(own / "data"),
     )
     strategy = run.make_strategy(config)
     # A process has one strategy: those of several number their collectives alike and collide.
     run.make_strategy = lambda config: strategy
     compiled = dataclasses.replace(config, jit_compile="on")
-    run.train(compiled, own / "jit", create)
+    # The second worker has nothing to read here, and is to write nothing.
+    run.train(compiled, own / ("jit_of_another" if index else "jit"), create)
     synchronized = dataclasses.replace(config, sync_batch_norm=True, jit_compile="off")
     run.train(synchronized, own / "sync", create)
     (folder / f"{form} has trained").touch()
-    said = []
     if form == "multi_worker":
         adopt(folder, strategy)
         run.train(synchronized, own / "crossed", create)
-        index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-        for wrong in (
-            dataclasses.replace(synchronized, seed=1),
-            dataclasses.replace(synchronized, log_every=1 + index),
-        ):
-            try:
-                run.train(wrong, own / "sync", create)
-            except UsageError as error:
-                said.append(str(error))
+        out_of_time = dataclasses.replace(synchronized, total_steps=100, total_minutes=1e-9)
+        run.train(out_of_time, own / "crossed", create)
         own = own / f"worker{index}"
         own.mkdir()
-    (own / "said.json").write_text(json.dumps(said))
+        said = [
+            refused(synchronized, folder, seed=1),
+            refused(synchronized, folder, log_every=index + 1),
+        ]
+        (own / "said.json").write_text(json.dumps(said))
     np.save(own / "features.npy", features(strategy, config))
+
+
+def refused(config, folder, **changes):
+    try:
+        changed = dataclasses.replace(config, **changes)
+        run.train(changed, folder / "multi_worker" / "sync", create)
+    except UsageError as error:
+        return str(error)
+    return "nothing"
 
 
 def adopt(folder, strategy):
