@@ -9,6 +9,7 @@ The page is one file that needs no network: point at a place of an image and see
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import shlex
 import sys
@@ -63,8 +64,8 @@ DOTS_PER_INCH = 200
 def main():
     given = flags.FLAGS
     run = RunDirectory(commands.require("run_dir"))
-    output = pathlib.Path(given.output)
-    is_png = given.format == "png" or (given.format is None and output.suffix == ".png")
+    suffix = pathlib.Path(given.output).suffix
+    is_png = given.format == "png" or (given.format is None and suffix == ".png")
     config = run.read_config()
     if given.data_dir:
         config = dataclasses.replace(config, data_dir=given.data_dir)
@@ -80,10 +81,11 @@ def main():
     points = fill(*wanted, config, MOST_ROWS if is_png else page_room(config, len(paths)))
     if is_png:
         figure = make_figure(config, paths[-1], points, given.layer or layers[0])
-        write(output, lambda: figure.savefig(output, format="png", dpi=DOTS_PER_INCH))
+        save = functools.partial(figure.savefig, format="png", dpi=DOTS_PER_INCH)
     else:
         page = make_page(run, config, paths, points)
-        write(output, lambda: output.write_text(page))
+        save = functools.partial(pathlib.Path.write_text, data=page, encoding="utf-8")
+    output = commands.write("output", save)
     steps, size = ", ".join(map(str, sorted(by_step))), output.stat().st_size / 1e6
     print(f"{len(points)} generated images of step {steps}: {output} ({size:.1f} MB)")
 
@@ -201,14 +203,6 @@ def make_figure(config, path, points, layer):
         raise UsageError(
             "--format=png needs matplotlib, which pip install '.[benchmarks]' brings"
         ) from error
-
-
-def write(output, save):
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save()
-    except OSError as error:
-        raise RunError(f"--output={output} cannot be written: {error}") from error
 
 
 if __name__ == "__main__":
