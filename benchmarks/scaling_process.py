@@ -20,8 +20,8 @@ def measure(config, cores, steps, warmup_steps):
 
     Returns:
         dict: `step_s`, seconds of each timed step; `train_images_per_s` of all replicas;
-        `exchanged_bytes` and `exchanges`, the sizes and the number of the all-reduce operations of
-        a step; `gradient_bytes`, of the float32 gradients of a step; MACs of an image forward; the
+        `exchanged_bytes` and `exchanges`, sizes and number of the all-reduce operations of a step,
+        of each replica; `gradient_bytes`, of the float32 gradients of a step; MACs of an image forward; the
         rate of a matrix product; the device.
     """
     os.sched_setaffinity(0, cores)  # Before TensorFlow counts them.
@@ -46,9 +46,9 @@ def measure(config, cores, steps, warmup_steps):
 
 
 def collectives(game):
-    """Bytes of each all-reduce operation that one step of one process has in its graph.
+    """Bytes of each all-reduce operation that one replica has in the graph of a step.
 
-    In a single process there is none: `MirroredStrategy` adds up copies on CPUs.
+    A replica that is alone has none.
     """
     import tensorflow as tf
 
@@ -59,7 +59,9 @@ def collectives(game):
     batches = [next(game.iterator) for _ in range(game.config.d_steps)]
     operations = step.get_concrete_function(batches).graph.get_operations()
     sums = [each.inputs[0] for each in operations if each.type.startswith("CollectiveReduce")]
-    return [tensor.shape.num_elements() * tensor.dtype.size for tensor in sums]
+    # Those of all replicas of this process stand in one graph, in turn the same.
+    own = sorted(tensor.shape.num_elements() * tensor.dtype.size for tensor in sums)
+    return own[:: len(game.strategy.extended.worker_devices)]
 
 
 if __name__ == "__main__":

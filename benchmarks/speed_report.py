@@ -56,8 +56,8 @@ NOTES = {
         "is not 0, so many cores to itself. In each round every setting has one turn; figures are "
         "medians over rounds. A ratio is of images per second to those of the first setting, round "
         "by round: its median, and in brackets its least and most; efficiency is that ratio over "
-        "the number of replicas. All-reduced is what the graph of a step of one process has of "
-        "all-reduce operations: none in a single process, which adds up copies."
+        "the number of replicas. All-reduced is what the graph of a step has of all-reduce "
+        "operations for each replica, and gradients what it needs to have at least."
     ),
     "scaling_expected": (
         "Arithmetic, not measurements: the default networks (128 pixels, 64 channels, 1,000 "

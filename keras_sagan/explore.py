@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.errors import RunError, UsageError
+from keras_sagan.errors import UsageError
 from keras_sagan.training.run_directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
