@@ -21,8 +21,8 @@ def measure(config, cores, steps, warmup_steps):
     Returns:
         dict: `step_s`, seconds of each timed step; `train_images_per_s` of all replicas;
         `exchanged_bytes` and `exchanges`, sizes and number of the all-reduce operations of a step,
-        of each replica; `gradient_bytes`, of the float32 gradients of a step; MACs of an image forward; the
-        rate of a matrix product; the device.
+        of each replica; `gradient_bytes`, of the float32 gradients of a step; MACs of an image
+        forward; the rate of a matrix product; the device.
     """
     os.sched_setaffinity(0, cores)  # Before TensorFlow counts them.
     from keras_sagan.training.strategy import device_name
