@@ -120,15 +120,11 @@ def check_flags(layers, is_png):
 
 def labels_seeds_truncations(config):
     """What the flags name; labels and seeds are None where they leave them open."""
-    given, labels, seeds = flags.FLAGS, None, None
-    if given.labels is not None:
-        if config.num_classes == 0:
-            raise UsageError(
-                f"--labels needs a run with classes. Received: {','.join(given.labels)}"
-            )
-        labels = commands.integers("labels", 0, config.num_classes - 1)
-    if given.seeds is not None:
-        seeds = commands.integers("seeds", 0, 2**31 - 1)
+    given = flags.FLAGS
+    if given.labels is not None and config.num_classes == 0:
+        raise UsageError(f"--labels needs a run with classes. Received: {','.join(given.labels)}")
+    labels = commands.integers("labels", 0, config.num_classes - 1)
+    seeds = commands.integers("seeds", 0, 2**31 - 1)
     return labels, seeds, [bound(text) for text in given.truncation or [""]]
 
 

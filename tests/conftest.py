@@ -1,5 +1,6 @@
 """Two logical CPU devices for every test, and the options of the suite."""
 
+import collections
 import pathlib
 
 import pytest
@@ -29,6 +30,13 @@ def pytest_generate_tests(metafunc):
         if not files:
             raise pytest.UsageError(f"--golden_dir has no .npz file. Received: {folder}")
         metafunc.parametrize("golden_file", files, ids=lambda file: file.stem)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """No test skips itself in silence: a line for each reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, count in collections.Counter(report.longrepr[2] for report in skipped).items():
+        terminalreporter.write_line(f"{count} x {reason}")
 
 
 @pytest.fixture(scope="session")

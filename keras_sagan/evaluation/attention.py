@@ -86,7 +86,7 @@ def look(both, latents, labels, images):
         maps = attention_maps(both.discriminator, inputs, labels)
         for name, found in maps.items():
             layer = layer_name("Discriminator", *found.shape[1:3])
-            yield (f"{layer}, on {group} images", group), gamma(both.discriminator, name), found
+            yield (f"{layer}, {group}", group), gamma(both.discriminator, name), found
 
 
 def layer_name(network, height, width):

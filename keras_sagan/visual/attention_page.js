@@ -195,10 +195,12 @@ const imagesOf = (view) => {
 let turn = 0;
 let group = null;
 
-// Draws the stage, then the other images. A later call overtakes an earlier one.
+// Draws the stage, then the other images; `data-drawn` says how far it is. A later call overtakes an
+// earlier one.
 async function show() {
   const own = ++turn;
   const { view, step } = state;
+  document.body.dataset.drawn = "nothing";
   if (group !== view.group) listImages(view);
   at("view").value = view.id;
   at("step").value = step;
@@ -215,7 +217,7 @@ async function show() {
   drawMap(at("map"), map, view);
   drawMarks(view, places);
   say(view, map, places);
-  document.body.dataset.shown = own;
+  document.body.dataset.drawn = "stage";
   for (const [i, thumb] of [...at("images").children].entries()) {
     const maps = await mapsOf(view, step, i);
     if (own !== turn) return;
@@ -223,7 +225,7 @@ async function show() {
     thumb.querySelector("input").checked = i === state.image;
     drawMap(thumb.querySelector("canvas"), mapOf(maps, view), view);
   }
-  document.body.dataset.shownAll = own;
+  document.body.dataset.drawn = "all";
 }
 
 function listImages(view) {

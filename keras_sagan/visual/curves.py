@@ -77,7 +77,7 @@ def horizontal(place, tick):
 
 
 def nice_ticks(low, high):
-    """Three to seven round numbers, zero among them, that enclose `low` <= 0 <= `high`."""
+    """At most seven round numbers, zero among them, that enclose `low` <= 0 <= `high`."""
     span = (high - low) or 1.0
     unit = 10 ** math.floor(math.log10(span))
     step = next(unit * factor for factor in (0.2, 0.5, 1, 2) if span / (unit * factor) <= 5)

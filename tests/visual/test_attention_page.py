@@ -21,7 +21,7 @@ GROUPS = ("generated", "real")
 SHAPES = {
     "Generator, 8 x 12": ((8, 12), "generated"),
     "Generator, 4 x 6": ((4, 6), "generated"),
-    "Discriminator, on real images": ((4, 6), "real"),
+    "Discriminator, 4 x 6, on images that are real": ((4, 6), "real"),
 }
 
 
@@ -71,11 +71,7 @@ def page(file, open_page):
 
 def settled(page):
     """The page, once it shows what it was asked for, in the stage and in all images."""
-    page.wait_for_function(
-        "new Promise((done) => requestAnimationFrame(() => done(true)))"
-        ".then(() => document.body.dataset.shownAll === document.body.dataset.shown"
-        " && document.body.dataset.shown > 0)"
-    )
+    page.wait_for_selector("body[data-drawn=all]")
     return page
 
 
@@ -292,7 +288,7 @@ def test_images_follow_the_step_and_the_group(page, exhibit):
     settled(page)
     assert shown() != newest
     page.get_by_text("generated 2").click()
-    select(page, "Discriminator, on real images")
+    select(page, "Discriminator, 4 x 6, on images that are real")
     assert page.get_by_label("real 2").is_checked()
     pixels = page.locator("#picture").evaluate(
         """async (image) => {
@@ -406,5 +402,5 @@ def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_pa
     path.write_text(attention_page(exhibit))
     assert path.stat().st_size < 15e6
     page = open_page(path)
-    page.wait_for_selector("body[data-shown]")
+    page.wait_for_selector("body[data-drawn=stage], body[data-drawn=all]")
     assert page.evaluate("performance.now()") < 2000
