@@ -12,7 +12,7 @@ from keras_sagan.visual.page import data_url, make_page, source
 
 # Images of at most so many pixels are kept exactly, as PNG; larger ones as WebP of this quality,
 # and at this size at most, so that a page of some thousand images stays fit to be sent.
-EXACT, QUALITY, LARGEST = 32, 85, 128
+EXACT, QUALITY, LARGEST = 32, 75, 128
 QUANTILES = {
     "5&nbsp;%": 0.05,
     "25&nbsp;%": 0.25,

@@ -249,5 +249,5 @@ def test_large_images_are_smaller_files_and_the_page_says_so(size, kept, tmp_pat
     expected = smooth.reshape(kept, size // kept, kept, size // kept, 3).mean(axis=(1, 3))
     assert np.abs(shown - expected).mean() < 4
     text = page.locator("main").inner_text()
-    assert "WebP of quality 85" in text
+    assert "WebP of quality 75" in text
     assert ("reduced from 256 to 128 pixels" in text) == (size == 256)
