@@ -188,10 +188,11 @@ def figure(run, config, seed):
     size = maps.shape[1]
     queries = [(int(y * size), int(x * size)) for y, x in QUERIES]
     drawn = plot_attention(images, maps, queries, CLASSES)
-    axes = np.reshape(drawn.axes, (len(labels), 1 + len(queries)))
+    axes = iter(drawn.axes)
     for label in labels:
+        next(axes)  # The image itself.
         places = counterparts(size, label)
-        for axis, query in zip(axes[label, 1:], queries, strict=True):
+        for query, axis in zip(queries, axes, strict=False):
             mark(axis, (places[query] + 0.5) / size, (2 * RADIUS) / size)
     return drawn
 
