@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 import pathlib
 import signal
 import sys
@@ -51,6 +52,8 @@ def run(main, description, module=None):
         # Names of files and classes may hold what standard output cannot.
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
+    # Of TensorFlow's own log only errors: its warnings say in several lines what ours say in one.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     try:
         extra = flags.FLAGS(sys.argv)[1:]
@@ -64,6 +67,8 @@ def run(main, description, module=None):
         fail(error, 2)
     except RunError as error:
         fail(error, 1)
+    except MemoryError as error:
+        fail(f"out of memory: {error}", 1)
     except KeyboardInterrupt:
         fail("interrupted", 130)
 

@@ -255,8 +255,6 @@ class Config:
                     "profile_steps must be empty or two numbers, the smaller one first, as 20,25. "
                     f"Received: {self.profile_steps}"
                 )
-        if self.seed >= 2**31:
-            raise UsageError(f"seed must be less than 2^31. Received: {self.seed}")
         if not self.total_minutes < float("inf"):
             raise UsageError(f"total_minutes must be finite. Received: {self.total_minutes}")
         for name in ("g_lr", "d_lr"):
@@ -329,7 +327,7 @@ class Config:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"expected the JSON object of a Config. Received: {error}") from error
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
@@ -351,3 +349,5 @@ def check_value(field, value):
         raise UsageError(f"{field.name} must be one of {listed}. Received: {value}")
     if at_least is not None and value < at_least:
         raise UsageError(f"{field.name} must be at least {at_least}. Received: {value}")
+    if field.type is int and value >= 2**31:
+        raise UsageError(f"{field.name} must be less than 2^31. Received: {value}")

@@ -25,7 +25,12 @@ class NotFinite(RunError):
         self.step, self.name = step, name
 
 
+# Lines in front of the reason in messages of TensorFlow's graphs.
+PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
+
+
 def reason_of(error):
-    """The first line of an exception's message, without what TensorFlow says of its operations."""
-    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    """The first telling line of an exception's message, without TensorFlow's names."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith(PREAMBLE)]
+    line = next(iter(lines), type(error).__name__)
     return re.sub(r"{{function_node .*?}} ?| \[Op:\w+\]", "", line)

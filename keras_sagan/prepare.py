@@ -27,6 +27,7 @@ def main():
     # TensorFlow only reads files here: a GPU that somebody trains on stays untouched.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     prepared = prepare(config, renew=True)
+    prepared.verify()
     record = prepared.record
     print(f"{record['count']:,} images of {len(record['classes'])} classes: {prepared.directory}")
     print(f"source: {record['source']}, content hash {record['sha256'][:12]}")

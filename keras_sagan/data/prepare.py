@@ -20,6 +20,8 @@ from keras_sagan.errors import RunError, UsageError
 
 # A set that is being made; a kill may leave one, which the next preparation removes.
 UNFINISHED = ".unfinished-"
+# Images that are read at a time to verify a set.
+PIECE = 1000
 
 
 class Prepared:
@@ -49,13 +51,30 @@ class Prepared:
             self.num_classes = len(self.record["classes"])
             lists = ("classes", "counts", "left_out")
             self.summary = {key: self.record[key] for key in self.record if key not in lists}
-            if not len(self.images) == len(self.labels) == sum(self.record["counts"]):
-                raise ValueError("images, labels and counts of different lengths")
+            counts = np.bincount(self.labels, minlength=self.num_classes).tolist()
+            if len(self.images) != len(self.labels) or counts != self.record["counts"]:
+                raise ValueError("images, labels and counts that do not fit each other")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"prepared data in {directory} cannot be read; remove it to prepare it again. "
                 f"Received: {error}"
             ) from error
+
+    def verify(self):
+        """Reads all of it, which a training does not wait for.
+
+        Raises:
+            RunError: if it is not what was written.
+        """
+        content = hashlib.sha256()
+        for i in range(0, len(self.images), PIECE):
+            content.update(np.ascontiguousarray(self.images[i : i + PIECE]))
+        content.update(np.ascontiguousarray(self.labels))
+        if content.hexdigest() != self.record["sha256"]:
+            raise RunError(
+                f"prepared data in {self.directory} have changed since they were written; remove "
+                f"it to prepare it again. Received: content hash {content.hexdigest()[:12]}"
+            )
 
 
 def prepare(config, renew=False):

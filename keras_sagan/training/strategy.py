@@ -6,6 +6,9 @@ from keras_sagan.errors import UsageError
 from keras_sagan.training.cluster import addresses
 from keras_sagan.training.join import find, join
 
+# Devices that a CPU is divided into at most.
+MOST_PARTS = 64
+
 
 def make_strategy(config):
     """A strategy over `config.replicas` devices: GPUs, or parts of the CPU where there are none.
@@ -43,6 +46,10 @@ def check(config, replicas, workers, gpus):
         raise UsageError(
             "replicas must be 1 for each worker of strategy=multi_worker without GPUs. "
             f"Received: {replicas}"
+        )
+    if not gpus and replicas > MOST_PARTS:
+        raise UsageError(
+            f"replicas must be at most {MOST_PARTS} on a machine without GPUs. Received: {replicas}"
         )
     total = workers * replicas
     if config.batch_size % total:
