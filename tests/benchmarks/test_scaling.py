@@ -52,7 +52,7 @@ def test_expected_rows_state_what_they_assume(rows):
         assert row["benchmark"] == "scaling_expected"
         assert (row["share"], row["peak_tflops"]) == (share, 989)
         assert row["gradient_mib"] == pytest.approx((42_078_852 + 39_463_618) * 4 / 2**20, rel=1e-3)
-        assert row["ratio"] <= row["gpus"]
+        assert row["ratio"] <= row["gpus"] * 1.001  # Four digits are kept.
         assert row["efficiency"] <= row["efficiency_most"] <= 1
 
 

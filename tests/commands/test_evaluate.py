@@ -96,7 +96,7 @@ def test_classifier_chooses_the_best_checkpoint(scored):
     run_dir, _ = scored
     found = rows(run_dir / "scores.jsonl")
     assert [row["step"] for row in found] == [5, 10, 15, 20]
-    (name,) = set(found[0]) - {"step"}
+    (name,) = set(found[0]) - {"step", "diversity"}
     assert name.startswith("fcd1k/classifier-")
     best = min(found, key=lambda row: row[name])["step"]
     (index,) = (run_dir / "checkpoints" / "best").glob("step-*.index")

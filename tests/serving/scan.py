@@ -11,7 +11,7 @@ OPERATIONS = """
     Placeholder PlaceholderWithDefault Prod ReadVariableOp Relu Reshape RestoreV2 Round Rsqrt Shape
     Size Softmax Squeeze StatelessRandomNormalV2 StatelessRandomUniformFullIntV2 StatelessWhile
     StridedSlice StringFormat Sub Tanh TensorListFromTensor TensorListGetItem TensorListReserve
-    TensorListSetItem TensorListStack VarHandleOp Where
+    TensorListSetItem TensorListStack Transpose VarHandleOp Where
 """
 ATTRIBUTES = """
     DstT Index N SrcT T TI Taxis Tidx Tindices Tparams Tshape _lower_using_switch_merge adj_y axis

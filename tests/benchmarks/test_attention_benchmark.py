@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from benchmarks import apart
 from benchmarks.attention import check
 from benchmarks.attention_turn import Subjects, figure, measure, share_row
 from benchmarks.report import render
@@ -56,7 +57,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(run):
-    return measure(*run, num_images=16, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        # It names the module that Python was started with, which is not one here.
+        patch.setattr(apart, "command_line", lambda **_: "python -m benchmarks.attention")
+        return measure(*run, num_images=16, seed=1)
 
 
 def of(rows, **facts):
