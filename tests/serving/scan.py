@@ -5,20 +5,22 @@ from tensorflow.core.protobuf import saved_model_pb2
 # All that our graphs are made of, each years older than TensorFlow 2.20, the newest server's. What
 # else appears has to be looked up before it gets in here.
 OPERATIONS = """
-    AddV2 Assert AssignVariableOp AvgPool BatchMatMulV2 BiasAdd Bitcast BitwiseOr BroadcastTo Cast
-    ClipByValue ConcatV2 Const Conv2D Conv2DBackpropInput EncodePng Equal GatherV2 GreaterEqual
-    Identity IdentityN LeftShift Less LogicalAnd LogicalOr MatMul Maximum Mul NoOp OneHot Pack
-    Placeholder PlaceholderWithDefault Prod ReadVariableOp Relu Reshape RestoreV2 Round Rsqrt Shape
-    Size Softmax SpaceToDepth Split Squeeze StatelessRandomNormalV2 StatelessRandomUniformFullIntV2
-    StatelessWhile StridedSlice StringFormat Sub Tanh TensorListFromTensor TensorListGetItem TensorListReserve
-    TensorListSetItem TensorListStack Transpose VarHandleOp Where
+    AddV2 Assert AssignVariableOp AvgPool BatchMatMulV2 BiasAdd Bitcast BitwiseOr BroadcastTo
+    Cast ClipByValue ConcatV2 Const Conv2D Conv2DBackpropInput EncodePng Equal GatherV2
+    GreaterEqual Identity IdentityN LeftShift Less LogicalAnd LogicalOr MatMul Maximum Mul NoOp
+    OneHot Pack Placeholder PlaceholderWithDefault Prod ReadVariableOp Relu Reshape RestoreV2
+    Round Rsqrt Shape Size Softmax SpaceToDepth Split Squeeze StatelessRandomNormalV2
+    StatelessRandomUniformFullIntV2 StatelessWhile StridedSlice StringFormat Sub Tanh
+    TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem TensorListStack
+    Transpose VarHandleOp Where
 """
 ATTRIBUTES = """
-    DstT Index N SrcT T TI Taxis Tidx Tindices Tparams Tshape _lower_using_switch_merge adj_y axis
-    begin_mask block_size body cond data_format dtype dtypes element_dtype ellipsis_mask end_mask ksize
-    new_axis_mask num_elements num_split out_type output_shapes padding parallel_iterations shape shape_type
-    shared_name shrink_axis_mask squeeze_dims strides summarize template transpose_a transpose_b
-    type value _num_original_outputs _read_only_resource_inputs placeholder
+    DstT Index N SrcT T TI Taxis Tidx Tindices Tparams Tshape _lower_using_switch_merge adj_y
+    axis begin_mask block_size body cond data_format dtype dtypes element_dtype ellipsis_mask
+    end_mask ksize new_axis_mask num_elements num_split out_type output_shapes padding
+    parallel_iterations shape shape_type shared_name shrink_axis_mask squeeze_dims strides
+    summarize template transpose_a transpose_b type value _num_original_outputs
+    _read_only_resource_inputs placeholder
 """
 
 
