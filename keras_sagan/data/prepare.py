@@ -68,8 +68,8 @@ class Prepared:
         """
         content = hashlib.sha256()
         for i in range(0, len(self.images), PIECE):
-            content.update(np.ascontiguousarray(self.images[i : i + PIECE]))
-        content.update(np.ascontiguousarray(self.labels))
+            content.update(self.images[i : i + PIECE].tobytes())
+        content.update(self.labels.tobytes())
         if content.hexdigest() != self.record["sha256"]:
             raise RunError(
                 f"prepared data in {self.directory} have changed since they were written; remove "
