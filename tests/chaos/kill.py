@@ -124,10 +124,10 @@ class Mark:
 
             def noted(iterator, step, num_steps):
                 with self.during(next(phases, "steps")):
-                    losses = train(iterator, step, num_steps)
-                    losses = {name: float(value) for name, value in losses.items()}
+                    numbers, bad = train(iterator, step, num_steps)
+                    numbers = {name: float(value) for name, value in numbers.items()}
                 self.at("between", int(step.numpy()))
-                return losses
+                return numbers, bad
 
             return noted
 
