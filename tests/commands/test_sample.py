@@ -20,6 +20,7 @@ from keras_sagan.evaluation.sample_page import page_samples
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
 from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.training.sampling import latents_of
 
 LABELS, SEEDS = [3, 7], [5, 0]
 
@@ -127,6 +128,27 @@ def refusal(run_dir, folder, extractor=None):
     with pytest.raises(UsageError) as caught:
         page_samples(run_directory, config, None, [0], [0], [0, 1], extractor, "")
     return str(caught.value)
+
+
+def test_each_image_is_of_its_class_truncation_and_seed(finished, data, monkeypatch):
+    def drawn(latents, labels):
+        """Images whose first row is the latent and whose second begins with the label."""
+        images = np.zeros((len(latents), 16, 16, 1), np.uint8)
+        images[:, 0, :, 0] = np.ascontiguousarray(latents).view(np.uint8)
+        images[:, 1, 0, 0] = labels
+        return images
+
+    monkeypatch.setattr(module, "make_sampler", lambda _: drawn)
+    run_directory = RunDirectory(finished[0])
+    config = dataclasses.replace(run_directory.read_config(), data_dir=str(data[0]))
+    samples = page_samples(run_directory, config, None, [7, 3], [5, 0], [9, 2], None, "")
+    assert samples.classes == ["7", "3"]
+    for images, seeds in ((samples.images, [5, 0]), (samples.frames[:, :, [0, -1]], [9, 2])):
+        np.testing.assert_array_equal(images[..., 1, 0, 0][:, 0, 0], [7, 3])
+        latents = np.ascontiguousarray(images[..., 0, :, 0]).view(np.float32)
+        for i, truncation in enumerate(samples.truncations):
+            expected = [latents_of(seed, 1, 4, truncation)[0] for seed in seeds]
+            np.testing.assert_allclose(latents[:, i], [expected, expected], rtol=1e-5)
 
 
 def test_mirrored_copies_count_where_training_mirrors(finished, data, monkeypatch):
