@@ -73,7 +73,12 @@ NOTES = {
 
 
 def title(table):
-    return "; ".join(TITLES[benchmark] for benchmark in table["benchmark"].unique()).capitalize()
+    return sentence("; ".join(TITLES[benchmark] for benchmark in table["benchmark"].unique()))
+
+
+def sentence(text):
+    """With a capital first letter, and the others as they are: GPUs."""
+    return text[:1].upper() + text[1:]
 
 
 def sections(table):
@@ -83,7 +88,7 @@ def sections(table):
         blocks = [common(own, benchmark), NOTES[benchmark]]
         for values, rows in own.groupby(TABLES[benchmark], sort=False, dropna=False):
             blocks += group_blocks(rows, benchmark, values)
-        parts.append(Section(TITLES[benchmark].capitalize(), blocks))
+        parts.append(Section(sentence(TITLES[benchmark]), blocks))
     return [*parts, Section("Provenance", [provenance(table)])]
 
 
