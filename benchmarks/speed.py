@@ -90,8 +90,8 @@ def settings_from_flags():
             )
     lists = (
         values.models,
-        numbers("image_sizes"),
-        numbers("batch_sizes"),
+        commands.integers("image_sizes"),
+        commands.integers("batch_sizes"),
         values.precisions,
         values.jit,
     )
@@ -101,13 +101,6 @@ def settings_from_flags():
     for setting in settings:
         config_of(setting)
     return settings
-
-
-def numbers(name):
-    texts = getattr(flags.FLAGS, name)
-    if not all(text.isdecimal() for text in texts):
-        raise UsageError(f"--{name} must be numbers, as 32,64. Received: {','.join(texts)}")
-    return [int(text) for text in texts]
 
 
 def shared():

@@ -92,11 +92,11 @@ def macs(config):
 
 
 def test_a_failed_setting_is_a_row_and_exit_code_1():
-    # No machine holds such a batch.
-    code, rows, error = run("speed", *TINY, "--models=sagan", "--batch_sizes=1000000000000")
+    # No machine holds such a network.
+    code, rows, error = run("speed", *TINY, "--models=sagan", "--g_channels=1000000000")
     assert code == 1
     assert [row["status"] for row in rows] == ["failed"]
-    assert rows[0]["batch_size"] == 10**12
+    assert rows[0]["g_channels"] == 10**9
     assert "Error: " in rows[0]["error"]
     assert "1 of 1 rows failed" in error
 
@@ -106,7 +106,7 @@ def test_a_failed_setting_is_a_row_and_exit_code_1():
     [
         (("--models=biggan",), "--models must be some of sagan"),
         (("--image_sizes=32,17",), "Received: 17"),
-        (("--batch_sizes=8,x",), "--batch_sizes must be numbers"),
+        (("--batch_sizes=8,x",), "--batch_sizes must be whole numbers"),
         (("--steps=4", "--steps_per_call=3"), "--steps must be a multiple of --steps_per_call=3"),
     ],
 )
