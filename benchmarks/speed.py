@@ -28,6 +28,7 @@ NO_ATTENTION = {"g_attention": "none", "d_attention": "none"}
 MODELS = {
     "sagan": {},
     "sagan_plain": {"fast": False},
+    "sagan_reuse_fakes": {"reuse_fakes": True},
     "sagan_without_attention": NO_ATTENTION,
     "sagan_without_sn": WITHOUT_SN,
     "dcgan": {"model": "dcgan", "loss": "non_saturating"} | WITHOUT_SN | NO_ATTENTION,

@@ -66,10 +66,11 @@ class Ours:
         import tensorflow as tf
 
         from keras_sagan.data.batches import make_iterator
+        from keras_sagan.training.compilation import compiles
         from keras_sagan.training.game import Game
         from keras_sagan.training.loop import make_train
         from keras_sagan.training.state import State
-        from keras_sagan.training.strategy import compiles, make_strategy
+        from keras_sagan.training.strategy import make_strategy
 
         self.strategy = make_strategy(config)
         prepared = prepare_in(folder, config)
@@ -109,7 +110,8 @@ class KerasNaive:
         from benchmarks import keras_naive
         from benchmarks.keras_naive_fit import as_networks
         from keras_sagan.data.batches import shares
-        from keras_sagan.training.strategy import compiles, make_strategy
+        from keras_sagan.training.compilation import compiles
+        from keras_sagan.training.strategy import make_strategy
 
         strategy = make_strategy(config)
         self.model = keras_naive.make(config, compiles(config, strategy), steps_per_call)

@@ -127,6 +127,12 @@ class Config:
     loss: str = option(OPTIMIZATION, "hinge", "Adversarial loss.", ("hinge", "non_saturating"))
     batch_size: int = option(OPTIMIZATION, 256, "Images a step, over all replicas.", at_least=1)
     d_steps: int = option(OPTIMIZATION, 1, "Discriminator updates a step.", at_least=1)
+    reuse_fakes: bool = option(
+        OPTIMIZATION,
+        False,
+        "The generator learns from the fakes that the discriminator has just learned from, which "
+        "saves a pass. Otherwise from new ones.",
+    )
     g_lr: float = option(OPTIMIZATION, 1e-4, "Learning rate of the generator (Adam).")
     d_lr: float = option(OPTIMIZATION, 4e-4, "Learning rate of the discriminator (Adam).")
     beta_1: float = option(OPTIMIZATION, 0.0, "Adam's decay of the first moment, in [0, 1).")
@@ -160,7 +166,11 @@ class Config:
         "operation as it is written in the papers. Equal but for rounding.",
     )
     jit_compile: str = option(
-        EXECUTION, "auto", "XLA for each replica's steps. auto: on GPUs.", ("auto", "on", "off")
+        EXECUTION,
+        "auto",
+        "XLA for each replica's steps. auto: on GPUs; on CPUs if it is faster, which a run of 1000 "
+        "steps or more measures as it begins, unless data_dir/compilation has its setting.",
+        ("auto", "on", "off"),
     )
     strategy: str = option(
         EXECUTION,

@@ -61,6 +61,12 @@ flags.DEFINE_list(
 )
 flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint.")
 flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes those being trained.")
+flags.DEFINE_enum(
+    "precision",
+    None,
+    ["float32", "mixed_bfloat16"],
+    "What the generator computes in; the weights are the same. Default: as the run was trained.",
+)
 flags.DEFINE_string(
     "extractor",
     None,
@@ -80,6 +86,7 @@ def main():
     check_together(is_page)
     run = RunDirectory(run_dir)
     config = run.read_config()
+    config = dataclasses.replace(config, precision=given.precision or config.precision)
     columns = len(seeds) if seeds else given.columns
     classes = row_labels(config.num_classes, 1 if is_page or ends or seeds else columns)
     # TensorFlow takes seconds to import: not before the flags are known to be good.

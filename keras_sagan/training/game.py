@@ -12,7 +12,8 @@ class Game:
     `discriminator_step` and `generator_step` turn tensors into a loss and its gradients. They draw
     no noise, change no trainable weight and, unless batch normalization is synchronized, do not
     communicate, so each can be one XLA program on every kind of device. `play` does those three
-    things around them.
+    things around them. With `config.reuse_fakes` one pass of the generator serves both networks,
+    and the programs are three: `fakes`, `tell_apart` and `persuade`.
 
     Args:
         config: `Config`.
@@ -31,12 +32,16 @@ class Game:
         self.discriminator, self.d_optimizer = state.discriminator, state.d_optimizer
         self.ema_generator = state.ema_generator
         self.d_loss, self.g_loss = LOSSES[config.loss]
-        if jit_compile:
-            self.discriminator_step = tf.function(self.discriminator_step, jit_compile=True)
-            self.generator_step = tf.function(self.generator_step, jit_compile=True)
+        own = ("fakes", "tell_apart", "persuade") if config.reuse_fakes else ("generator_step",)
+        for name in ("discriminator_step", *own) if jit_compile else ():
+            setattr(self, name, tf.function(getattr(self, name), jit_compile=True))
 
     def discriminator_step(self, images, labels, latents, fake_labels):
         fakes = self.generator(latents, fake_labels, training=True)
+        return self.tell_apart(images, labels, fakes, fake_labels)
+
+    def tell_apart(self, images, labels, fakes, fake_labels):
+        """`discriminator_step` with fakes at hand."""
         with tf.GradientTape() as tape:
             # Only the pass on real images advances u: NO_OPS in the released model.py.
             real_logits = self.discriminator(images, labels, training=True, advance_u=True)
@@ -47,10 +52,21 @@ class Game:
 
     def generator_step(self, latents, labels):
         with tf.GradientTape() as tape:
-            fakes = self.generator(latents, labels, training=True, advance_u=True)
+            fakes = self.fakes(latents, labels)
             logits = self.discriminator(fakes, labels, training=True)
             loss = self.g_loss(logits)
         return loss, tape.gradient(loss, self.generator.trainable_variables)
+
+    def fakes(self, latents, labels):
+        """Those that the generator learns from."""
+        return self.generator(latents, labels, training=True, advance_u=True)
+
+    def persuade(self, fakes, labels):
+        """The generator's loss, and its gradient in the fakes."""
+        with tf.GradientTape() as tape:
+            tape.watch(fakes)
+            loss = self.g_loss(self.discriminator(fakes, labels, training=True))
+        return loss, tape.gradient(loss, fakes)
 
     def play(self, batches, step):
         """One step on one replica: D learns from each batch in turn, then G once.
@@ -67,14 +83,24 @@ class Game:
             weights of `d` and `g`.
         """
         for turn, (images, labels) in enumerate(batches):
-            *drawn, flips = self.draw(step, noise.D_STEP + turn)
+            latents, fake_labels, flips = self.draw(step, noise.D_STEP + turn)
             real = tf.cast(images, tf.float32) * (2 / 255) - 1
             if self.config.flip:
                 real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
-            d_loss, gradients, logits = self.discriminator_step(real, labels, *drawn)
+            if self.config.reuse_fakes and turn == len(batches) - 1:
+                with tf.GradientTape() as tape:
+                    fakes = self.fakes(latents, fake_labels)
+                told = self.tell_apart(real, labels, fakes, fake_labels)
+            else:
+                told = self.discriminator_step(real, labels, latents, fake_labels)
+            d_loss, gradients, logits = told
             d_applied = apply(self.d_optimizer, gradients, self.discriminator)
-        latents, fake_labels, _ = self.draw(step, noise.G_STEP)
-        g_loss, gradients = self.generator_step(latents, fake_labels)
+        if self.config.reuse_fakes:
+            g_loss, upstream = self.persuade(fakes, fake_labels)
+            gradients = tape.gradient(fakes, self.generator.trainable_variables, upstream)
+        else:
+            latents, fake_labels, _ = self.draw(step, noise.G_STEP)
+            g_loss, gradients = self.generator_step(latents, fake_labels)
         g_applied = apply(self.g_optimizer, gradients, self.generator)
         self.average(step)
         evidence = {"logits": [*map(vitals.moments, logits)], "d": d_applied, "g": g_applied}

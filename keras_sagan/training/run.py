@@ -14,6 +14,7 @@ from keras_sagan.networks.macs import costs
 from keras_sagan.training import vitals
 from keras_sagan.training.checkpoint_files import latest, step_of
 from keras_sagan.training.cluster import Cluster
+from keras_sagan.training.compilation import choose, compiles
 from keras_sagan.training.follower import Follower
 from keras_sagan.training.game import Game
 from keras_sagan.training.judge import make_judge
@@ -24,7 +25,7 @@ from keras_sagan.training.records import Records
 from keras_sagan.training.rollback import go_back, restore
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import Checkpoints, State
-from keras_sagan.training.strategy import compiles, device_name, make_strategy
+from keras_sagan.training.strategy import device_name, make_strategy
 
 
 def train(config, run_dir, create=None, steps=None, allowed=()):
@@ -75,9 +76,13 @@ def play(config, run, strategy, create, steps, allowed):
             f"total_steps must be at least {step}, the steps that this run has done. "
             f"Received: {config.total_steps}"
         )
+    xla = {"compiles": compiles(config, strategy)}
+    if steps is play_steps:
+        xla = choose(config, run, strategy, create, prepared, config.total_steps - step)
     records = cluster.chief(
-        lambda: begin(config, run, strategy, state, prepared, checkpoints, allowed)
+        lambda: begin(config, run, strategy, state, prepared, checkpoints, allowed, xla)
     )
+    config = dataclasses.replace(config, jit_compile="on" if xla["compiles"] else "off")
     rollbacks = cluster.word(records and records.rollbacks)
     records = records or Follower(rollbacks)
     try:
@@ -121,7 +126,7 @@ def prepare_together(config, run, cluster, allowed):
     return prepared or Prepared(directory)
 
 
-def begin(config, run, strategy, state, prepared, checkpoints, allowed):
+def begin(config, run, strategy, state, prepared, checkpoints, allowed, xla):
     """Claims the folder for this start of the run; returns its `Records`."""
     changes = run.check_config(config, allowed)
     judge = make_judge(config, prepared)
@@ -131,7 +136,7 @@ def begin(config, run, strategy, state, prepared, checkpoints, allowed):
     devices = [str(device) for device in strategy.extended.worker_devices]
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
     facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
-    facts |= {"processes": checkpoints.cluster.size}
+    facts |= {"processes": checkpoints.cluster.size, "xla": xla}
     if changes:
         facts["config_changes"] = changes
     earlier = run.write_environment(step, devices, facts)

@@ -69,15 +69,3 @@ def device_name():
     gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
     return details.get("device_name", "GPU") if gpus else "CPU"
-
-
-def compiles(config, strategy):
-    """Whether XLA compiles the two steps.
-
-    auto: on GPUs. On CPUs XLA's convolutions are often much slower than the runtime's own
-    (tensorflow/tensorflow#62808), and where replicas communicate it cannot compile.
-    """
-    if config.jit_compile != "auto":
-        return config.jit_compile == "on"
-    communicates = config.sync_batch_norm and strategy.num_replicas_in_sync > 1
-    return bool(tf.config.list_physical_devices("GPU")) and not communicates

@@ -33,6 +33,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Records that end between checkpoints: a run that goes on must know what they were begun with.
 CHECKPOINT_EVERY = 50
 TRAIN = [
+    "--jit_compile=off",
     "--image_size=16",
     "--image_channels=1",
     "--z_dim=4",

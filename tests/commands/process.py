@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 
-# The smallest run: seconds a step at most, on one core.
+# The smallest run: seconds a step at most, on one core. A long one would measure what XLA does.
 TINY = (
+    "--jit_compile=off",
     "--image_size=16",
     "--image_channels=1",
     "--z_dim=4",

@@ -147,6 +147,9 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
     ]
     for other in others:
         assert not np.array_equal(other, rows_3_7)
+    coarse = sample("e.png", "--labels=3,7", "--columns=4", "--precision=mixed_bfloat16")
+    difference = np.abs(coarse.astype(int) - rows_3_7)
+    assert 0 < difference.max() <= 8
 
 
 def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_dir):

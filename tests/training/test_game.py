@@ -189,9 +189,7 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         real = flipped(real, CONFIG, noise.D_STEP + turn)
         drawn = draw(CONFIG, noise.D_STEP + turn)
         _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], *drawn)
-        variables = twin.state.discriminator.trainable_variables
-        for variable, gradient in zip(variables, gradients, strict=True):
-            variable.assign_sub(RATE * gradient)
+        descend(twin.state.discriminator, gradients)
     match.play()
     for variable, expected in zip(
         match.state.discriminator.variables, twin.state.discriminator.variables, strict=True
@@ -199,6 +197,41 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         np.testing.assert_allclose(
             variable.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5, err_msg=variable.path
         )
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile):
+    """The second turn's: D's first turn has fakes of its own. G learns against D as it is then."""
+    config = dataclasses.replace(CONFIG, d_steps=2, reuse_fakes=True)
+    match, twin = Match(config, jit_compile=jit_compile), Match()
+    discriminator, generator = twin.state.discriminator, twin.state.generator
+    for turn in range(2):
+        real = IMAGES[turn].astype("float32") / 127.5 - 1
+        drawn = draw(CONFIG, noise.D_STEP + turn)
+        if turn == 0:
+            _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], *drawn)
+        else:
+            with tf.GradientTape() as tape:
+                fakes = generator(*drawn, training=True, advance_u=True)
+            _, gradients, _ = twin.game.tell_apart(real, LABELS[turn], fakes, drawn[1])
+        descend(discriminator, gradients)
+    with tf.GradientTape() as second:
+        second.watch(fakes)
+        loss = LOSSES["hinge"][1](discriminator(fakes, drawn[1], training=True))
+    weights = generator.trainable_variables
+    descend(generator, tape.gradient(fakes, weights, second.gradient(loss, fakes)))
+    assert match.play()["g_loss"] == pytest.approx(float(loss), rel=1e-4, abs=1e-5)
+    for network in ("discriminator", "generator"):
+        played, expected = getattr(match.state, network), getattr(twin.state, network)
+        for variable, value in zip(played.variables, expected.variables, strict=True):
+            np.testing.assert_allclose(
+                variable.numpy(), value.numpy(), rtol=1e-4, atol=1e-5, err_msg=variable.path
+            )
+
+
+def descend(network, gradients):
+    for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
+        variable.assign_sub(RATE * gradient)
 
 
 def test_every_turn_and_step_has_fresh_noise_and_data():
