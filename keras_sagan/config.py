@@ -162,8 +162,9 @@ class Config:
     fast: bool = option(
         EXECUTION,
         True,
-        "Convolutions fused with changes of resolution, large attention in blocks. false: every "
-        "operation as it is written in the papers. Equal but for rounding.",
+        "Convolutions fused with changes of resolution, batch normalization without classes in one "
+        "operation, large attention in blocks. false: every operation as it is written in the "
+        "papers. Equal but for rounding.",
     )
     jit_compile: str = option(
         EXECUTION,

@@ -20,6 +20,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         epsilon: float, added to the variance.
         synchronized: bool, whether batch statistics are those of all replicas together. They
             communicate, so the call cannot be compiled by XLA when there are several.
+        fast: bool, whether a training call is one operation of TensorFlow, where there are no
+            classes and nothing to communicate; equal but for rounding.
 
     Call arguments:
         labels: `[batch]`, int, in [0, num_classes); None when `num_classes` is 0.
@@ -33,7 +35,15 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             missing in a conditional layer.
     """
 
-    def __init__(self, num_classes=0, momentum=0.999, epsilon=1e-5, synchronized=False, **kwargs):
+    def __init__(
+        self,
+        num_classes=0,
+        momentum=0.999,
+        epsilon=1e-5,
+        synchronized=False,
+        fast=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if num_classes < 0:
             raise ValueError(f"`num_classes` must not be negative. Received: {num_classes=}")
@@ -43,6 +53,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.momentum = momentum
         self.epsilon = epsilon
         self.synchronized = synchronized
+        self.fast = fast
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -65,27 +76,53 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs, labels=None, training=False):
-        images = tf.cast(inputs, tf.float32)
-        if training:
-            mean, variance = self.batch_statistics(images)
-            self.move(self.moving_mean, mean)
-            self.move(self.moving_variance, variance)
-        else:
-            mean, variance = map(tf.convert_to_tensor, (self.moving_mean, self.moving_variance))
         scale, offset = self.scale_and_offset(labels)
+        if not training:
+            moving = map(tf.convert_to_tensor, (self.moving_mean, self.moving_variance))
+            return self.scaled(inputs, *moving, scale, offset)
+        if self.fast and not self.num_classes and not self.communicates():
+            outputs, mean, variance = self.at_once(inputs, scale, offset)
+        else:
+            mean, variance = self.batch_statistics(tf.cast(inputs, tf.float32))
+            outputs = self.scaled(inputs, mean, variance, scale, offset)
+        self.move(self.moving_mean, mean)
+        self.move(self.moving_variance, variance)
+        return outputs
+
+    def scaled(self, inputs, mean, variance, scale, offset):
         factor = scale * tf.math.rsqrt(variance + self.epsilon)  # [B, 1, 1, C] or [C]
+        images = tf.cast(inputs, tf.float32)
         return tf.cast(images * factor + (offset - mean * factor), inputs.dtype)
+
+    def at_once(self, inputs, scale, offset):
+        """Normalizes by the batch, for `[C]` of each; returns its mean and biased variance, too."""
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=scale,
+            offset=offset,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+        # The operation's variance is unbiased.
+        return outputs, mean, variance * (tf.maximum(count - 1, 1) / count)
 
     def batch_statistics(self, images):
         mean = self.over_replicas(tf.reduce_mean(images, axis=(0, 1, 2)))
         variance = tf.reduce_mean(tf.math.squared_difference(images, mean), axis=(0, 1, 2))
         return mean, self.over_replicas(variance)
 
+    def communicates(self):
+        replicas = tf.distribute.get_replica_context()
+        return self.synchronized and replicas is not None and replicas.num_replicas_in_sync > 1
+
     def over_replicas(self, statistic):
         """The mean over replicas, which hold equal shares of the batch."""
-        replicas = tf.distribute.get_replica_context()
-        if not self.synchronized or replicas is None or replicas.num_replicas_in_sync == 1:
+        if not self.communicates():
             return statistic
+        replicas = tf.distribute.get_replica_context()
         return replicas.all_reduce(tf.distribute.ReduceOp.MEAN, statistic)
 
     def move(self, moving, statistic):
@@ -105,5 +142,5 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         return rows[0], rows[1]
 
     def get_config(self):
-        keys = ("num_classes", "momentum", "epsilon", "synchronized")
+        keys = ("num_classes", "momentum", "epsilon", "synchronized", "fast")
         return super().get_config() | {key: getattr(self, key) for key in keys}

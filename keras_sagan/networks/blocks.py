@@ -64,7 +64,8 @@ class GeneratorBlock(ResamplingBlock):
         momentum: float, of the batch normalizations.
         synchronized: bool, of the batch normalizations.
         normalize: bool, whether the convolutions are spectrally normalized.
-        fast: bool, whether convolutions and changes of resolution are one operation.
+        fast: bool, whether convolutions and changes of resolution are one operation, and batch
+            normalizations another.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: `[batch, 2 * height, 2 * width, filters]`.
@@ -85,6 +86,7 @@ class GeneratorBlock(ResamplingBlock):
                 self.num_classes,
                 self.momentum,
                 synchronized=self.synchronized,
+                fast=self.fast,
                 name=name,
                 dtype=self.dtype_policy,
             )

@@ -62,6 +62,7 @@ def discriminator(config):
                 ConditionalBatchNormalization(
                     momentum=config.bn_momentum,
                     synchronized=config.sync_batch_norm,
+                    fast=config.fast,
                     name=f"norm_{resolution}",
                 )
             )
@@ -138,6 +139,7 @@ def normalized(config, resolution):
             config.num_classes,
             config.bn_momentum,
             synchronized=config.sync_batch_norm,
+            fast=config.fast,
             name=f"norm_{resolution}",
         ),
         keras.layers.ReLU(name=f"relu_{resolution}"),

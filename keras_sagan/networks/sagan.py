@@ -46,7 +46,10 @@ def generator(config):
         if resolution in config.g_attention_resolutions:
             stack.append(attention(config, resolution, normalize))
     last_norm = ConditionalBatchNormalization(
-        momentum=config.bn_momentum_last, synchronized=config.sync_batch_norm, name="output_norm"
+        momentum=config.bn_momentum_last,
+        synchronized=config.sync_batch_norm,
+        fast=config.fast,
+        name="output_norm",
     )
     stack += [
         last_norm,

