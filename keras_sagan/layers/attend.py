@@ -9,8 +9,10 @@ https://arxiv.org/abs/2205.14135, appendix B.
 
 import tensorflow as tf
 
-# Weights of an image that exist at a time: 1 MiB of float32. Attention at 32x32 is one block.
-BLOCK = 2**18
+# Weights of an image that may exist at a time: 1 MiB of float32, as many as attention at 32x32 has.
+MOST = 2**18
+# Blocks that are computed at a time, so that one core does not wait for another's.
+PARALLEL = 2
 
 
 def attention_weights(query, key):
@@ -27,11 +29,11 @@ def attend_at_once(query, key, value):
 
 
 def attend(query, key, value):
-    """As `attend_at_once`, in blocks if an image has more than `BLOCK` weights."""
+    """As `attend_at_once`, in blocks if an image has more than `MOST` weights."""
     queries, keys = query.shape[1], key.shape[1]
-    rows = largest_divisor(queries, BLOCK // keys)
-    if rows == queries:
+    if queries * keys <= MOST:
         return attend_at_once(query, key, value)
+    rows = largest_divisor(queries, MOST // PARALLEL // keys)
     return attend_in_blocks(query, key, value, rows)
 
 
@@ -51,7 +53,7 @@ def attend_in_blocks(query, key, value, rows):
     def attention(query, key, value):
         queries = split(query, rows)  # [N / rows, B, rows, d]
         outputs = tf.map_fn(
-            lambda block: attend_at_once(block, key, value), queries, parallel_iterations=1
+            lambda block: attend_at_once(block, key, value), queries, parallel_iterations=PARALLEL
         )
         return join(outputs), lambda upstream: gradients(queries, key, value, outputs, upstream)
 
@@ -85,7 +87,7 @@ def gradients(queries, key, value, outputs, upstream):
         lambda i, *_: i < blocks,
         add_block,
         (0, d_queries, *zeros),
-        parallel_iterations=1,
+        parallel_iterations=PARALLEL,
         maximum_iterations=blocks,
     )
     d_key, d_value = (tf.cast(tf.linalg.matrix_transpose(total), key.dtype) for total in sums)

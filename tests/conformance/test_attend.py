@@ -74,7 +74,7 @@ def test_blocks_are_compiled_to_memory_that_is_linear_in_positions():
 
 @pytest.mark.parametrize(("block", "loops"), [(QUERIES * KEYS, 0), (QUERIES * KEYS - 1, 1), (1, 1)])
 def test_size_chooses_between_blocks_and_the_whole(block, loops, monkeypatch):
-    monkeypatch.setattr(attend, "BLOCK", block)
+    monkeypatch.setattr(attend, "MOST", block)
     shapes = [(None, QUERIES, 4), (None, KEYS, 4), (None, KEYS, 6)]
     specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
     graph = tf.function(attend.attend).get_concrete_function(*specs).graph
