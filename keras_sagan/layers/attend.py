@@ -9,7 +9,7 @@ https://arxiv.org/abs/2205.14135, appendix B.
 
 import tensorflow as tf
 
-# Weights of an image that may exist at a time: 1 MiB of float32, as many as attention at 32x32 has.
+# Weights of an image in a block: 1 MiB of float32, as many as attention at 32x32 has.
 MOST = 2**18
 # Blocks that are computed at a time, so that one core does not wait for another's.
 PARALLEL = 2
@@ -31,9 +31,9 @@ def attend_at_once(query, key, value):
 def attend(query, key, value):
     """As `attend_at_once`, in blocks if an image has more than `MOST` weights."""
     queries, keys = query.shape[1], key.shape[1]
-    if queries * keys <= MOST:
+    rows = largest_divisor(queries, MOST // keys)
+    if rows == queries:
         return attend_at_once(query, key, value)
-    rows = largest_divisor(queries, MOST // PARALLEL // keys)
     return attend_in_blocks(query, key, value, rows)
 
 
