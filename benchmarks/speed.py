@@ -91,8 +91,8 @@ def settings_from_flags():
             )
     lists = (
         values.models,
-        commands.integers("image_sizes"),
-        commands.integers("batch_sizes"),
+        commands.integers("image_sizes", 16, 512),
+        commands.integers("batch_sizes", 1, 2**31 - 1),
         values.precisions,
         values.jit,
     )

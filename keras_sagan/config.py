@@ -170,7 +170,8 @@ class Config:
         EXECUTION,
         "auto",
         "XLA for each replica's steps. auto: on GPUs; on CPUs if it is faster, which a run of 1000 "
-        "steps or more measures as it begins, unless data_dir/compilation has its setting.",
+        "steps or more without total_minutes measures as it begins, unless data_dir/compilation "
+        "has its setting.",
         ("auto", "on", "off"),
     )
     strategy: str = option(

@@ -105,7 +105,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             epsilon=self.epsilon,
             is_training=True,
         )
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+        count = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
         # The operation's variance is unbiased.
         return outputs, mean, variance * (tf.maximum(count - 1, 1) / count)
 

@@ -20,6 +20,7 @@ from keras_sagan.training.run_directory import write_atomically
 
 # Steps ahead that make up for a measurement, and timed steps each way.
 WORTH, STEPS = 1000, 5
+OFF_ON = (False, True)
 # How many times as fast XLA must be; less is noise.
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
@@ -44,8 +45,8 @@ def communicates(config, strategy):
 def choose(config, run, strategy, create, prepared, steps_ahead):
     """What a run goes by. A run keeps what it began with, since the two round differently.
 
-    With `jit_compile` auto on CPUs: a choice that another run of the same setting has measured on
-    this kind of machine, or by a measurement, if `steps_ahead` are worth it. Otherwise `compiles`.
+    With `jit_compile` auto on CPUs, if `steps_ahead` are worth it: the choice of another run of the
+    same setting, or a measurement. Otherwise `compiles`.
 
     Args:
         config: `Config`.
@@ -57,25 +58,26 @@ def choose(config, run, strategy, create, prepared, steps_ahead):
 
     Returns:
         dict that JSON can hold: `compiles`, bool, and if measured `ms_a_step`, milliseconds "off"
-        and "on".
+        and "on", this None if XLA cannot compile them.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if config.jit_compile != "auto" or gpus or communicates(config, strategy):
         return {"compiles": compiles(config, strategy)}
     cluster = Cluster(strategy)
-    cache = cache_path(config, strategy, cluster)
-    choice = cluster.word(cluster.chief(lambda: begun_with(run) or read(cache)))
+    choice = cluster.word(cluster.chief(lambda: begun_with(run)))
     if choice:
         return choice
-    if steps_ahead < WORTH:
+    if steps_ahead < WORTH or config.total_minutes:
         return {"compiles": False}
+    cache = cache_path(config, strategy, cluster)
+    choice = cluster.word(cluster.chief(lambda: read(cache)))
+    if choice:
+        return choice
     if cluster.is_chief:
         sys.stderr.write("measuring whether XLA makes steps faster (--jit_compile=auto)\n")
-    ms = {
-        name: seconds_a_step(config, strategy, create, prepared, name == "on") * 1000
-        for name in ("off", "on")
-    }
-    choice = cluster.word({"compiles": ms["off"] > GAIN * ms["on"], "ms_a_step": ms})
+    off, on = (milliseconds(config, strategy, create, prepared, compiled) for compiled in OFF_ON)
+    faster = on is not None and off > GAIN * on
+    choice = cluster.word({"compiles": faster, "ms_a_step": {"off": off, "on": on}})
     cluster.chief(lambda: keep(choice, cache))
     return choice
 
@@ -86,6 +88,16 @@ def begun_with(run):
     if environment.get("device") != "CPU":
         return None
     return valid(environment.get("xla")) or {"compiles": False}
+
+
+def milliseconds(config, strategy, create, prepared, compiled):
+    """Of a step; None if XLA cannot compile it."""
+    try:
+        return 1000 * seconds_a_step(config, strategy, create, prepared, compiled)
+    except tf.errors.OpError:
+        if not compiled:
+            raise
+        return None
 
 
 def seconds_a_step(config, strategy, create, prepared, compiled):
@@ -119,7 +131,7 @@ def read(path):
     """The choice in a file; None without a good one."""
     try:
         return valid(json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
 
 
@@ -129,8 +141,14 @@ def valid(choice):
 
 
 def keep(choice, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(choice) + "\n")
+    """For other runs: this one goes on where it cannot be kept, as beside read-only data."""
     words = "does" if choice["compiles"] else "does not"
-    off, on = choice["ms_a_step"]["off"], choice["ms_a_step"]["on"]
-    sys.stderr.write(f"it {words}: {on:.1f} ms a step with it, {off:.1f} without ({path})\n")
+    with_xla, without = choice["ms_a_step"]["on"], choice["ms_a_step"]["off"]
+    told = "cannot compile them" if with_xla is None else f"{with_xla:.1f} ms a step with it"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(choice) + "\n")
+        place = f"kept in {path}"
+    except OSError as error:
+        place = f"not kept: {error}"
+    sys.stderr.write(f"it {words}: {told}, {without:.1f} without; {place}\n")

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.errors import RunError
 from keras_sagan.training import compilation
+from keras_sagan.training import run as training
 from keras_sagan.training.checkpoint_files import latest
-from keras_sagan.training.run import train
+from keras_sagan.training.game import Game
 from keras_sagan.training.run_directory import RunDirectory
 from keras_sagan.training.state import digest
 
@@ -62,7 +62,7 @@ def test_the_faster_way_is_chosen_and_said_and_kept(
     said = capsys.readouterr().err
     assert f"it {'does' if chosen else 'does not'}: {1000 * compiled_s:.1f} ms a step" in said
     # Another run, with another seed.
-    assert choose(dataclasses.replace(config, seed=1, total_steps=5), run, 1) == choice
+    assert choose(dataclasses.replace(config, seed=1), run) == choice
     assert len(asked) == 2
     # Another setting.
     choose(dataclasses.replace(config, batch_size=8), run)
@@ -73,10 +73,14 @@ def test_nothing_is_measured_where_it_does_not_pay_or_was_asked_for(config, run,
     _, asked = measured
     for name, compiles in (("on", True), ("off", False)):
         assert choose(dataclasses.replace(config, jit_compile=name), run) == {"compiles": compiles}
-    assert choose(config, run, compilation.WORTH - 1) == {"compiles": False}
+    limited = dataclasses.replace(config, total_minutes=60.0)
+    for setting, ahead in ((config, compilation.WORTH - 1), (limited, 10**6)):
+        assert choose(setting, run, ahead) == {"compiles": False}
     assert asked == []
     choose(config, run, compilation.WORTH)
     assert asked == [False, True]
+    # Nor does compiling what another run has measured.
+    assert choose(config, run, compilation.WORTH - 1) == {"compiles": False}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"compiles": 1}', "null"])
@@ -101,24 +105,52 @@ def test_a_run_keeps_what_it_began_with(config, run, measured):
     assert choose(config, run)["compiles"] is True
 
 
+def test_a_network_that_xla_cannot_compile_is_trained_without(config, run, monkeypatch, capsys):
+    def seconds_a_step(config, strategy, create, prepared, compiled):
+        if compiled:
+            raise tf.errors.UnimplementedError(None, None, "no kernel")
+        return 0.012
+
+    monkeypatch.setattr(compilation, "seconds_a_step", seconds_a_step)
+    choice = choose(config, run)
+    assert choice == {"compiles": False, "ms_a_step": {"off": pytest.approx(12), "on": None}}
+    assert "it does not: cannot compile them, 12.0 without" in capsys.readouterr().err
+
+
 def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypatch):
     """What `auto` has chosen, it trains by: to the bits of a run that was told so."""
+    games, real = [], compilation.seconds_a_step
+
+    def seconds_a_step(*arguments):
+        assert real(*arguments) > 0
+        return 0.001 if arguments[-1] else 1.0
+
+    class Spied(Game):
+        def __init__(self, config, state, counts, jit_compile=False, rollbacks=0):
+            games.append(jit_compile)
+            super().__init__(config, state, counts, jit_compile, rollbacks)
+
     monkeypatch.setattr(compilation, "WORTH", 8)
+    monkeypatch.setattr(compilation, "seconds_a_step", seconds_a_step)
+    monkeypatch.setattr(compilation, "Game", Spied)
+    monkeypatch.setattr(training, "Game", Spied)
     config = dataclasses.replace(config, total_steps=8, log_every=8)
-    run = train(config, tmp_path / "auto")
+    run = training.train(config, tmp_path / "auto")
+    assert games == [False, True, True]
     assert run.read_config().jit_compile == "auto"
-    xla = run.read_environment()["xla"]
-    assert xla["ms_a_step"].keys() == {"off", "on"}
-    told = dataclasses.replace(config, jit_compile="on" if xla["compiles"] else "off")
-    other = train(told, tmp_path / "told")
-    assert other.read_environment()["xla"] == {"compiles": xla["compiles"]}
-    assert digest(latest(run.checkpoints)) == digest(latest(other.checkpoints))
+    assert run.read_environment()["xla"] == {"compiles": True, "ms_a_step": {"off": 1000, "on": 1}}
+    told = training.train(dataclasses.replace(config, jit_compile="on"), tmp_path / "told")
+    assert digest(latest(run.checkpoints)) == digest(latest(told.checkpoints))
+    # A further start measures nothing, whatever is left to do.
+    training.train(dataclasses.replace(config, total_steps=9), tmp_path / "auto")
+    assert games == [False, True, True, True, True]
 
 
-def test_a_measurement_that_cannot_be_kept_stops_the_run(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(compilation, "WORTH", 8)
-    monkeypatch.setattr(compilation, "seconds_a_step", lambda *_: 0.01)
-    train(dataclasses.replace(config, total_steps=1), tmp_path / "first")
-    (tmp_path / "data" / "compilation").write_text("a file where the folder goes")
-    with pytest.raises(RunError, match="stopped; .*compilation"):
-        train(dataclasses.replace(config, total_steps=8), tmp_path / "second")
+def test_a_measurement_that_cannot_be_kept_stops_nothing(config, run, measured, capsys):
+    _, asked = measured
+    (run.path.parent / "data").mkdir()
+    (run.path.parent / "data" / "compilation").write_text("a file where the folder goes")
+    for count in (2, 4):
+        assert choose(config, run)["compiles"] is True
+        assert len(asked) == count
+        assert "12.0 without; not kept: " in capsys.readouterr().err

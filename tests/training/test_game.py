@@ -301,12 +301,16 @@ def test_losses_are_means_over_the_steps_of_a_call():
 
 
 # Synchronized statistics communicate, and cannot be compiled.
-@pytest.mark.parametrize(("jit_compile", "sync_batch_norm"), [(True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("jit_compile", "sync_batch_norm", "reuse_fakes"),
+    [(True, False, False), (False, True, False), (False, True, True)],
+)
 def test_two_replicas_move_as_one_on_the_same_global_batch(
-    two_replicas, jit_compile, sync_batch_norm
+    two_replicas, jit_compile, sync_batch_norm, reuse_fakes
 ):
     """Batch statistics would differ by replica: the generator has none, or shares them."""
-    config = dataclasses.replace(CONFIG, sync_batch_norm=sync_batch_norm, flip=True)
+    options = {"sync_batch_norm": sync_batch_norm, "reuse_fakes": reuse_fakes}
+    config = dataclasses.replace(CONFIG, **options, flip=True)
     one, two = Match(config), Match(config, two_replicas, jit_compile)
     if not sync_batch_norm:
         for match in (one, two):
