@@ -18,7 +18,8 @@ def breakdown(ours, step_s, calls):
         forward and back without update; `update`, both optimizers; `average`, the moving average;
         `rest`, the step less all these: the host, the loop, and what overlaps or fits the cache
         differently in a whole step. `g_forward` (in both turns) and `d_forward` (of one batch, in
-        d_turn twice and in g_turn once) are parts of the turns.
+        d_turn twice and in g_turn once) are parts of the turns. With `reuse_fakes` a whole step
+        has one g_forward less than its turns, and `rest` is less by that.
     """
     milliseconds = {name: 1000 * timed(part, calls) for name, part in parts(ours).items()}
     disjoint = ("feed", "noise", "d_turn", "g_turn", "update", "average")

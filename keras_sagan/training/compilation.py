@@ -21,6 +21,12 @@ from keras_sagan.training.run_directory import write_atomically
 # Steps ahead that make up for a measurement, and timed steps each way.
 WORTH, STEPS = 1000, 5
 OFF_ON = (False, True)
+# What TensorFlow raises for what XLA cannot compile or hold; the loss of a worker is something else.
+UNABLE = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnimplementedError,
+)
 # How many times as fast XLA must be; less is noise.
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
@@ -94,7 +100,7 @@ def milliseconds(config, strategy, create, prepared, compiled):
     """Of a step; None if XLA cannot compile it."""
     try:
         return 1000 * seconds_a_step(config, strategy, create, prepared, compiled)
-    except tf.errors.OpError:
+    except UNABLE:
         if not compiled:
             raise
         return None

@@ -76,9 +76,10 @@ def play(config, run, strategy, create, steps, allowed):
             f"total_steps must be at least {step}, the steps that this run has done. "
             f"Received: {config.total_steps}"
         )
-    xla = {"compiles": compiles(config, strategy)}
     if steps is play_steps:
         xla = choose(config, run, strategy, create, prepared, config.total_steps - step)
+    else:  # Another game than the one that is measured.
+        xla = {"compiles": compiles(config, strategy)}
     records = cluster.chief(
         lambda: begin(config, run, strategy, state, prepared, checkpoints, allowed, xla)
     )
