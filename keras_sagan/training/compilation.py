@@ -21,7 +21,7 @@ from keras_sagan.training.run_directory import write_atomically
 # Steps ahead that make up for a measurement, and timed steps each way.
 WORTH, STEPS = 1000, 5
 OFF_ON = (False, True)
-# What TensorFlow raises for what XLA cannot compile or hold; for a lost worker it is something else.
+# What TensorFlow raises for what XLA cannot compile or hold. A lost worker raises other errors.
 UNABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
