@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from keras_sagan.errors import RunError
-from keras_sagan.training.run_directory import commit, version
+from keras_sagan.training.provenance import commit, machine, version
 
 FOLDER = pathlib.Path(__file__).parents[1]
 
@@ -113,7 +113,7 @@ def provenance(packages):
         "commit": commit(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in packages},
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "cpus": len(os.sched_getaffinity(0)),
     }
 

@@ -9,7 +9,7 @@ from benchmarks import apart
 from keras_sagan.data.prepare import prepare
 from keras_sagan.metrics.coherence import CLASSES, coherence
 from keras_sagan.metrics.counterpart import RADIUS, counterpart_share, counterparts
-from keras_sagan.training.run_directory import PACKAGES
+from keras_sagan.training.provenance import PACKAGES
 from keras_sagan.training.sampling import latents_of, make_sampler
 from keras_sagan.training.state import Checkpoints, State, restore_generator
 from keras_sagan.visual.attention import attention_maps

@@ -24,7 +24,8 @@ def pytest_addoption(parser):
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="In tests/chaos: 100 kills, every size of disk and 2,000 command lines, not a few.",
+        help="In tests/chaos: 100 kills, every size of disk and 2,000 command lines, not a few. "
+        "Elsewhere matrices of full size.",
     )
 
 

@@ -2,12 +2,11 @@
 
 import datetime
 import json
-import platform
 import sys
 
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.protocol import check_comparable, differences, metric_name
-from keras_sagan.training.run_directory import PACKAGES, commit, version
+from keras_sagan.training.provenance import PACKAGES, commit, machine, version
 
 COLUMNS = ("metric", "value", "real images", "TF-GAN differs by")
 
@@ -19,7 +18,7 @@ def make_rows(scores, suffix, conditions):
         "command": sys.argv[1:],
         "commit": commit(),
         "packages": {name: version(name) for name in (*PACKAGES, "tensorflow-gan")},
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
     }
     rows = [
         {"metric": metric_name(name, score["n_fake"], suffix), **conditions, **score, **environment}

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import pathlib
-import platform
 import statistics
 import sys
 import time
@@ -16,6 +15,7 @@ from keras_sagan.data.batches import make_iterator
 from keras_sagan.training.cluster import Cluster
 from keras_sagan.training.game import Game
 from keras_sagan.training.loop import make_train
+from keras_sagan.training.provenance import machine
 from keras_sagan.training.run_directory import write_atomically
 
 # Steps ahead that make up for a measurement, and timed steps each way.
@@ -128,7 +128,7 @@ def cache_path(config, strategy, cluster):
         if not field.metadata["resumable"] and field.name not in UNTIMED
     }
     setting |= {"replicas": strategy.num_replicas_in_sync, "processes": cluster.size}
-    setting |= {"machine": platform.machine(), "cpus": os.cpu_count(), "version": tf.__version__}
+    setting |= {"machine": machine(), "cpus": os.cpu_count(), "version": tf.__version__}
     name = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
     return pathlib.Path(config.data_dir) / "compilation" / f"{name}.json"
 

@@ -4,23 +4,21 @@ import contextlib
 import dataclasses
 import datetime
 import fcntl
-import importlib.metadata
 import json
 import operator
 import os
 import pathlib
 import platform
-import subprocess
 import sys
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.training.provenance import PACKAGES, commit, machine, version
 
 # Fields that change the numbers of a run, and that it can go on with all the same if asked to.
 CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
 # Bytes, more than a JSON line has.
 LINE = 2**16
-PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
 class RunDirectory:
@@ -166,7 +164,7 @@ class RunDirectory:
             "commit": commit(),
             "devices": devices,
             **facts,
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+            "machine": f"{machine()}, {os.cpu_count()} CPUs",
             "python": platform.python_version(),
             "packages": {name: version(name) for name in PACKAGES},
             "earlier": earlier,
@@ -261,27 +259,3 @@ def write_atomically(path, text):
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def commit():
-    """The commit of this code, with `-dirty` when files differ; None outside its own checkout."""
-    try:
-        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def git(*arguments):
-    folder = pathlib.Path(__file__).parent
-    result = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()

@@ -3,8 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_sagan.errors import RunError, reason_of
 from keras_sagan.training import noise
 
+# Images drawn together; where memory does not hold as many, half of them, and so on.
 BATCH = 64
 
 
@@ -12,18 +14,28 @@ def make_sampler(generator):
     """Returns `sample(latents, labels)`, which gives uint8 `[n, H, W, C]` for any n.
 
     Batch normalization uses its moving statistics, so an image does not depend on the others.
+    `sample` raises `RunError` if memory does not hold one image.
     """
+    batch = BATCH
 
     @tf.function(reduce_retracing=True)
     def images_of(latents, labels):
         return to_uint8(generator(latents, labels, training=False))
 
     def sample(latents, labels):
-        pieces = [
-            images_of(latents[i : i + BATCH], labels[i : i + BATCH])
-            for i in range(0, len(latents), BATCH)
-        ]
-        return np.concatenate([piece.numpy() for piece in pieces])
+        nonlocal batch
+        pieces, start = [], 0
+        while start < len(latents):
+            count = min(batch, len(latents) - start)
+            some = slice(start, start + count)
+            try:
+                pieces.append(images_of(latents[some], labels[some]).numpy())
+                start += count
+            except tf.errors.ResourceExhaustedError as error:
+                batch = count // 2
+                if not batch:
+                    raise RunError(f"expected memory for an image: {reason_of(error)}") from error
+        return np.concatenate(pieces)
 
     return sample
 

@@ -32,18 +32,9 @@ def test_killed_run_resumes_to_the_same_bits(finished, tmp_path, data_dir):
     assert [start["step"] for start in environment["earlier"]] == [0]
 
 
-def test_so_does_one_in_mixed_bfloat16(finished, tmp_path, data_dir):
-    more = ["--precision=mixed_bfloat16"]
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    train(straight, data_dir, "--total_steps=20", *more)
-    kill_and_resume(killed, data_dir, *more)
-    assert digest(killed) == digest(straight) != digest(finished[0])
-    assert losses_of(killed) == losses_of(straight)
-
-
-def kill_and_resume(run_dir, data_dir, *more):
+def kill_and_resume(run_dir, data_dir):
     """Kills a long run once it has its first checkpoint, and goes back to that one."""
-    long = ["--total_steps=100000", "--keep_checkpoints=1000", *more]
+    long = ["--total_steps=100000", "--keep_checkpoints=1000"]
     process = start("train", *flags(run_dir, data_dir, *long))
     try:
         wait_for(run_dir / "checkpoints" / "checkpoint", process)
@@ -55,7 +46,7 @@ def kill_and_resume(run_dir, data_dir, *more):
             path.unlink()  # The list too: it is made anew.
     with (run_dir / "train.jsonl").open("a") as file:
         file.write('{"step": 15, "d_loss": 1}\n{"step": 1')  # As a kill may leave it.
-    train(run_dir, data_dir, "--total_steps=20", *more)
+    train(run_dir, data_dir, "--total_steps=20")
 
 
 def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):

@@ -139,11 +139,16 @@ def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypa
     assert games == [False, True, True]
     assert run.read_config().jit_compile == "auto"
     assert run.read_environment()["xla"] == {"compiles": True, "ms_a_step": {"off": 1000, "on": 1}}
-    told = training.train(dataclasses.replace(config, jit_compile="on"), tmp_path / "told")
-    assert digest(latest(run.checkpoints)) == digest(latest(told.checkpoints))
-    # A further start measures nothing, whatever is left to do.
-    training.train(dataclasses.replace(config, total_steps=9), tmp_path / "auto")
-    assert games == [False, True, True, True, True]
+    # A further start measures nothing, whatever is left to do, and goes on as it began.
+    config = dataclasses.replace(config, total_steps=16)
+    training.train(config, run.path)
+    assert games == [False, True, True, True]
+    told = {
+        way: training.train(dataclasses.replace(config, jit_compile=way), tmp_path / way)
+        for way in ("on", "off")
+    }
+    digests = {way: digest(latest(each.checkpoints)) for way, each in told.items()}
+    assert digest(latest(run.checkpoints)) == digests["on"] != digests["off"]
 
 
 def test_a_measurement_that_cannot_be_kept_stops_nothing(config, run, measured, capsys):

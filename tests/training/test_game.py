@@ -302,17 +302,19 @@ def test_losses_are_means_over_the_steps_of_a_call():
 
 # Synchronized statistics communicate, and cannot be compiled.
 @pytest.mark.parametrize(
-    ("jit_compile", "sync_batch_norm", "reuse_fakes"),
-    [(True, False, False), (False, True, False), (False, True, True)],
+    ("jit_compile", "options"),
+    [
+        (True, {}),
+        (False, {"sync_batch_norm": True}),
+        (False, {"sync_batch_norm": True, "fast": False}),
+        (False, {"sync_batch_norm": True, "reuse_fakes": True}),
+    ],
 )
-def test_two_replicas_move_as_one_on_the_same_global_batch(
-    two_replicas, jit_compile, sync_batch_norm, reuse_fakes
-):
+def test_two_replicas_move_as_one_on_the_same_global_batch(two_replicas, jit_compile, options):
     """Batch statistics would differ by replica: the generator has none, or shares them."""
-    options = {"sync_batch_norm": sync_batch_norm, "reuse_fakes": reuse_fakes}
     config = dataclasses.replace(CONFIG, **options, flip=True)
     one, two = Match(config), Match(config, two_replicas, jit_compile)
-    if not sync_batch_norm:
+    if not config.sync_batch_norm:
         for match in (one, two):
             remove_batch_statistics(match.state.generator)
     before = one.values()

@@ -1,0 +1,47 @@
+"""What produced a number: the code, its packages and the machine."""
+
+import importlib.metadata
+import pathlib
+import platform
+import re
+import subprocess
+
+PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
+
+
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit():
+    """The commit of this code, with `-dirty` when files differ; None outside its own checkout."""
+    try:
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def git(*arguments):
+    folder = pathlib.Path(__file__).parent
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip()
+
+
+def machine():
+    """The system, its architecture and, where Linux says it, the processor."""
+    return f"{platform.system()} {platform.machine()}{processor()}"
+
+
+def processor(cpuinfo=pathlib.Path("/proc/cpuinfo")):
+    """Model of the first processor, in brackets after a space; empty if it is not known."""
+    try:
+        name = re.search(r"^model name\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        name = None
+    return f" ({name[1].strip()})" if name else ""

@@ -1,0 +1,43 @@
+"""Runs in other forms than the default one: stopped and started again, to the same bits."""
+
+import pytest
+
+from keras_sagan.config import Config
+from keras_sagan.training.checkpoint_files import latest
+from keras_sagan.training.run import train
+from keras_sagan.training.state import digest
+
+TINY = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
+TINY |= {"batch_size": 4, "ema_start": 3, "log_every": 5, "jit_compile": "off"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Function of steps, as ends of starts of one run, and options to its directory."""
+    folder = tmp_path_factory.mktemp("going_on")
+
+    def trained(ends, **options):
+        name = "-".join(map(str, [*ends, *options.values()]))
+        config = TINY | options | {"data_dir": str(folder / "data")}
+        for end in ends:
+            run = train(Config(**config, total_steps=end), folder / name)
+        return run
+
+    return trained
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"precision": "mixed_bfloat16"}, {"fast": False, "reuse_fakes": True}],
+    ids=lambda options: next(iter(options)),
+)
+def test_two_starts_make_what_one_makes(trained, options):
+    straight, stopped = trained([10], **options), trained([5, 10], **options)
+    digests = [digest(latest(run.checkpoints)) for run in (straight, stopped)]
+    assert digests[0] == digests[1]
+    losses = [
+        [(row["step"], row["d_loss"], row["g_loss"]) for row in run.rows("train.jsonl")]
+        for run in (straight, stopped)
+    ]
+    assert losses[0] == losses[1]
+    assert [step for step, *_ in losses[0]] == [5, 10]
