@@ -35,7 +35,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call, parts=False):
         (first,) = game.train(1)
         warmup = warmup_steps // steps_per_call
         seconds = game.train(warmup + steps // steps_per_call)[warmup:]
-        sampling = sampling_rate(game.generator, config, steps)
+        sampling = sampling_rate(game.generator, config)
         peaks, own = apart.peaks(), {}
         if parts and isinstance(game, Ours):
             step_s = float(np.median(seconds)) / steps_per_call
@@ -153,18 +153,20 @@ def check_finite(losses):
         raise FloatingPointError(f"losses are not finite: {losses}")
 
 
-def sampling_rate(generator, config, batches):
-    """Images per second of `sampling`, after one call that compiles."""
+def sampling_rate(generator, config, seconds=2.0):
+    """Images per second of `sampling` in full batches, after one that compiles."""
     from keras_sagan.training import sampling
 
     sample = sampling.make_sampler(generator)
-    count = sampling.BATCH * batches
+    count = sampling.batch_of(config.image_size, config.image_size)
     latents = sampling.latents_of(0, count, config.z_dim)
     labels = np.zeros(count, np.int32)
-    sample(latents[: sampling.BATCH], labels[: sampling.BATCH])
-    begun = time.perf_counter()
     sample(latents, labels)
-    return count / (time.perf_counter() - begun)
+    drawn, begun = 0, time.perf_counter()
+    while time.perf_counter() < begun + seconds:
+        sample(latents, labels)
+        drawn += count
+    return drawn / (time.perf_counter() - begun)
 
 
 def macs(generator, discriminator):

@@ -6,38 +6,48 @@ import tensorflow as tf
 from keras_sagan.errors import RunError, reason_of
 from keras_sagan.training import noise
 
-# Images drawn together; where memory does not hold as many, half of them, and so on.
-BATCH = 64
+# Images drawn together at most, and their pixels: more gain nothing on CPUs.
+IMAGES, PIXELS = 256, 2**22
 
 
 def make_sampler(generator):
     """Returns `sample(latents, labels)`, which gives uint8 `[n, H, W, C]` for any n.
 
-    Batch normalization uses its moving statistics, so an image does not depend on the others.
-    `sample` raises `RunError` if memory does not hold one image.
+    In batches as large as pay and as memory holds. Batch normalization uses its moving statistics,
+    so an image does not depend on the others. `sample` takes float32 `[n, z_dim]` and int32 `[n]`
+    and raises `RunError` if memory does not hold one image.
     """
-    batch = BATCH
+    most = None
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def images_of(latents, labels):
         return to_uint8(generator(latents, labels, training=False))
 
     def sample(latents, labels):
-        nonlocal batch
+        nonlocal most
+        graph = images_of.get_concrete_function(
+            tf.TensorSpec([None, latents.shape[1]]), tf.TensorSpec([None], tf.int32)
+        )
+        most = most or batch_of(*graph.output_shapes[1:3])
         pieces, start = [], 0
         while start < len(latents):
-            count = min(batch, len(latents) - start)
+            count = min(most, len(latents) - start)
             some = slice(start, start + count)
             try:
-                pieces.append(images_of(latents[some], labels[some]).numpy())
+                pieces.append(graph(tf.constant(latents[some]), tf.constant(labels[some])).numpy())
                 start += count
             except tf.errors.ResourceExhaustedError as error:
-                batch = count // 2
-                if not batch:
+                most = count // 2
+                if not most:
                     raise RunError(f"expected memory for an image: {reason_of(error)}") from error
         return np.concatenate(pieces)
 
     return sample
+
+
+def batch_of(height, width):
+    """How many images of this size are drawn together, if memory holds them."""
+    return min(IMAGES, max(1, PIXELS // (height * width)))
 
 
 def to_uint8(images):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.errors import RunError
-from keras_sagan.training.sampling import BATCH, make_sampler
+from keras_sagan.training.sampling import batch_of, make_sampler
 
 
 class Greedy:
@@ -31,7 +31,7 @@ class Greedy:
 def draw(generator, *counts):
     sample = make_sampler(generator)
     for count in counts:
-        labels = np.arange(count, dtype=np.int32)
+        labels = np.arange(count, dtype=np.int32) % 256
         images = sample(np.zeros([count, 3], np.float32), labels)
         assert images.dtype == np.uint8
         expected = np.broadcast_to(labels[:, None, None, None], [count, 2, 2, 1])
@@ -40,9 +40,14 @@ def draw(generator, *counts):
 
 
 def test_as_many_images_together_as_memory_holds():
-    assert draw(Greedy(BATCH), BATCH + 3) == [BATCH, 3]
-    assert draw(Greedy(20), BATCH, 17, 5) == [64, 32, *[16] * 4, 16, 1, 5]
+    assert draw(Greedy(256), 256 + 3) == [256, 3]
+    assert draw(Greedy(70), 256, 65, 5) == [256, 128, *[64] * 4, 64, 1, 5]
     assert draw(Greedy(3), 10) == [10, 5, *[2] * 5]
+
+
+def test_fewer_of_larger_images():
+    sizes = {16: 256, 128: 256, 256: 64, 512: 16, 4096: 1}
+    assert {size: batch_of(size, size) for size in sizes} == sizes
 
 
 def test_no_memory_for_an_image_is_said():
