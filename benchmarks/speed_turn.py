@@ -25,7 +25,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call, parts=False):
     Returns:
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call less a usual one;
         images per second; `g_macs`, `d_macs`, of one image forward as the papers write it; peak
-        memory; the device; `breakdown` if asked for, see `speed_parts`.
+        memory of training; the device; `breakdown` if asked for, see `speed_parts`.
     """
     from keras_sagan.training.strategy import device_name
 
@@ -35,8 +35,8 @@ def measure(model, config, steps, warmup_steps, steps_per_call, parts=False):
         (first,) = game.train(1)
         warmup = warmup_steps // steps_per_call
         seconds = game.train(warmup + steps // steps_per_call)[warmup:]
-        sampling = sampling_rate(game.generator, config)
         peaks, own = apart.peaks(), {}
+        sampling = sampling_rate(game.generator, config)
         if parts and isinstance(game, Ours):
             step_s = float(np.median(seconds)) / steps_per_call
             own["breakdown"] = breakdown(game, step_s, steps)

@@ -6,8 +6,9 @@ import tensorflow as tf
 from keras_sagan.errors import RunError, reason_of
 from keras_sagan.training import noise
 
-# Images drawn together at most, and their pixels: more gain nothing on CPUs.
-IMAGES, PIXELS = 256, 2**22
+# Images drawn together at most, and their pixels: more gain little on CPUs, and attention at once
+# needs a gigabyte for as many.
+IMAGES, PIXELS = 256, 2**20
 
 
 def make_sampler(generator):

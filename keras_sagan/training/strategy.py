@@ -1,5 +1,7 @@
 """The devices of a run: one `tf.distribute.Strategy`, whatever their number."""
 
+import ctypes
+
 import tensorflow as tf
 
 from keras_sagan.errors import UsageError
@@ -8,6 +10,9 @@ from keras_sagan.training.join import find, join
 
 # Devices that a CPU is divided into at most.
 MOST_PARTS = 64
+# Options of glibc's `mallopt`: no memory straight from the system, none given back below 2 GiB, and
+# 64 MiB more than asked for.
+MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = (-4, 0), (-1, 2**31 - 1), (-2, 2**26)
 
 
 def make_strategy(config):
@@ -26,6 +31,8 @@ def make_strategy(config):
     check(config, replicas, workers, gpus)
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        keep_memory()
     if config.strategy == "multi_worker":
         return join(replicas if gpus else 0, config.join_seconds)
     if not gpus and replicas > 1:
@@ -34,6 +41,17 @@ def make_strategy(config):
         tf.config.set_logical_device_configuration(cpu, parts)
     kind = "GPU" if gpus else "CPU"
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)])
+
+
+def keep_memory():
+    """Lets this process keep what it frees, where the C library is glibc.
+
+    Otherwise each step gets its large tensors from the system anew, page by page.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        for option in (MMAP_MAX, TRIM_THRESHOLD, TOP_PAD):
+            mallopt(*option)
 
 
 def check(config, replicas, workers, gpus):
