@@ -6,15 +6,19 @@ import sys
 
 import pytest
 
-# Page faults of a second tensor as large as the first, which is gone: 16,384 if it is all new.
+# Page faults of a second block as large as the first, which is free: 16,384 if it is all new.
 FAULTS = """
+import ctypes
 import resource
-import tensorflow as tf
 from keras_sagan.training.strategy import keep_memory
 {}
-tf.ones([2**24])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-tf.ones([2**24])
+libc, size = ctypes.CDLL(None), 2**26
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+for turn in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = libc.malloc(size)
+    ctypes.memset(block, 1, size)
+    libc.free(block)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
