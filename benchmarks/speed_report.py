@@ -194,7 +194,8 @@ def bars(rows, benchmark, texts, what):
 
 def setting_label(row, texts, taken):
     """A name for a bar that no other has."""
-    name, *others = [f"{plain(row[text])}" for text in texts if text != "compared_with"]
+    long = ("compared_with", "commit")  # They stand in the table.
+    name, *others = [f"{plain(row[text])}" for text in texts if text not in long]
     label = f"{name} ({', '.join(others)})" if others else name
     count = sum(other.split(" #")[0] == label for other in taken)
     return f"{label} #{count + 1}" if count else label

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from rendered import Page, render, speed_rows, write_speed
+from rendered import Page, render, speed_row, speed_rows, write_speed
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +34,12 @@ def test_each_ratio_names_the_setting_of_its_own_run(speed):
     assert "sigma error, step 3 | sigma error, step 10 |" in markdown
     assert markdown.count("*image_size 64, precision float32*") == 1
     assert r"| dcgan | 8 | off | sagan 32 float32 8 off | ok | 2.50 \[2.25, 2.75\] |" in markdown
+
+
+def test_bars_of_two_commits_have_short_names(tmp_path):
+    """Longer ones leave no place for the bars, of which the plots warn."""
+    rows = [speed_row("sagan", 100.0, 1.0, commit=letter * 40) for letter in "ab"]
+    path = write_speed(tmp_path / "report", rows)
+    assert render(path) == (0, "")
+    (image,) = Page((path / "report.html").read_text()).all("img")
+    assert "sagan (8, off): 100; sagan (8, off) #2: 100." in image["alt"]
