@@ -7,16 +7,17 @@ from keras_sagan.errors import RunError, reason_of
 from keras_sagan.training import noise
 
 # Images drawn together at most, and their pixels: more gain little on CPUs, and attention at once
-# needs a gigabyte for as many.
+# of 64x64 positions needs a gigabyte for as many.
 IMAGES, PIXELS = 256, 2**20
 
 
 def make_sampler(generator):
-    """Returns `sample(latents, labels)`, which gives uint8 `[n, H, W, C]` for any n.
+    """Returns `sample(latents, labels)`, which gives uint8 `[n, H, W, C]` for any n of at least 1.
 
-    In batches as large as pay and as memory holds. Batch normalization uses its moving statistics,
-    so an image does not depend on the others. `sample` takes float32 `[n, z_dim]` and int32 `[n]`
-    and raises `RunError` if memory does not hold one image.
+    In batches as large as pay, and half as large where TensorFlow finds no memory for them, as on
+    GPUs. (On CPUs Linux may end the process instead.) Batch normalization uses its moving
+    statistics, so an image depends on the others by rounding alone. `sample` takes float32
+    `[n, z_dim]` and int32 `[n]` and raises `RunError` if there is no memory for one image.
     """
     most = None
 

@@ -170,7 +170,7 @@ def test_bias_falls_with_the_number_of_images():
 
 def test_half_the_time_of_scipy_and_nearer_to_the_truth(thorough):
     """With fewer vectors than dimensions; thoroughly, at the width of Inception's features."""
-    width = 2048 if thorough else 1024  # At that SciPy takes a minute.
+    width = 2048 if thorough else 1024  # SciPy takes a minute at 2048.
     first, second = relu_features(500, width), relu_features(600, width)
     truth = frechet_distance(first, second)
     real, fake = (Moments.of(part).statistics() for part in (first, second))

@@ -51,7 +51,7 @@ def choose(config, run, ahead=10**6):
 
 @pytest.mark.parametrize(("compiled_s", "chosen"), [(0.005, True), (0.0115, False), (0.02, False)])
 def test_the_faster_way_is_chosen_and_said_and_kept(
-    config, run, measured, capsys, compiled_s, chosen
+    config, run, measured, capsys, monkeypatch, compiled_s, chosen
 ):
     seconds, asked = measured
     seconds[True] = compiled_s
@@ -64,9 +64,12 @@ def test_the_faster_way_is_chosen_and_said_and_kept(
     # Another run, with another seed.
     assert choose(dataclasses.replace(config, seed=1), run) == choice
     assert len(asked) == 2
-    # Another setting.
+    # Another setting, and another processor.
     choose(dataclasses.replace(config, batch_size=8), run)
     assert len(asked) == 4
+    monkeypatch.setattr(compilation, "machine", lambda: "another")
+    choose(config, run)
+    assert len(asked) == 6
 
 
 def test_nothing_is_measured_where_it_does_not_pay_or_was_asked_for(config, run, measured):
