@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 from bench import run
 
-from benchmarks import layers_turn
+from benchmarks import apart, layers_turn
 
 SETTINGS = {"image_size": 4, "channels": 8, "batch_size": 2, "steps": 30}
 
@@ -45,9 +45,10 @@ def test_both_attentions_are_the_same_function():
 
 
 def test_a_pass_in_blocks_takes_less_memory():
+    """Each in a process of its own: one that has trained keeps memory, which hides a peak."""
     settings = {"image_size": 64, "channels": 16, "batch_size": 8, "steps": 1}
     blocks, at_once = (
-        layers_turn.measure("blocks_float32", layer, **settings)
+        apart.call("benchmarks.layers_turn", {"part": "blocks_float32", "layer": layer} | settings)
         for layer in ("keras_sagan", "at_once")
     )
     matrix = 8 * 64**2 * 32**2 * 4 / 2**20
