@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from keras_sagan.errors import RunError
-from keras_sagan.training.provenance import commit, machine, version
+from keras_sagan.runs.provenance import commit, machine, version
 
 FOLDER = pathlib.Path(__file__).parents[1]
 

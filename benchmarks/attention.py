@@ -18,7 +18,8 @@ from absl import flags
 from benchmarks.report import render
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.run_directory import RunDirectory, write_atomically
+from keras_sagan.files import write_atomically
+from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_list("run_dirs", None, "Folders of runs. Required.")
 flags.DEFINE_integer(

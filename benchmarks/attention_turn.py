@@ -6,14 +6,15 @@ import json
 import numpy as np
 
 from benchmarks import apart
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.metrics.coherence import CLASSES, coherence
 from keras_sagan.metrics.counterpart import RADIUS, counterpart_share, counterparts
-from keras_sagan.training.provenance import PACKAGES
-from keras_sagan.training.sampling import latents_of, make_sampler
-from keras_sagan.training.state import Checkpoints, State, restore_generator
-from keras_sagan.visual.attention import attention_maps
+from keras_sagan.runs.checkpoints import Checkpoints, restore_generator
+from keras_sagan.runs.provenance import PACKAGES
+from keras_sagan.sampling.sampler import latents_of, make_sampler
+from keras_sagan.training.state import State
 from keras_sagan.visual.attention_figure import plot_attention
+from keras_sagan.visual.maps import attention_maps
 
 UNTRAINED, TRAINED = "untrained", "trained"
 GENERATED, REAL = "generated", "real"

@@ -11,7 +11,8 @@ import pandas as pd
 from absl import flags
 
 from keras_sagan.errors import UsageError
-from keras_sagan.training.run_directory import RunDirectory, write_atomically
+from keras_sagan.files import write_atomically
+from keras_sagan.runs.directory import RunDirectory
 
 # Columns of a value, then those of the run that it is of.
 VALUE = ("step", "images", "seconds", "metric", "protocol", "value", "error", "n_fake", "n_real")
@@ -35,9 +36,7 @@ def write(suite, runs, command):
     outcomes = [read_outcome(run) for run in runs]
     tables = [table(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
     results = pd.concat(tables, ignore_index=True)
-    temporary = folder / "results.parquet.tmp"
-    results.to_parquet(temporary, index=False)
-    temporary.replace(folder / "results.parquet")
+    write_atomically(folder / "results.parquet", results.to_parquet(index=False))
     text = json.dumps(record(suite, runs, command, outcomes, results), indent=2) + "\n"
     write_atomically(folder / "suite.json", text)
     write_samples(suite, runs, folder / "samples")

@@ -20,7 +20,7 @@ from benchmarks.suite import Suite
 from benchmarks.summary import less_is_better
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_string("suite", None, "Name of the comparison. Required.")
 flags.DEFINE_string("title", "", "What it compares, in a line.")

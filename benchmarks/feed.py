@@ -116,7 +116,7 @@ def feed_pipeline(config):
     import tensorflow as tf
 
     from keras_sagan.data.batches import make_iterator
-    from keras_sagan.data.prepare import prepare
+    from keras_sagan.data.prepared import prepare
 
     return make_iterator(tf.distribute.get_strategy(), prepare(config), config, start=0)
 
@@ -163,7 +163,7 @@ def memory_of(count):
     import tensorflow as tf
 
     from keras_sagan.data.batches import make_iterator
-    from keras_sagan.data.prepare import Prepared
+    from keras_sagan.data.prepared import Prepared
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

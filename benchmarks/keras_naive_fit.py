@@ -10,10 +10,11 @@ import tensorflow as tf
 from benchmarks import keras_naive
 from keras_sagan.data.batches import shares
 from keras_sagan.errors import RunError
-from keras_sagan.training.checkpoint_files import check_seal
-from keras_sagan.training.compilation import compiles
+from keras_sagan.runs.checkpoint_files import check_seal
+from keras_sagan.runs.checkpoints import UNREADABLE, unreadable
 from keras_sagan.training.run import save
-from keras_sagan.training.state import UNREADABLE, State, unreadable
+from keras_sagan.training.state import State
+from keras_sagan.training.xla import compiles
 
 
 class AsNetwork:

@@ -23,7 +23,7 @@ from absl import flags
 from benchmarks import apart
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
-from keras_sagan.training.provenance import PACKAGES
+from keras_sagan.runs.provenance import PACKAGES
 
 ROWS = (
     ("spectral", "keras_sagan"),

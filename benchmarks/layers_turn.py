@@ -268,7 +268,7 @@ def timed(function, weight, images, cotangent, steps):
 
 def timings(function, steps):
     """Milliseconds of calls whose results are brought to Python, and peak memory."""
-    from keras_sagan.training.strategy import device_name
+    from keras_sagan.devices.strategy import device_name
 
     seconds = []
     for _ in range(steps + 3):

@@ -8,7 +8,7 @@ import html
 import re
 import struct
 
-from keras_sagan.visual.page import data_url, make_page
+from keras_sagan.pages.html import data_url, make_page
 
 LINK = re.compile(r"https?://[^\s<>,;)]+")
 

@@ -5,6 +5,7 @@ import pathlib
 from benchmarks import attention_report, page, results, speed_report, speed_table, suite_report
 from benchmarks.summary import summary
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.files import write_atomically
 
 
 def render(folder):
@@ -80,11 +81,9 @@ def write(path, data):
     Raises:
         RunError: if the folder cannot be written.
     """
-    temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        write_atomically(path, data)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error}") from error
 

@@ -14,8 +14,9 @@ import time
 from absl import flags
 
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.files import write_atomically
 from keras_sagan.progress import Progress
-from keras_sagan.training.run_directory import RunDirectory, differences, write_atomically
+from keras_sagan.runs.directory import RunDirectory, differences
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1

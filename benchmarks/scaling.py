@@ -30,7 +30,7 @@ from benchmarks.speed_row import training_macs, utilization
 from keras_sagan import commands
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
-from keras_sagan.training.provenance import PACKAGES
+from keras_sagan.runs.provenance import PACKAGES
 
 COLUMNS = (
     *("setting", "status", "error", "rule", "gpus", "images_per_gpu", "images_per_s", "ratio"),

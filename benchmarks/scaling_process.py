@@ -25,7 +25,7 @@ def measure(config, cores, steps, warmup_steps):
         forward; the rate of a matrix product; the device.
     """
     os.sched_setaffinity(0, cores)  # Before TensorFlow counts them.
-    from keras_sagan.training.strategy import device_name
+    from keras_sagan.devices.strategy import device_name
 
     config = Config.from_json(config)
     with tempfile.TemporaryDirectory() as folder:

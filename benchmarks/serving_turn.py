@@ -33,7 +33,7 @@ def measure(path, signature, batch_size, calls, warmup_calls):
             session, meta.signature_def[signature], batch_size, warmup_calls + calls
         )[warmup_calls:]
     peaks = apart.peaks()  # Before the import, which is not the model's.
-    from keras_sagan.training.strategy import device_name
+    from keras_sagan.devices.strategy import device_name
 
     image = meta.signature_def["serving_default"].outputs["images"].tensor_shape
     return {

@@ -20,7 +20,7 @@ from benchmarks.speed_row import summary
 from keras_sagan import commands
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
-from keras_sagan.training.provenance import PACKAGES
+from keras_sagan.runs.provenance import PACKAGES
 
 WITHOUT_SN = {"g_spectral_norm": False, "d_spectral_norm": False}
 NO_ATTENTION = {"g_attention": "none", "d_attention": "none"}

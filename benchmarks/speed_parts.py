@@ -31,7 +31,7 @@ def parts(ours):
     """Functions without arguments by name, of tensors that are made once."""
     import tensorflow as tf
 
-    from keras_sagan.training import noise
+    from keras_sagan.sampling import noise
     from keras_sagan.training.game import apply
 
     game, strategy, step = ours.game, ours.strategy, ours.state.step

@@ -27,7 +27,7 @@ def measure(model, config, steps, warmup_steps, steps_per_call, parts=False):
         images per second; `g_macs`, `d_macs`, of one image forward as the papers write it; peak
         memory of training; the device; `breakdown` if asked for, see `speed_parts`.
     """
-    from keras_sagan.training.strategy import device_name
+    from keras_sagan.devices.strategy import device_name
 
     config = Config.from_json(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,11 +66,11 @@ class Ours:
         import tensorflow as tf
 
         from keras_sagan.data.batches import make_iterator
-        from keras_sagan.training.compilation import compiles
+        from keras_sagan.devices.strategy import make_strategy
         from keras_sagan.training.game import Game
         from keras_sagan.training.loop import make_train
         from keras_sagan.training.state import State
-        from keras_sagan.training.strategy import make_strategy
+        from keras_sagan.training.xla import compiles
 
         self.strategy = make_strategy(config)
         prepared = prepare_in(folder, config)
@@ -110,8 +110,8 @@ class KerasNaive:
         from benchmarks import keras_naive
         from benchmarks.keras_naive_fit import as_networks
         from keras_sagan.data.batches import shares
-        from keras_sagan.training.compilation import compiles
-        from keras_sagan.training.strategy import make_strategy
+        from keras_sagan.devices.strategy import make_strategy
+        from keras_sagan.training.xla import compiles
 
         strategy = make_strategy(config)
         self.model = keras_naive.make(config, compiles(config, strategy), steps_per_call)
@@ -143,7 +143,7 @@ class KerasNaive:
 
 
 def prepare_in(folder, config):
-    from keras_sagan.data.prepare import prepare
+    from keras_sagan.data.prepared import prepare
 
     return prepare(dataclasses.replace(config, data_dir=folder))
 
@@ -155,7 +155,7 @@ def check_finite(losses):
 
 def sampling_rate(generator, config, seconds=2.0):
     """Images per second of `sampling` in full batches, after one that compiles."""
-    from keras_sagan.training import sampling
+    from keras_sagan.sampling import sampler as sampling
 
     sample = sampling.make_sampler(generator)
     count = sampling.batch_of(config.image_size, config.image_size)

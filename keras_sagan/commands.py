@@ -12,6 +12,7 @@ from absl import flags
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.options import TOPICS
 
 DEFINE = {
     int: flags.DEFINE_integer,
@@ -25,9 +26,9 @@ CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 def define_config_flags(values=flags.FLAGS):
     """One flag for each field of `Config`, in `values`: those of the command line or others."""
     for name, field in CONFIG_FIELDS.items():
-        text, choices = field.metadata["help"], field.metadata["choices"]
-        if choices:
-            text += f" One of {', '.join(map(str, choices))}."
+        text, rule = field.metadata["help"], field.metadata["rule"]
+        if rule.choices:
+            text += f" {rule.text.capitalize()}."
         DEFINE[field.type](name, field.default, text, flag_values=values)
 
 
@@ -131,12 +132,12 @@ def help_text(description, module):
     """The command's own flags, then those of `Config` by topic."""
     own = flags.FLAGS.get_flags_for_module(module)
     topics = {"Command": own}
-    for name, field in CONFIG_FIELDS.items():
-        if name in flags.FLAGS and flags.FLAGS[name] not in own:
-            topics.setdefault(field.metadata["topic"], []).append(flags.FLAGS[name])
+    for topic, options in TOPICS.items():
+        names = [field.name for field in dataclasses.fields(options) if field.name in flags.FLAGS]
+        topics[topic] = [flags.FLAGS[name] for name in names if flags.FLAGS[name] not in own]
     lines = [description.strip(), "", "Flags may stand in files: --flagfile=PATH, also in a file."]
     for topic, members in topics.items():
-        lines += ["", f"{topic}:"]
+        lines += ["", f"{topic}:"] if members else []
         for flag in members:
             default = "" if flag.default is None else f" (default: {flag.default})"
             lines.append(f"  --{flag.name}{default}")

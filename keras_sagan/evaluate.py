@@ -15,7 +15,7 @@ from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required without feature files.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept. Default: the run's own.")
@@ -117,8 +117,8 @@ def score_run(run, config, load):
     import tensorflow as tf
 
     from keras_sagan.evaluation import report
-    from keras_sagan.evaluation.run import Settings, evaluate_run
-    from keras_sagan.training.state import load_generator
+    from keras_sagan.evaluation.scoring import Settings, evaluate_run
+    from keras_sagan.runs.checkpoints import load_generator
 
     # Features in TensorFloat-32 differ from those of other devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -19,7 +19,7 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("output", "attention.html", "File to write.")
@@ -73,7 +73,8 @@ def main():
     check_flags(layers, is_png)
     wanted = labels_seeds_truncations(config)
     # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.state import chosen_checkpoints, step_of
+    from keras_sagan.runs.checkpoint_files import step_of
+    from keras_sagan.runs.checkpoints import chosen_checkpoints
 
     named = [chosen_checkpoints(run.checkpoints, choice) for choice in given.checkpoints]
     by_step = {step_of(path): path for paths in named for path in paths}
@@ -142,7 +143,7 @@ def bound(text):
 
 def page_room(config, steps):
     """How many images a page of `steps` checkpoints has room for."""
-    from keras_sagan.visual.attention_page import image_bytes
+    from keras_sagan.pages.attention_page import image_bytes
 
     pictures = config.image_size**2 * config.image_channels * 4 / 3
     size = steps * (sum(map(image_bytes, config.g_attention_resolutions)) + pictures)
@@ -162,9 +163,9 @@ def fill(labels, seeds, truncations, config, room):
 
 def make_page(run, config, paths, points):
     """The page, as HTML."""
-    from keras_sagan.data.prepare import prepare
-    from keras_sagan.evaluation.attention import make_exhibit
-    from keras_sagan.visual.attention_page import attention_page
+    from keras_sagan.data.prepared import prepare
+    from keras_sagan.pages.attention_exhibit import make_exhibit
+    from keras_sagan.pages.attention_page import attention_page
 
     given = flags.FLAGS
     try:
@@ -183,7 +184,7 @@ def make_page(run, config, paths, points):
 
 def make_figure(config, path, points, layer):
     """The figure of one layer, by its name in train.jsonl."""
-    from keras_sagan.evaluation.attention import Networks, latents_and_labels
+    from keras_sagan.pages.attention_exhibit import Networks, latents_and_labels
     from keras_sagan.visual import attention_maps, plot_attention
 
     both = Networks(config, flags.FLAGS.ema)

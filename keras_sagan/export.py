@@ -13,7 +13,7 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string(

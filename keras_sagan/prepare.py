@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.visual.grid import make_grid, save_png
 
 flags.DEFINE_string("preview", None, "PNG file to draw some of the prepared images in.")

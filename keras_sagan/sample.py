@@ -16,9 +16,9 @@ from absl import flags
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.pages.sample_page import sample_page
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.visual.grid import make_grid, save_png
-from keras_sagan.visual.sample_page import sample_page
 
 MOST = 2**31 - 1
 
@@ -90,7 +90,7 @@ def main():
     columns = len(seeds) if seeds else given.columns
     classes = row_labels(config.num_classes, 1 if is_page or ends or seeds else columns)
     # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.state import restore_generator
+    from keras_sagan.runs.checkpoints import restore_generator
 
     folder = run.checkpoints / ("best" if given.checkpoint == "best" else "")
     generator, step = restore_generator(config, folder, given.ema)
@@ -129,7 +129,7 @@ def check_together(is_page):
 
 def draw_page(run, config, restored, classes, seeds, ends):
     """The page of `restored`, a generator and its step, as a file."""
-    from keras_sagan.evaluation.sample_page import page_samples
+    from keras_sagan.pages.sample_exhibit import page_samples
 
     generator, step = restored
     if flags.FLAGS.data_dir:
@@ -152,7 +152,7 @@ def draw_page(run, config, restored, classes, seeds, ends):
 
 def draw_grid(config, restored, classes, ends, seeds, columns):
     """A row for each of `classes`, as a file."""
-    from keras_sagan.training.sampling import make_sampler
+    from keras_sagan.sampling.sampler import make_sampler
 
     generator, step = restored
     latents = make_latents(ends, seeds, len(classes), columns, config.z_dim)
@@ -176,7 +176,7 @@ def make_latents(ends, seeds, rows, columns, z_dim):
         columns: int.
         z_dim: int.
     """
-    from keras_sagan.training.sampling import latents_between, latents_of, latents_of_seeds
+    from keras_sagan.sampling.sampler import latents_between, latents_of, latents_of_seeds
 
     truncation = flags.FLAGS.truncation
     if ends:

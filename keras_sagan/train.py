@@ -8,7 +8,7 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.run_directory import CHANGEABLE, RunDirectory
+from keras_sagan.runs.directory import CHANGEABLE, RunDirectory
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
 flags.DEFINE_bool(
@@ -52,7 +52,8 @@ def check(run_dir):
     run = RunDirectory(run_dir)
     config = run.read_config()
     from keras_sagan.networks.macs import costs
-    from keras_sagan.training.state import Checkpoints, State, all_checkpoints, digest
+    from keras_sagan.runs.checkpoints import Checkpoints, all_checkpoints, digest
+    from keras_sagan.training.state import State
 
     bad, newest = [], None
     for path in all_checkpoints(run.checkpoints):

@@ -32,10 +32,16 @@ from keras_sagan.errors import UsageError
         ({"batch_size": 1.5}, "batch_size must be int. Received: 1.5"),
         ({"g_spectral_norm": 1}, "g_spectral_norm must be bool. Received: 1"),
         ({"ema_decay": 1.5}, r"ema_decay must be in \[0, 1\]. Received: 1.5"),
-        ({"total_minutes": float("nan")}, "total_minutes must be finite. Received: nan"),
-        ({"total_minutes": float("inf")}, "total_minutes must be finite. Received: inf"),
-        ({"g_lr": 0.0}, "g_lr must be positive. Received: 0.0"),
-        ({"g_lr": float("nan")}, "g_lr must be positive. Received: nan"),
+        (
+            {"total_minutes": float("nan")},
+            "total_minutes must be finite and at least 0. Received: nan",
+        ),
+        (
+            {"total_minutes": float("inf")},
+            "total_minutes must be finite and at least 0. Received: inf",
+        ),
+        ({"g_lr": 0.0}, "g_lr must be positive and finite. Received: 0.0"),
+        ({"g_lr": float("nan")}, "g_lr must be positive and finite. Received: nan"),
         ({"model": "dcgan"}, "dcgan has neither attention nor spectral normalization"),
     ],
 )

@@ -13,20 +13,22 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"config", "losses", "progress"},
+    {"options", "values", "files", "losses", "progress"},
+    {"config"},
     {"layers"},
     {"networks"},
     {"metrics"},
     {"extractors"},
-    {"data", "visual"},
+    {"data", "visual", "devices", "sampling"},
+    {"runs"},
     {"training"},
     {"evaluation"},
-    {"serving"},
+    {"serving", "pages"},
     {"commands"},
     COMMANDS,
 ]
 # Groups of which no member may import another one of the same group.
-SEPARATE = {"data", "visual"} | COMMANDS
+SEPARATE = {"data", "visual", "devices", "sampling", "serving", "pages"} | COMMANDS
 
 
 def place(part):
@@ -38,7 +40,8 @@ def imported(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras_sagan"):
             parts = (node.module or "").split(".")
-            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            names = [alias.name for alias in node.names if not alias.name.startswith("__")]
+            yield from [parts[1]] if len(parts) > 1 else names
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
             yield from [name.split(".")[1] for name in names if name.startswith("keras_sagan.")]

@@ -9,7 +9,7 @@ from keras_sagan.errors import RunError
 from keras_sagan.evaluation.scores import FeatureSet
 from keras_sagan.layers import ConditionalBatchNormalization
 from keras_sagan.progress import Progress
-from keras_sagan.training import noise
+from keras_sagan.sampling import noise
 
 # Images that are drawn together. A constant, since it decides which latents an image has.
 BLOCK = 1000

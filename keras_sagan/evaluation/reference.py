@@ -3,18 +3,16 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import shutil
-import tempfile
 
 import numpy as np
 
+from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation.fakes import real_features
 from keras_sagan.evaluation.scores import FeatureSet
+from keras_sagan.files import written_whole
 from keras_sagan.metrics.moments import Moments, read_statistics
-from keras_sagan.training.cluster import Cluster
 
 # Counts changes of what is kept, or of how it is computed.
 VERSION = 1
@@ -63,14 +61,10 @@ def write(folder, features, meta):
     statistics = dataclasses.replace(Moments.of(features).statistics(), meta=meta)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
-            np.save(temporary / "features.npy", features)
-            statistics.write(temporary / "statistics.npz")
-            os.chmod(temporary, 0o755)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with written_whole(folder) as path:
+            path.mkdir()
+            np.save(path / "features.npy", features)
+            statistics.write(path / "statistics.npz")
     except OSError as error:
         if not folder.exists():  # Else another process was faster, with the same numbers.
             raise RunError(f"features cannot be written to {folder}: {error}") from error

@@ -6,7 +6,7 @@ import sys
 
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.protocol import check_comparable, differences, metric_name
-from keras_sagan.training.provenance import PACKAGES, commit, machine, version
+from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
 COLUMNS = ("metric", "value", "real images", "TF-GAN differs by")
 

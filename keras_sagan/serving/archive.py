@@ -6,13 +6,13 @@ import re
 
 from keras_sagan import networks
 from keras_sagan.errors import RunError
+from keras_sagan.runs.checkpoints import chosen_checkpoints, read_weights
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
 from keras_sagan.serving.fold import fold
 from keras_sagan.serving.publish import new_version
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import write_warmup
-from keras_sagan.training.state import chosen_checkpoints, read_weights
 
 
 @dataclasses.dataclass(frozen=True)

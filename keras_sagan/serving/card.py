@@ -6,9 +6,9 @@ import json
 import pathlib
 
 from keras_sagan.config import Config
+from keras_sagan.runs.provenance import version
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
-from keras_sagan.training.provenance import version
 
 NO_SCORES = """\
 None of these weights at this step. To have some here, score the run, remove this version and export

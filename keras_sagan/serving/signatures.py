@@ -8,7 +8,7 @@ its own row alone.
 import tensorflow as tf
 
 from keras_sagan.layers import SelfAttention
-from keras_sagan.training.sampling import latents_of_rows, to_uint8
+from keras_sagan.sampling.sampler import latents_of_rows, to_uint8
 
 
 def signatures(generator):

@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from keras_sagan.losses import LOSSES
-from keras_sagan.training import noise, vitals
+from keras_sagan.sampling import noise
+from keras_sagan.training import health as vitals
 
 
 class Game:

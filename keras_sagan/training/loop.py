@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_sagan.training import vitals
+from keras_sagan.training import health as vitals
 
 
 def make_train(strategy, game):

@@ -8,9 +8,9 @@ import tensorflow as tf
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.progress import Progress
+from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.training.collapse import CollapseWatch
-from keras_sagan.training.sampling import latents_of, make_sampler
-from keras_sagan.training.vitals import SIGNS
+from keras_sagan.training.health import SIGNS
 from keras_sagan.visual.grid import make_grid, save_png
 
 # Of a sample grid: columns, and at most so many rows.

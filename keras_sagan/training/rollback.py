@@ -6,7 +6,7 @@ earlier checkpoint, plays the same game.
 """
 
 from keras_sagan.errors import NotFinite
-from keras_sagan.training.checkpoint_files import kept
+from keras_sagan.runs.checkpoint_files import kept
 
 # Chance makes a number infinite once; what happens a fourth time has a cause.
 MOST = 3

@@ -8,24 +8,25 @@ import time
 import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
-from keras_sagan.data.prepare import Prepared, prepare
+from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.devices.strategy import device_name, make_strategy
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
-from keras_sagan.training import vitals
-from keras_sagan.training.checkpoint_files import latest, step_of
-from keras_sagan.training.cluster import Cluster
-from keras_sagan.training.compilation import choose, compiles
+from keras_sagan.runs.checkpoint_files import latest, step_of
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training import health as vitals
+from keras_sagan.training.best_score import make_judge
 from keras_sagan.training.follower import Follower
 from keras_sagan.training.game import Game
-from keras_sagan.training.judge import make_judge
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.profiling import Profile
 from keras_sagan.training.records import Records
 from keras_sagan.training.rollback import go_back, restore
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints, State
-from keras_sagan.training.strategy import device_name, make_strategy
+from keras_sagan.training.state import State
+from keras_sagan.training.xla import choose, compiles
 
 
 def train(config, run_dir, create=None, steps=None, allowed=()):

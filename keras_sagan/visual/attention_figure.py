@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_sagan.visual.attention import full_color, most_attended
+from keras_sagan.visual.maps import full_color, most_attended
 
 # Okabe and Ito's colors, which can be told apart without color vision.
 COLORS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00")

@@ -13,12 +13,13 @@ from benchmarks.attention import check
 from benchmarks.attention_turn import Subjects, figure, measure, share_row
 from benchmarks.report import render
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.counterpart import counterpart_share
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints, State
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training.state import State
 
 GAMMA = 3.0
 

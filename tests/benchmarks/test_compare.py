@@ -17,7 +17,7 @@ from bench import ROOT
 from benchmarks import collect, runner
 from benchmarks.suite import Suite
 from keras_sagan.errors import UsageError
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 # The smallest runs.
 COMMON = [

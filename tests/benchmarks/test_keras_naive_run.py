@@ -17,12 +17,12 @@ from PIL import Image
 from benchmarks.keras_naive_fit import Between, NaiveState, fit_steps, load_generator
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation.run import Settings, evaluate_run
+from keras_sagan.evaluation.scoring import Settings, evaluate_run
 from keras_sagan.extractors import classifier
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.training.run import train
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.sampling import latents_of, make_sampler
-from keras_sagan.training.state import Checkpoints
 from keras_sagan.visual.grid import make_grid
 
 ROOT = pathlib.Path(__file__).parents[2]

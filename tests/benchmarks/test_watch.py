@@ -9,7 +9,7 @@ from benchmarks import collect
 from benchmarks.page import Notice, Table
 from benchmarks.suite_report import warnings
 from benchmarks.summary import collapsed, diverged
-from keras_sagan.training.run_directory import RunDirectory
+from keras_sagan.runs.directory import RunDirectory
 
 
 def watched(run, *values):

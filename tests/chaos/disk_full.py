@@ -23,10 +23,12 @@ from kill import NOTED, Mark
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
-from keras_sagan.training import records, vitals
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training import health as vitals
+from keras_sagan.training import records
 from keras_sagan.training import run as training
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints, State
+from keras_sagan.training.state import State
 
 # Bytes; pages of the disk.
 PAGE, PAGES = 4096, 512

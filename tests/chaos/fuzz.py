@@ -24,9 +24,10 @@ from absl import flags
 from hypothesis import strategies as st
 
 from keras_sagan import commands, networks
-from keras_sagan.data import builders, folder, prepare
+from keras_sagan.data import builders, folder
+from keras_sagan.data import prepared as prepare
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import run as evaluation
+from keras_sagan.evaluation import scoring as evaluation
 from keras_sagan.serving import archive
 from keras_sagan.training import run as training
 from keras_sagan.training import state
@@ -129,7 +130,7 @@ def words(names):
     parsers = [flags.FLAGS[name].parser for name in names]
     found = [word for parser in parsers for word in getattr(parser, "enum_values", ())]
     fields = [commands.CONFIG_FIELDS[name] for name in names if name in commands.CONFIG_FIELDS]
-    return found + [str(each) for field in fields for each in field.metadata["choices"] or ()]
+    return found + [str(each) for field in fields for each in field.metadata["rule"].choices]
 
 
 def flag_files(lines):

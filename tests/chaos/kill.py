@@ -21,13 +21,13 @@ import traceback
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import run as evaluation
-from keras_sagan.training import checkpoint_files
+from keras_sagan.evaluation import scoring as evaluation
+from keras_sagan.runs import checkpoint_files
+from keras_sagan.runs.checkpoint_files import check_seal, kept, step_of
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import run as training
-from keras_sagan.training.checkpoint_files import check_seal, kept, step_of
 from keras_sagan.training.records import Records
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Records that end between checkpoints: a run that goes on must know what they were begun with.

@@ -11,12 +11,14 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training import health as vitals
 from keras_sagan.training import run as training
-from keras_sagan.training import vitals
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import State, digest, latest
+from keras_sagan.training.state import State
 
 CONFIG = Config(
     image_size=16,

@@ -9,8 +9,9 @@ import pytest
 from fuzz import REQUIRED
 
 from keras_sagan.config import Config
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints, State
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training.state import State
 
 FOLDER = pathlib.Path(__file__).parent
 # Command lines of all modules.

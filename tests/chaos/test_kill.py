@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from keras_sagan.training.state import digest, latest
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
 
 FOLDER = pathlib.Path(__file__).parent
 # Most steps since the last checkpoint, and what a first call of the runtime may have of them.

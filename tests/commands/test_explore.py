@@ -12,9 +12,9 @@ from process import assert_one_line, run
 
 from keras_sagan import networks
 from keras_sagan.config import Config
-from keras_sagan.evaluation.attention import real_like
-from keras_sagan.training.sampling import latents_of
-from keras_sagan.training.state import read_networks
+from keras_sagan.pages.attention_exhibit import real_like
+from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.visual import attention_maps
 
 

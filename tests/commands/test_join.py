@@ -8,11 +8,11 @@ import pytest
 from process import free_ports
 
 from keras_sagan.config import Config
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.devices.join import find
+from keras_sagan.devices.rendezvous import meet
+from keras_sagan.devices.strategy import make_strategy
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.cluster import Cluster
-from keras_sagan.training.join import find
-from keras_sagan.training.rendezvous import meet
-from keras_sagan.training.strategy import make_strategy
 
 
 def test_a_process_alone_is_its_own_chief():

@@ -8,7 +8,8 @@ import time
 import pytest
 from process import environment, flags, free_ports, start
 
-from keras_sagan.training.state import digest, latest
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
 
 MORE = ["--checkpoint_every=20", "--log_every=1000", "--sample_every=1000", "--steps_per_call=5"]
 # Longer than the tests take.

@@ -13,14 +13,14 @@ import tensorflow as tf
 from PIL import Image
 from process import run
 
-from keras_sagan.data.prepare import Prepared
+from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import UsageError
-from keras_sagan.evaluation import sample_page as module
-from keras_sagan.evaluation.sample_page import page_samples
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.sampling import latents_of
+from keras_sagan.pages import sample_exhibit as module
+from keras_sagan.pages.sample_exhibit import page_samples
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.sampling.sampler import latents_of
 
 LABELS, SEEDS = [3, 7], [5, 0]
 

@@ -5,7 +5,8 @@ import signal
 
 from process import flags, losses_of, rows, run, start, train, wait_for
 
-from keras_sagan.training.state import digest, latest
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
 
 # One step a call, and seconds between two checkpoints, so that signals come between them.
 MORE = ["--steps_per_call=1", "--log_every=40", "--checkpoint_every=75", "--sample_every=1000"]

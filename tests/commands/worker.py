@@ -17,13 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan.config import Config
+from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.fakes import fake_features
-from keras_sagan.evaluation.run import Settings
+from keras_sagan.evaluation.scoring import Settings
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.training import run
-from keras_sagan.training.cluster import Cluster
 from keras_sagan.training.state import State
 
 STEPS = 5

@@ -9,9 +9,9 @@ import pytest
 from images import encoded, fill, noise
 
 from keras_sagan.config import Config
-from keras_sagan.data import prepare as preparation
+from keras_sagan.data import prepared as preparation
 from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import RunError, UsageError
 
 

@@ -16,9 +16,9 @@ import sklearn.datasets
 from images import encoded, end_process, fill, noise
 
 from keras_sagan.config import Config
-from keras_sagan.data import prepare as preparation
+from keras_sagan.data import prepared as preparation
 from keras_sagan.data import write as writing
-from keras_sagan.data.prepare import Prepared, prepare
+from keras_sagan.data.prepared import Prepared, prepare
 from keras_sagan.errors import RunError, UsageError
 
 

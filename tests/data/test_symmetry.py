@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.data.symmetry import texture
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import CLASSES, coherence, halves

@@ -9,7 +9,7 @@ from images import encoded, noise
 
 from keras_sagan.config import Config
 from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepare import prepare, set_name
+from keras_sagan.data.prepared import prepare, set_name
 from keras_sagan.errors import RunError, UsageError
 
 IMAGES = [noise(20 + i, 30, seed=i) for i in range(12)]

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from keras_sagan.config import Config
 from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import RunError
 
 SIZE = 16

@@ -9,7 +9,7 @@ import yaml
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.training.join import find
+from keras_sagan.devices.join import find
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

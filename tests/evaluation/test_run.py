@@ -8,17 +8,18 @@ import pytest
 import toys
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.evaluation import reference
 from keras_sagan.evaluation.fakes import latents_and_labels
-from keras_sagan.evaluation.run import Settings, evaluate_run
+from keras_sagan.evaluation.scoring import Settings, evaluate_run
 from keras_sagan.extractors import inception
 from keras_sagan.extractors.extractor import preprocess
 from keras_sagan.metrics.frechet import class_distances, frechet_distance
 from keras_sagan.metrics.inception_score import inception_score
 from keras_sagan.metrics.protocol import PROTOCOLS
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import Checkpoints, State
+from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training.state import State
 
 PROTOCOL = dataclasses.replace(PROTOCOLS["tfgan"], reals=60)
 

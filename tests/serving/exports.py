@@ -11,11 +11,13 @@ import tensorflow as tf
 from scan import read, tensor_names
 
 from keras_sagan.config import Config
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import Checkpoints, load_generator
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.training.run import train
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.sampling import latents_of, make_sampler
-from keras_sagan.training.state import Checkpoints, State, latest, load_generator
+from keras_sagan.training.state import State
 
 FOLDER = pathlib.Path(__file__).parent
 TINY = {

@@ -23,12 +23,13 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.layers import SelfAttention
 from keras_sagan.networks.network import Network
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import load_generator
+from keras_sagan.sampling.sampler import latents_of, latents_of_rows
 from keras_sagan.serving.configs import BATCH_SIZES
 from keras_sagan.serving.fold import fold
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import FILE
-from keras_sagan.training.sampling import latents_of, latents_of_rows
-from keras_sagan.training.state import latest, load_generator
 
 FLOAT, LEVELS, STRING, INT64 = 1, 4, 7, 9
 KINDS = {

@@ -14,11 +14,13 @@ from exports import FOLDER, export, random_run, sampled
 from kills import visible
 
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import Checkpoints, load_generator
+from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.serving import archive
 from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.serving.publish import UNFINISHED, new_version
-from keras_sagan.training.sampling import latents_of
-from keras_sagan.training.state import Checkpoints, State, latest, load_generator
+from keras_sagan.training.state import State
 
 KILLS = 20
 

@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
-from keras_sagan.training import checkpoint_files
-from keras_sagan.training.checkpoint_files import SEAL, check_seal, kept, step_of
-from keras_sagan.training.state import Checkpoints, State, digest, load_generator
+from keras_sagan.runs import checkpoint_files
+from keras_sagan.runs.checkpoint_files import SEAL, check_seal, kept, step_of
+from keras_sagan.runs.checkpoints import Checkpoints, digest, load_generator
+from keras_sagan.training.state import State
 
 CONFIG = Config(
     image_size=16, image_channels=1, z_dim=4, g_channels=2, d_channels=2, num_classes=10

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.metrics.diversity import diversity
 from keras_sagan.training.collapse import CollapseWatch
 from keras_sagan.training.run import train

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.training import compilation
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import run as training
-from keras_sagan.training.checkpoint_files import latest
+from keras_sagan.training import xla as compilation
 from keras_sagan.training.game import Game
-from keras_sagan.training.run_directory import RunDirectory
-from keras_sagan.training.state import digest
 
 ONE = tf.distribute.MirroredStrategy(["CPU:0"])
 SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
+from keras_sagan.runs.checkpoint_files import latest
 from keras_sagan.training.run import train
-from keras_sagan.training.state import latest
 
 
 @pytest.fixture(scope="module")

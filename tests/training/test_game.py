@@ -11,7 +11,7 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
-from keras_sagan.training import noise
+from keras_sagan.sampling import noise
 from keras_sagan.training.game import Game
 from keras_sagan.training.loop import make_train
 from keras_sagan.training.state import State

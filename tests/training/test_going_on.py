@@ -3,9 +3,9 @@
 import pytest
 
 from keras_sagan.config import Config
-from keras_sagan.training.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoints import digest
 from keras_sagan.training.run import train
-from keras_sagan.training.state import digest
 
 TINY = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
 TINY |= {"batch_size": 4, "ema_start": 3, "log_every": 5, "jit_compile": "off"}

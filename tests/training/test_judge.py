@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
 from keras_sagan.metrics.frechet import frechet_distance, thumbnails
-from keras_sagan.training.judge import make_judge
+from keras_sagan.training.best_score import make_judge
 
 ONE = tf.distribute.get_strategy()
 FAKES = np.random.default_rng(1).integers(0, 200, (1000, 16, 16, 1), np.uint8)

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_sagan.training import noise
-from keras_sagan.training.sampling import latents_of
+from keras_sagan.sampling import noise
+from keras_sagan.sampling.sampler import latents_of
 
 UNIFORM = (5, [1, 1, 1, 1])  # z_dim and class weights.
 

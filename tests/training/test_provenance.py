@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from keras_sagan.training import provenance
+from keras_sagan.runs import provenance
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.errors import NotFinite
 from keras_sagan.progress import Progress
-from keras_sagan.training import noise
-from keras_sagan.training.checkpoint_files import latest, step_of
+from keras_sagan.runs.checkpoint_files import latest, step_of
+from keras_sagan.runs.checkpoints import digest
+from keras_sagan.sampling import noise
 from keras_sagan.training.game import Game
 from keras_sagan.training.run import train
-from keras_sagan.training.state import digest
 
 SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
 SETTINGS |= {"batch_size": 4, "log_every": 5, "checkpoint_every": 5, "total_steps": 20}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.errors import RunError
-from keras_sagan.training.sampling import batch_of, make_sampler
+from keras_sagan.sampling.sampler import batch_of, make_sampler
 
 
 class Greedy:

@@ -12,7 +12,7 @@ FAULTS = """
 import ctypes
 import resource
 from keras_sagan.config import Config
-from keras_sagan.training.strategy import make_strategy
+from keras_sagan.devices.strategy import make_strategy
 {}
 libc, size = ctypes.CDLL(None), 2**26
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]

@@ -6,7 +6,8 @@ import tensorflow as tf
 from test_game import CONFIG, ONE, Match
 
 from keras_sagan.errors import NotFinite
-from keras_sagan.training import noise, vitals
+from keras_sagan.sampling import noise
+from keras_sagan.training import health as vitals
 
 NUMBERS = dict.fromkeys((*vitals.LOSSES, *vitals.SIGNS), 1.0)
 NEVER = int(vitals.NEVER)

@@ -9,7 +9,8 @@ from keras_sagan.config import Config
 from keras_sagan.layers import SelfAttention
 from keras_sagan.layers.resample import upsample
 from keras_sagan.networks.network import Network
-from keras_sagan.visual import attention, attention_maps, plot_attention
+from keras_sagan.visual import attention_maps, plot_attention
+from keras_sagan.visual import maps as attention
 from keras_sagan.visual.attention_figure import spread
 
 HEIGHT, WIDTH, CHANNELS = 4, 6, 8

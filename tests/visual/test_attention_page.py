@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from browser import scrolls_sideways
 
-from keras_sagan.visual.attention import full_color, most_attended
-from keras_sagan.visual.attention_page import Exhibit, View, attention_page, image_bytes, pack
+from keras_sagan.pages.attention_page import Exhibit, View, attention_page, image_bytes, pack
+from keras_sagan.visual.maps import full_color, most_attended
 
 RNG = np.random.default_rng(0)
 TIMES = "\N{MULTIPLICATION SIGN}"

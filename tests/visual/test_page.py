@@ -5,7 +5,7 @@ import pytest
 from browser import scrolls_sideways
 from PIL import Image
 
-from keras_sagan.visual.page import data_url, make_page, script_json
+from keras_sagan.pages.html import data_url, make_page, script_json
 
 HOSTILE = "</script><script>document.title = 'broken out'</script><!-- \u2028 é"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser import scrolls_sideways
 
-from keras_sagan.visual.sample_page import Samples, sample_page
+from keras_sagan.pages.sample_page import Samples, sample_page
 
 RNG = np.random.default_rng(0)
 CLASSES, TRUNCATIONS, SEEDS, FRAMES, K = ["cat", "<b>dog"], (0.5, 1.0, 4.0), [3, 0, 9], 4, 4

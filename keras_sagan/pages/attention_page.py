@@ -13,8 +13,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from keras_sagan.pages.html import data_url, make_page, source
 from keras_sagan.visual.curves import svg_curves
-from keras_sagan.visual.page import data_url, make_page, source
 
 # A page holds the maps of at most so many positions in each direction: of larger layers every
 # second, fourth, ... one.

@@ -12,7 +12,7 @@ import re
 import shutil
 
 from keras_sagan.errors import RunError
-from keras_sagan.training.run_directory import write_atomically
+from keras_sagan.files import write_atomically
 
 SEAL = ".sha256"
 COUNTED = ".counted.json"

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import operator
 import os
@@ -13,7 +12,8 @@ import sys
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.provenance import PACKAGES, commit, machine, version
+from keras_sagan.files import locked, write_atomically
+from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
 # Fields that change the numbers of a run, and that it can go on with all the same if asked to.
 CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
@@ -41,24 +41,21 @@ class RunDirectory:
         Raises:
             RunError: if another process holds it, or the folder cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / "lock").open("a+")
-        except OSError as error:
-            raise RunError(f"run_dir={self.path} cannot be written: {error}") from error
-        with file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
+                self.path.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(locked(self.path / "lock"))
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {platform.node()}\n")
+                file.flush()
+                for left_over in self.path.glob("*.tmp"):  # Of a kill.
+                    left_over.unlink()
+            except BlockingIOError as error:
                 raise RunError(
-                    f"run_dir={self.path} is in use by another trainer: {file.read().strip()}"
+                    f"run_dir={self.path} is in use by another trainer: {error}"
                 ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}\n")
-            file.flush()
-            for left_over in self.path.glob("*.tmp"):  # Of a kill.
-                left_over.unlink()
+            except OSError as error:
+                raise RunError(f"run_dir={self.path} cannot be written: {error}") from error
             yield
 
     def read_config(self):
@@ -249,13 +246,3 @@ def differences(old, new):
         for field in dataclasses.fields(Config)
         if not field.metadata["resumable"] and getattr(old, field.name) != getattr(new, field.name)
     ]
-
-
-def write_atomically(path, text):
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

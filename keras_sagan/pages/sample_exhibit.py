@@ -3,13 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.neighbors import with_reference
-from keras_sagan.evaluation.run import make_extractor
+from keras_sagan.evaluation.scoring import make_extractor
 from keras_sagan.metrics.protocol import PROTOCOLS
-from keras_sagan.training.sampling import latents_between, latents_of_seeds, make_sampler
-from keras_sagan.visual.sample_page import Samples
+from keras_sagan.pages.sample_page import Samples
+from keras_sagan.sampling.sampler import latents_between, latents_of_seeds, make_sampler
 
 # Bounds of the latents; one normal number in 16,000 is beyond the last.
 TRUNCATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)

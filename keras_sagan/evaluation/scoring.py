@@ -6,7 +6,9 @@ import pathlib
 
 import tensorflow as tf
 
-from keras_sagan.data.prepare import prepare
+from keras_sagan.data.prepared import prepare
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.devices.strategy import make_strategy
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation import report
 from keras_sagan.evaluation.fakes import fake_features, standing_statistics
@@ -16,9 +18,8 @@ from keras_sagan.extractors.classifier import classifier, trained
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import read_statistics
 from keras_sagan.metrics.protocol import metric_name
-from keras_sagan.training.cluster import Cluster
-from keras_sagan.training.state import chosen_checkpoints, load_generator, step_of
-from keras_sagan.training.strategy import make_strategy
+from keras_sagan.runs.checkpoint_files import step_of
+from keras_sagan.runs.checkpoints import chosen_checkpoints, load_generator
 
 
 @dataclasses.dataclass(frozen=True)

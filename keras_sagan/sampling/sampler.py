@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan.errors import RunError, reason_of
-from keras_sagan.training import noise
+from keras_sagan.sampling import noise
 
 # Images drawn together at most, and their pixels: more gain little on CPUs, and attention at once
 # of 64x64 positions needs a gigabyte for as many.

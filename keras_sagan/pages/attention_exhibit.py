@@ -3,10 +3,11 @@
 import numpy as np
 
 from keras_sagan import networks
-from keras_sagan.training.sampling import latents_of, make_sampler
-from keras_sagan.training.state import read_networks, step_of
-from keras_sagan.visual.attention import attention_maps
-from keras_sagan.visual.attention_page import Exhibit, View, pack
+from keras_sagan.pages.attention_page import Exhibit, View, pack
+from keras_sagan.runs.checkpoint_files import step_of
+from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.sampling.sampler import latents_of, make_sampler
+from keras_sagan.visual.maps import attention_maps
 
 GENERATED, REAL = "generated", "real"
 

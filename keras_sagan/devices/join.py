@@ -10,9 +10,9 @@ import sys
 
 import tensorflow as tf
 
+from keras_sagan.devices.cluster import addresses
+from keras_sagan.devices.rendezvous import meet
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.training.cluster import addresses
-from keras_sagan.training.rendezvous import meet
 
 resolvers = tf.distribute.cluster_resolver
 # Seconds that TensorFlow may take to join processes which are all there.

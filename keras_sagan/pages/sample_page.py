@@ -8,7 +8,7 @@ import string
 import numpy as np
 from PIL import Image
 
-from keras_sagan.visual.page import data_url, make_page, source
+from keras_sagan.pages.html import data_url, make_page, source
 
 # Images of at most so many pixels are kept exactly, as PNG; larger ones as WebP of this quality,
 # and at this size at most, so that a page of some thousand images stays fit to be sent.

@@ -12,11 +12,11 @@ import time
 import tensorflow as tf
 
 from keras_sagan.data.batches import make_iterator
-from keras_sagan.training.cluster import Cluster
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.files import write_atomically
+from keras_sagan.runs.provenance import machine
 from keras_sagan.training.game import Game
 from keras_sagan.training.loop import make_train
-from keras_sagan.training.provenance import machine
-from keras_sagan.training.run_directory import write_atomically
 
 # Steps ahead that make up for a measurement, and timed steps each way.
 WORTH, STEPS = 1000, 5

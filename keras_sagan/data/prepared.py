@@ -1,14 +1,10 @@
 """Any image set as `images.npy` and `labels.npy`, made once and memory-mapped since."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import pathlib
 import re
 import shutil
-import sys
-import tempfile
 
 import numpy as np
 
@@ -17,9 +13,8 @@ from keras_sagan.data.source import check_classes
 from keras_sagan.data.synthetic import synthetic_source
 from keras_sagan.data.write import write
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.files import locked, remove_unfinished, written_whole
 
-# A set that is being made; a kill may leave one, which the next preparation removes.
-UNFINISHED = ".unfinished-"
 # Images that are read at a time to verify a set.
 PIECE = 1000
 
@@ -104,7 +99,7 @@ def prepare(config, renew=False):
                     f"Received: other names or sizes than in {earlier[-1]}"
                 )
             parent.mkdir(parents=True, exist_ok=True)
-            with locked(parent):
+            with locked(parent / ".lock", "prepares data"):
                 if not final.exists():
                     make(config, final)
                 for version in earlier:
@@ -164,35 +159,13 @@ def kind(config):
     return name if name in ("folder", "digits", "symmetry", "synthetic") else "tfds"
 
 
-@contextlib.contextmanager
-def locked(parent, doing="prepares data"):
-    """Holds `parent` for this process; the system frees it when the process ends.
-
-    Args:
-        parent: path of a folder.
-        doing: str, what a process that holds it does, for those that wait.
-    """
-    with (parent / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.stderr.write(f"waiting: another process {doing} here\n")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def make(config, final):
     """Makes the set; only for the holder of the lock."""
-    for left_over in final.parent.glob(UNFINISHED + "*"):
-        shutil.rmtree(left_over)
+    remove_unfinished(final.parent)
     source = open_source(config)
     check_number(config, len(source.classes))
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=final.parent))
-    try:
-        write(source, config, temporary / "set")
-        (temporary / "set").rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with written_whole(final) as path:
+        write(source, config, path)
 
 
 def open_source(config):

@@ -4,9 +4,9 @@ import ctypes
 
 import tensorflow as tf
 
+from keras_sagan.devices.cluster import addresses
+from keras_sagan.devices.join import find, join
 from keras_sagan.errors import UsageError
-from keras_sagan.training.cluster import addresses
-from keras_sagan.training.join import find, join
 
 # Devices that a CPU is divided into at most.
 MOST_PARTS = 64

@@ -1,0 +1,272 @@
+"""The fields of `Config` by topic: each with its default, rule, help and history, once."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+# Of a field that the first version had: no configuration lacks it.
+ALWAYS = object()
+
+
+class Rule(NamedTuple):
+    """What a value must be.
+
+    Attributes:
+        text: continues "NAME must be".
+        holds: function of the value.
+        choices: all values that hold, if these are few.
+    """
+
+    text: str
+    holds: Callable[[Any], bool]
+    choices: tuple = ()
+
+
+def one_of(*values: Any) -> Rule:
+    return Rule(f"one of {', '.join(map(str, values))}", lambda value: value in values, values)
+
+
+def at_least(least: int) -> Rule:
+    return Rule(f"at least {least}", lambda value: value >= least)
+
+
+ANY = Rule("anything", lambda value: True)
+SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
+DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
+POSITIVE = Rule("positive and finite", lambda value: 0 < value < float("inf"))
+DURATION = Rule("finite and at least 0", lambda value: 0 <= value < float("inf"))
+IMAGE_SIZE = Rule("a power of 2 from 16 to 512", lambda value: value in (16, 32, 64, 128, 256, 512))
+
+
+def option(
+    default: Any, text: str, rule: Rule = ANY, *, resumable: bool = False, before: Any = ALWAYS
+) -> Any:
+    """A field of `Config`.
+
+    Args:
+        default: value, whose type is the field's.
+        text: the flag's help.
+        rule: what its values must be.
+        resumable: whether a run may resume with another value: it does not change the numbers of
+            a step.
+        before: for a field added after the first version, the value that was the behavior then. It
+            is what a `config.json` without the field means.
+    """
+    metadata = {"help": text, "rule": rule, "resumable": resumable, "before": before}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """The two networks."""
+
+    model: str = option("sagan", "Family of networks.", one_of("sagan", "dcgan"))
+    image_size: int = option(
+        128, "Height and width of the images, 16...512, a power of 2.", IMAGE_SIZE
+    )
+    image_channels: int = option(3, "1 for grayscale, 3 for RGB.", one_of(1, 3))
+    z_dim: int = option(128, "Length of a latent vector.", at_least(1))
+    num_classes: int = option(
+        -1,
+        "Classes of images; 0: unconditional. -1: the data's own classes, 0 if there is only one.",
+        at_least(-1),
+    )
+    g_channels: int = option(64, "Channels of the generator's last feature maps.", at_least(1))
+    d_channels: int = option(64, "Channels of the discriminator's first feature maps.", at_least(1))
+    g_attention: str = option(
+        "auto",
+        "Resolutions with attention in the generator, e.g. 32 or 32,64; or none. auto: half the "
+        "image size, at most 64 (at 128 pixels this gave the paper's best inception score).",
+    )
+    d_attention: str = option("auto", "The same for the discriminator.")
+    attention_block: str = option(
+        "attention",
+        "The block at those resolutions; residual: the paper's control with as many parameters.",
+        one_of("attention", "residual"),
+    )
+    g_spectral_norm: bool = option(True, "Spectral normalization in the generator.")
+    d_spectral_norm: bool = option(True, "Spectral normalization in the discriminator.")
+    bn_momentum: float = option(
+        0.999, "Decay of the moving statistics of batch normalization, in [0, 1].", SHARE
+    )
+    bn_momentum_last: float = option(
+        0.9999, "The same for the generator's last, unconditional batch normalization.", SHARE
+    )
+    sync_batch_norm: bool = option(
+        False, "Batch statistics over all replicas. Excludes XLA when there are several."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The real images, and the labels of fakes."""
+
+    dataset: str = option(
+        "digits",
+        "folder:PATH: your images, one subfolder per class, or no subfolders. A name known to "
+        "TensorFlow Datasets, optionally with config and version: cifar10, "
+        "oxford_flowers102:2.1.1. digits: 1,797 real handwritten digits. symmetry, symmetry:COUNT "
+        "or symmetry:COUNT:SEED: textures in which one half determines the other (10,000, seed 0). "
+        "synthetic: random images, for measuring speed.",
+    )
+    split: str = option(
+        "train",
+        "Split of a TensorFlow Datasets set, e.g. train or train+test, or of a folder laid out as "
+        "PATH/SPLIT/CLASS/IMAGE.",
+        before="train",
+    )
+    data_dir: str = option("data", "Where prepared data are kept.", resumable=True)
+    tfds_dir: str = option(
+        "",
+        "Where TensorFlow Datasets keeps its own files. Empty: its default, TFDS_DATA_DIR or "
+        "~/tensorflow_datasets.",
+        resumable=True,
+        before="",
+    )
+    max_bad_fraction: float = option(
+        0.01,
+        "Share of images that may be unreadable when a set is prepared, in [0, 1]. They are named "
+        "and left out.",
+        SHARE,
+        resumable=True,
+        before=0.01,
+    )
+    flip: bool = option(
+        False, "Mirror every real image left to right half of the time.", before=False
+    )
+    fake_labels: str = option(
+        "uniform",
+        "Classes of the fakes in training: uniform, or as frequent as in the data.",
+        one_of("uniform", "data"),
+        before="uniform",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizationOptions:
+    """The losses, the optimizers, and how long they work."""
+
+    loss: str = option("hinge", "Adversarial loss.", one_of("hinge", "non_saturating"))
+    batch_size: int = option(256, "Images per step, over all replicas.", at_least(1))
+    d_steps: int = option(1, "Discriminator updates per step.", at_least(1))
+    reuse_fakes: bool = option(
+        False,
+        "The generator learns from the fakes that the discriminator has just learned from, which "
+        "saves a forward pass. Otherwise it learns from new ones.",
+        before=False,
+    )
+    g_lr: float = option(1e-4, "Learning rate of the generator (Adam).", POSITIVE)
+    d_lr: float = option(4e-4, "Learning rate of the discriminator (Adam).", POSITIVE)
+    beta_1: float = option(0.0, "Adam's decay of the first moment, in [0, 1).", DECAY)
+    beta_2: float = option(0.999, "Adam's decay of the second moment, in [0, 1).", DECAY)
+    ema_decay: float = option(
+        0.9999, "Decay of the moving average of the generator, in [0, 1].", SHARE
+    )
+    ema_start: int = option(
+        2000, "Step from which weights are averaged; before it, they are copied.", at_least(0)
+    )
+    total_steps: int = option(1_000_000, "Generator updates.", at_least(1), resumable=True)
+    total_minutes: float = option(
+        0.0,
+        "Minutes of training after which a run ends before total_steps. Compiling the first step "
+        "counts; work between steps (scores, samples, checkpoints) does not. 0: no limit.",
+        DURATION,
+        resumable=True,
+        before=0.0,
+    )
+    seed: int = option(0, "Seed of weights, data order and latents.", at_least(0))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionOptions:
+    """Where and how steps are computed."""
+
+    precision: str = option("float32", "Keras dtype policy.", one_of("float32", "mixed_bfloat16"))
+    fast: bool = option(
+        True,
+        "Fuse convolutions with changes of resolution, compute batch normalization without classes "
+        "in one operation, and large attention in blocks. false: every operation as written in the "
+        "papers. Both are equal up to rounding.",
+        before=False,
+    )
+    jit_compile: str = option(
+        "auto",
+        "XLA for each replica's steps. auto: on for GPUs; on CPUs if it is faster, which a run of "
+        "1000 steps or more without total_minutes measures as it begins, unless "
+        "data_dir/compilation has its setting.",
+        one_of("auto", "on", "off"),
+    )
+    strategy: str = option(
+        "mirrored",
+        "Where replicas are. mirrored: in this process; multi_worker: in many processes, on hosts "
+        "named by TF_CONFIG or Slurm's srun. A run may resume with the other.",
+        one_of("mirrored", "multi_worker"),
+        resumable=True,
+        before="mirrored",
+    )
+    join_seconds: int = option(
+        600,
+        "Seconds within which the processes of multi_worker must have found each other.",
+        at_least(1),
+        resumable=True,
+        before=600,
+    )
+    replicas: int = option(
+        0,
+        "Devices to train on, in each process; 0: every GPU, or the CPU. More than one on a "
+        "machine without GPUs divides its CPU, which multi_worker cannot.",
+        at_least(0),
+        resumable=True,
+    )
+    steps_per_call: int = option(
+        10, "Most steps in one call of the runtime.", at_least(1), resumable=True
+    )
+    on_nan: str = option(
+        "stop",
+        "What a run does when its losses, gradients or weights are not finite: stop; or rollback: "
+        "return to the newest checkpoint and continue with other noise, at most three times.",
+        one_of("stop", "rollback"),
+        resumable=True,
+        before="stop",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """What a run writes, and how often."""
+
+    log_every: int = option(
+        100, "Steps between two records of the losses.", at_least(1), resumable=True
+    )
+    sample_every: int = option(1000, "Steps between two sample grids.", at_least(1), resumable=True)
+    checkpoint_every: int = option(
+        1000, "Steps between two checkpoints.", at_least(1), resumable=True
+    )
+    eval_every: int = option(
+        0,
+        "Steps between two fd1k scores, by a classifier of the data, which then choose the best "
+        "checkpoint. 0: thumbnails choose it, at each checkpoint.",
+        at_least(0),
+        resumable=True,
+        before=0,
+    )
+    keep_checkpoints: int = option(
+        3, "Newest checkpoints that are kept, besides the best.", at_least(1), resumable=True
+    )
+    profile_steps: str = option(
+        "",
+        "Two step numbers, e.g. 20,25: writes a profile of the steps between them for TensorBoard "
+        "(with its plugin tensorboard-plugin-profile). Empty: none.",
+        resumable=True,
+        before="",
+    )
+
+
+# By the heading under which `--help` shows them.
+TOPICS = {
+    "Model": ModelOptions,
+    "Data": DataOptions,
+    "Optimization": OptimizationOptions,
+    "Execution": ExecutionOptions,
+    "Records": RecordOptions,
+}

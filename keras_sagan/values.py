@@ -1,0 +1,202 @@
+"""Values of flags that are more than a number or a name, each parsed once, where it enters."""
+
+import dataclasses
+import os
+import pathlib
+
+from keras_sagan.errors import UsageError
+
+EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
+# Of `symmetry` without numbers: images, and seed.
+SYMMETRY_DEFAULTS = (10_000, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetName:
+    """Where images come from.
+
+    Attributes:
+        text: as the user wrote it.
+        kind: "folder", one of `EMBEDDED_SETS`, or "tfds".
+        folder: absolute path, of a folder.
+        count: images, of `symmetry`.
+        seed: of `symmetry`.
+    """
+
+    text: str
+    kind: str
+    folder: pathlib.Path | None = None
+    count: int = 0
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "DatasetName":
+        """From `folder:PATH`, the name of an embedded set, or any other name: then of TFDS.
+
+        Raises:
+            UsageError: if it is none of these.
+        """
+        kind, _, rest = text.partition(":")
+        if kind == "folder":
+            if not rest:
+                raise UsageError(f"dataset must be folder:PATH of a folder. Received: {text}")
+            path = pathlib.Path(os.path.abspath(os.path.expanduser(rest)))
+            return cls(text, kind, folder=path)
+        if kind == "symmetry":
+            return cls(text, kind, None, *symmetry_numbers(text))
+        return cls(text, kind if kind in EMBEDDED_SETS else "tfds")
+
+
+def symmetry_numbers(text: str) -> tuple[int, int]:
+    """Count and seed of `symmetry`, `symmetry:COUNT` or `symmetry:COUNT:SEED`."""
+    numbers = text.split(":")[1:]
+    valid = len(numbers) <= 2 and all(each.isdecimal() and len(each) < 10 for each in numbers)
+    given = [*map(int, numbers)] if valid else [0]
+    count, seed = (*given, *SYMMETRY_DEFAULTS[len(given) :])
+    if count < 4:
+        raise UsageError(
+            "dataset must be symmetry, symmetry:COUNT or symmetry:COUNT:SEED, with at least an "
+            f"image for each of the four classes. Received: {text}"
+        )
+    return count, seed
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """What decides the pixels and labels of a prepared set.
+
+    Attributes:
+        dataset: where its images come from.
+        split: name of the split, of a folder with splits or of a set of TensorFlow Datasets.
+        tfds_dir: where TensorFlow Datasets keeps its own files; empty: its default.
+        image_size: height and width, in pixels.
+        image_channels: 1 or 3.
+        num_classes: classes that the data must have; -1: any number, 0: none are used.
+    """
+
+    dataset: DatasetName
+    split: str
+    tfds_dir: str
+    image_size: int
+    image_channels: int
+    num_classes: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return (self.image_size, self.image_size, self.image_channels)
+
+
+def attention_resolutions(
+    name: str, text: str, image_size: int, lowest: int, highest: int
+) -> tuple[int, ...]:
+    """Where a network attends, from low to high.
+
+    Args:
+        name: of the flag, for the error.
+        text: "auto", "none", empty, or heights in pixels with commas between them.
+        image_size: in pixels.
+        lowest: height of the network's smallest feature maps that attention can follow.
+        highest: of its largest.
+
+    Raises:
+        UsageError: if the network has no feature maps of such a height.
+    """
+    if text in ("none", ""):
+        return ()
+    if text == "auto":
+        return (min(image_size // 2, 64),)
+    occurring = [lowest << i for i in range((highest // lowest).bit_length())]
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) in occurring for part in parts):
+        raise UsageError(
+            f"{name} must be auto, none, or some of {','.join(map(str, occurring))}, the "
+            f"resolutions of this network's feature maps at image_size={image_size}. "
+            f"Received: {text}"
+        )
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def profile_range(text: str) -> tuple[int, int] | None:
+    """Steps between which training is profiled; None for an empty text.
+
+    Raises:
+        UsageError: if it is not two numbers, the smaller one first.
+    """
+    if not text:
+        return None
+    parts = text.split(",")
+    if not all(map(str.isdecimal, parts)) or len(parts) != 2 or int(parts[0]) >= int(parts[1]):
+        raise UsageError(
+            "profile_steps must be empty or two numbers, the smaller one first, as 20,25. "
+            f"Received: {text}"
+        )
+    return int(parts[0]), int(parts[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointChoice:
+    """Which checkpoints of a run.
+
+    Attributes:
+        parts: each "newest", "best", "all", or a step.
+    """
+
+    parts: tuple[str | int, ...]
+
+    @classmethod
+    def parse(cls, text: str, several: bool = True) -> "CheckpointChoice":
+        """From newest, best, all or a step, or several of them with commas between.
+
+        Args:
+            text: as the user wrote it.
+            several: whether more than one checkpoint makes sense here.
+
+        Raises:
+            UsageError: if it is something else.
+        """
+        words = ("newest", "best", "all") if several else ("newest", "best")
+        parts = [part.strip() for part in text.split(",")]
+        valid = all(part in words or (part.isascii() and part.isdecimal()) for part in parts)
+        if not valid or (len(parts) > 1 and not several):
+            grammar = (
+                "newest, best, all, or steps as 500,1000" if several else "newest, best or a step"
+            )
+            raise UsageError(f"--checkpoint must be {grammar}. Received: {text}")
+        return cls(tuple(int(part) if part.isdecimal() else part for part in parts))
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it names a single checkpoint."""
+        return len(self.parts) == 1 and self.parts != ("all",)
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.parts))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractorChoice:
+    """Which network makes features of images.
+
+    Attributes:
+        kind: "classifier", of the data, or "inception".
+        path: file, folder or URL of the Inception network; empty for a classifier.
+    """
+
+    kind: str
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "ExtractorChoice":
+        """From classifier or inception:PATH.
+
+        Raises:
+            UsageError: if it is something else.
+        """
+        kind, _, path = text.partition(":")
+        if text != "classifier" and not (kind == "inception" and path):
+            raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")
+        return cls(kind, path)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}" if self.path else self.kind
