@@ -5,6 +5,7 @@ One checkpoint has FID 34.7 in one project's protocol and 40.1 in another's
 """
 
 import dataclasses
+import re
 
 from keras_sagan.errors import UsageError
 
@@ -59,6 +60,21 @@ def metric_name(metric, count, suffix):
     """`fid50k/tfgan` of 50,000 images; counts that are no whole thousands in full."""
     short = f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
     return f"{metric}{short}/{suffix}"
+
+
+# Names that records and reports had until version 0.1.0, of scores by a classifier.
+EARLIER_NAMES = {"fcd": "fd", "cs": "is", "kcd": "kd", "intra_fcd": "intra_fd"}
+
+
+def current_name(metric: str) -> str:
+    """The present name of a metric that a record may have by an earlier one.
+
+    Args:
+        metric: with or without count and suffix: `fcd10k/classifier-1234` is now
+            `fd10k/classifier-1234`, and `cs` is `is`.
+    """
+    name, count, suffix = re.fullmatch(r"(\D*)(\d*k?)(.*)", metric, re.DOTALL).groups()
+    return EARLIER_NAMES.get(name, name) + count + suffix
 
 
 # What must be equal for two rows of one metric to be compared. The name has the count of fakes.
