@@ -48,10 +48,12 @@ def latents_and_labels(seed, start, count, config, labels):
 def draw(seed, number, z_dim, classes):
     # On the CPU: other devices round the normal numbers otherwise.
     with tf.device("CPU:0"):
-        folded = noise.fold(tf.constant([0, seed]), noise.EVALUATION, number)
-        latents = tf.random.stateless_normal([BLOCK, z_dim], noise.fold(folded, 0), alg="philox")
+        folded = noise.derive_seed(tf.constant([0, seed]), noise.EVALUATION, number)
+        latents = tf.random.stateless_normal(
+            [BLOCK, z_dim], noise.derive_seed(folded, 0), alg="philox"
+        )
         labels = tf.random.stateless_uniform(
-            [BLOCK], noise.fold(folded, 1), 0, classes, tf.int32, alg="philox"
+            [BLOCK], noise.derive_seed(folded, 1), 0, classes, tf.int32, alg="philox"
         )
     return latents.numpy(), labels.numpy()
 

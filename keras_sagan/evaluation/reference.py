@@ -42,9 +42,9 @@ def reference(strategy, extractor, prepared, data_dir, batch_size):
     key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(data_dir) / "features" / key
     cluster = Cluster(strategy)
-    if not cluster.word(folder.exists()):
+    if not cluster.broadcast(folder.exists()):
         features = real_features(strategy, extractor, prepared.images[:count], batch_size)
-        cluster.chief(lambda: write(folder, features, {**meta, "dataset": prepared.summary}))
+        cluster.run_on_chief(lambda: write(folder, features, {**meta, "dataset": prepared.summary}))
     try:
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         statistics = read_statistics(folder / "statistics.npz", "a file of features")

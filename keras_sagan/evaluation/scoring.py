@@ -84,8 +84,10 @@ def evaluate_run(run, config, settings, load=load_generator):
     )
     strategy = make_strategy(config)
     cluster, found = Cluster(strategy), {}
-    with cluster.together():
-        chosen = cluster.chief(lambda: chosen_checkpoints(run.checkpoints, settings.checkpoint))
+    with cluster.stay_together():
+        chosen = cluster.run_on_chief(
+            lambda: chosen_checkpoints(run.checkpoints, settings.checkpoint)
+        )
         for step, rows in score_checkpoints(run, config, settings, load, strategy, chosen):
             if cluster.is_chief:
                 found[step] = rows
@@ -96,8 +98,8 @@ def evaluate_run(run, config, settings, load=load_generator):
 def score_checkpoints(run, config, settings, load, strategy, paths):
     """Yields step and rows of each checkpoint of `paths`, which are the chief's to name."""
     cluster = Cluster(strategy)
-    paths = cluster.word(paths)
-    cluster.chief(lambda: prepare(config), "prepares the data")
+    paths = cluster.broadcast(paths)
+    cluster.run_on_chief(lambda: prepare(config), "prepares the data")
     prepared = prepare(config)
     try:
         extractor = make_extractor(
@@ -139,7 +141,7 @@ def make_extractor(strategy, name, protocol, prepared, data_dir):
         with strategy.scope():
             return inception(path, protocol)
     known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-    Cluster(strategy).chief(lambda: trained(*known), "trains the classifier")
+    Cluster(strategy).run_on_chief(lambda: trained(*known), "trains the classifier")
     return classifier(*known, strategy)
 
 

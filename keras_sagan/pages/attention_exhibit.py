@@ -5,7 +5,7 @@ import numpy as np
 from keras_sagan import networks
 from keras_sagan.pages.attention_page import Exhibit, View, pack
 from keras_sagan.runs.checkpoint_files import step_of
-from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.visual.maps import attention_maps
 
@@ -33,7 +33,7 @@ class Networks:
             RunError: if it cannot be read or has other networks.
         """
         named = {self.generator_name: self.generator, "discriminator": self.discriminator}
-        read_networks(path, **named)
+        restore_networks(path, **named)
 
 
 def latents_and_labels(points, z_dim):

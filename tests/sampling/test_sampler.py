@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.errors import RunError
-from keras_sagan.sampling.sampler import batch_of, make_sampler
+from keras_sagan.sampling.sampler import make_sampler, sampling_batch_size
 
 
 class Greedy:
@@ -47,7 +47,7 @@ def test_as_many_images_together_as_memory_holds():
 
 def test_fewer_of_larger_images():
     sizes = {16: 256, 64: 256, 128: 64, 512: 4, 4096: 1}
-    assert {size: batch_of(size, size) for size in sizes} == sizes
+    assert {size: sampling_batch_size(size, size) for size in sizes} == sizes
 
 
 def test_no_memory_for_an_image_is_said():

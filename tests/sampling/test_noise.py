@@ -14,8 +14,10 @@ UNIFORM = (5, [1, 1, 1, 1])  # z_dim and class weights.
 def test_numbers_repeat_for_one_place_and_differ_for_others():
     seed = tf.constant([0, 7])
     places = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    drawn = [noise.latents_and_labels(noise.fold(seed, *place), 6, *UNIFORM) for place in places]
-    again = noise.latents_and_labels(noise.fold(seed, 1, 0), 6, *UNIFORM)
+    drawn = [
+        noise.latents_and_labels(noise.derive_seed(seed, *place), 6, *UNIFORM) for place in places
+    ]
+    again = noise.latents_and_labels(noise.derive_seed(seed, 1, 0), 6, *UNIFORM)
     np.testing.assert_array_equal(drawn[2][0], again[0])
     np.testing.assert_array_equal(drawn[2][1], again[1])
     latents = np.stack([latents for latents, _ in drawn])

@@ -11,8 +11,7 @@ import pytest
 FAULTS = """
 import ctypes
 import resource
-from keras_sagan.config import Config
-from keras_sagan.devices.strategy import make_strategy
+from keras_sagan.devices.strategy import make_cluster
 {}
 libc, size = ctypes.CDLL(None), 2**26
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -42,4 +41,4 @@ def test_memory_is_kept_for_what_comes_next():
     usual = faults("")
     if usual < 1000:  # 16,384 with pages of 4 KiB.
         pytest.skip("the system gives memory in large pages")
-    assert faults("make_strategy(Config())") < usual / 10
+    assert faults("make_cluster()") < usual / 10

@@ -7,20 +7,19 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
-from keras_sagan.training.profiling import Profile
+from keras_sagan.training.actions import Profile
+from keras_sagan.training.trainer import Call
 
-CONFIG = Config(profile_steps="3,5")
+STEPS = Config(profile_steps="3,5").profile_range
 
 
-def play(profile, steps):
-    """What the training loop does, with an operation named after each step."""
-    done = steps.start
+def train(profile, steps):
+    """What the trainer does with one step per call, and an operation named after each step."""
+    profile.begin(steps.start)
     for step in steps:
-        profile.at(step)
         with tf.profiler.experimental.Trace(f"our step {step}"):
             tf.reduce_sum(tf.ones([2])).numpy()
-        done = step + 1
-    profile.at(done)
+        profile.act(Call(step + 1, 1, {}, None, 0.0))
     profile.close()
 
 
@@ -32,18 +31,18 @@ def recorded(folder):
 @pytest.mark.parametrize(("begin", "end", "expected"), [(0, 8, [3, 4]), (4, 8, [4]), (0, 4, [3])])
 def test_the_steps_that_were_asked_for_are_recorded(begin, end, expected, tmp_path):
     """Of a run that goes on after the first of them, or ends before the last, the others."""
-    play(Profile(CONFIG, tmp_path, begin), range(begin, end))
+    train(Profile(STEPS, tmp_path), range(begin, end))
     assert recorded(tmp_path) == expected
 
 
 def test_calls_end_where_the_profile_begins_and_ends(tmp_path):
-    profile = Profile(CONFIG, tmp_path, 0)
-    assert [profile.steps_ahead(step) for step in (0, 2, 3, 4, 5)] == [3, 1, 2, 1, math.inf]
+    profile = Profile(STEPS, tmp_path)
+    assert [profile.next_step(step) for step in (0, 2, 3, 4, 5)] == [3, 3, 5, 5, math.inf]
 
 
-@pytest.mark.parametrize("config", [Config(), CONFIG])
-def test_nothing_is_recorded_after_the_last_or_without_being_asked(config, tmp_path):
-    play(Profile(config, tmp_path, 6), range(6, 8))
+@pytest.mark.parametrize("steps", [None, STEPS])
+def test_nothing_is_recorded_after_the_last_or_without_being_asked(steps, tmp_path):
+    train(Profile(steps, tmp_path), range(6, 8))
     assert not list(tmp_path.iterdir())
 
 

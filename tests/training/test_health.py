@@ -1,4 +1,4 @@
-"""The first bad number of a call, and the signs by which a collapse is seen."""
+"""The first bad number of a call, and the statistics that show a collapse."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from test_game import CONFIG, ONE, Match
 
 from keras_sagan.errors import NotFinite
 from keras_sagan.sampling import noise
-from keras_sagan.training import health as vitals
+from keras_sagan.training import health
 
-NUMBERS = dict.fromkeys((*vitals.LOSSES, *vitals.SIGNS), 1.0)
-NEVER = int(vitals.NEVER)
+NUMBERS = dict.fromkeys((*health.LOSSES, *health.STATISTICS), 1.0)
+NEVER = int(health.NEVER)
 
 
 def spied(step, results):
@@ -21,7 +21,7 @@ def spied(step, results):
     return spy
 
 
-def test_signs_are_those_of_the_last_step():
+def test_statistics_are_those_of_the_last_step():
     """That they are the same of two replicas is in `test_game`, where all numbers are compared."""
     match = Match()
     game, d_results, g_results = match.game, [], []
@@ -37,15 +37,21 @@ def test_signs_are_those_of_the_last_step():
         for gradients in (d_gradients, g_gradients)
     ]
     assert min(stds) > 1e-3
-    np.testing.assert_allclose([numbers[name] for name in vitals.SIGNS], stds + norms, rtol=1e-5)
+    np.testing.assert_allclose(
+        [numbers[name] for name in health.STATISTICS], stds + norms, rtol=1e-5
+    )
     np.testing.assert_array_equal(match.bad, [NEVER, NEVER])
 
 
 def test_spread_of_large_logits_is_not_lost():
     logits = np.random.default_rng(0).normal(1e4, 1e-2, 64).astype("float32")
-    evidence = {"logits": [vitals.moments(tf.constant(logits))], "d": [logits], "g": [logits]}
+    diagnostics = {
+        "logits": [health.logit_moments(tf.constant(logits))],
+        "d": [logits],
+        "g": [logits],
+    }
     with ONE.scope():
-        spread, *_ = vitals.signs(ONE, evidence).numpy()
+        spread, *_ = health.step_statistics(ONE, diagnostics).numpy()
     assert spread == pytest.approx(logits.astype(float).std(), rel=1e-3)
 
 
@@ -64,7 +70,7 @@ def test_first_steps_with_bad_losses_are_known_of_many(monkeypatch):
     numbers = match.play(5)
     np.testing.assert_array_equal(match.bad, [4, 3])
     with pytest.raises(NotFinite, match="g_loss=nan of the generator, first at step 3") as error:
-        vitals.check(numbers, match.bad.numpy(), 5)
+        health.check_finite(numbers, match.bad.numpy(), 5)
     assert (error.value.step, error.value.name) == (3, "g_loss")
 
 
@@ -81,12 +87,12 @@ def test_first_steps_with_bad_losses_are_known_of_many(monkeypatch):
     ],
 )
 def test_first_number_that_is_not_finite_is_named(changes, bad, message):
-    vitals.check(NUMBERS, [NEVER, NEVER], 7)
+    health.check_finite(NUMBERS, [NEVER, NEVER], 7)
     with pytest.raises(NotFinite, match=message):
-        vitals.check(NUMBERS | changes, bad, 7)
+        health.check_finite(NUMBERS | changes, bad, 7)
 
 
-def test_noise_after_going_back_is_another_one():
+def test_noise_after_a_rollback_is_another_one():
     match = Match()
     drawn = []
     with ONE.scope():

@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import run as training
-from keras_sagan.training import xla as compilation
-from keras_sagan.training.game import Game
+from keras_sagan.training import session, xla
+from keras_sagan.training.run import train
 
-ONE = tf.distribute.MirroredStrategy(["CPU:0"])
+ONE = Cluster(tf.distribute.MirroredStrategy(["CPU:0"]))
 SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
 SETTINGS |= {"batch_size": 4, "model": "dcgan", "g_attention": "none", "d_attention": "none"}
 SETTINGS |= {"g_spectral_norm": False, "d_spectral_norm": False}
@@ -37,16 +37,22 @@ def measured(monkeypatch):
     """Seconds a step, by whether XLA compiles it, and what was measured."""
     seconds, asked = {False: 0.012, True: 0.010}, []
 
-    def seconds_a_step(config, strategy, create, prepared, compiled):
+    def time_step(compiled):
         asked.append(compiled)
         return seconds[compiled]
 
-    monkeypatch.setattr(compilation, "seconds_a_step", seconds_a_step)
+    monkeypatch.setattr(TIMES, "step", time_step)
     return seconds, asked
 
 
+class TIMES:
+    """What measures a step; tests replace it."""
+
+    step = None
+
+
 def choose(config, run, ahead=10**6):
-    return compilation.choose(config, run, ONE, None, None, ahead)
+    return xla.choose_xla(config, run, ONE, TIMES.step, ahead)
 
 
 @pytest.mark.parametrize(("compiled_s", "chosen"), [(0.005, True), (0.0115, False), (0.02, False)])
@@ -60,14 +66,14 @@ def test_the_faster_way_is_chosen_and_said_and_kept(
     assert choice["compiles"] is chosen
     assert choice["ms_a_step"] == pytest.approx({"off": 12, "on": 1000 * compiled_s})
     said = capsys.readouterr().err
-    assert f"it {'does' if chosen else 'does not'}: {1000 * compiled_s:.1f} ms a step" in said
+    assert f"it {'does' if chosen else 'does not'}: {1000 * compiled_s:.1f} ms per step" in said
     # Another run, with another seed.
     assert choose(dataclasses.replace(config, seed=1), run) == choice
     assert len(asked) == 2
     # Another setting, and another processor.
     choose(dataclasses.replace(config, batch_size=8), run)
     assert len(asked) == 4
-    monkeypatch.setattr(compilation, "machine", lambda: "another")
+    monkeypatch.setattr(xla, "machine", lambda: "another")
     choose(config, run)
     assert len(asked) == 6
 
@@ -77,13 +83,13 @@ def test_nothing_is_measured_where_it_does_not_pay_or_was_asked_for(config, run,
     for name, compiles in (("on", True), ("off", False)):
         assert choose(dataclasses.replace(config, jit_compile=name), run) == {"compiles": compiles}
     limited = dataclasses.replace(config, total_minutes=60.0)
-    for setting, ahead in ((config, compilation.WORTH - 1), (limited, 10**6)):
+    for setting, ahead in ((config, xla.WORTH - 1), (limited, 10**6)):
         assert choose(setting, run, ahead) == {"compiles": False}
     assert asked == []
-    choose(config, run, compilation.WORTH)
+    choose(config, run, xla.WORTH)
     assert asked == [False, True]
     # Nor does compiling what another run has measured.
-    assert choose(config, run, compilation.WORTH - 1) == {"compiles": False}
+    assert choose(config, run, xla.WORTH - 1) == {"compiles": False}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"compiles": 1}', "null"])
@@ -99,8 +105,9 @@ def test_a_broken_file_is_measured_again(config, run, measured, text):
 
 def test_a_run_keeps_what_it_began_with(config, run, measured):
     choose(config, run)
-    for xla, compiles in (({"compiles": False}, False), ({"compiles": True}, True), (None, False)):
-        environment = {"device": "CPU", "xla": xla}
+    recorded = (({"compiles": False}, False), ({"compiles": True}, True), (None, False))
+    for choice, compiles in recorded:
+        environment = {"device": "CPU", "xla": choice}
         (run.path / "environment.json").write_text(json.dumps(environment))
         assert choose(config, run)["compiles"] is compiles
     # On a GPU it began with something that says nothing of CPUs.
@@ -109,12 +116,12 @@ def test_a_run_keeps_what_it_began_with(config, run, measured):
 
 
 def test_a_network_that_xla_cannot_compile_is_trained_without(config, run, monkeypatch, capsys):
-    def seconds_a_step(config, strategy, create, prepared, compiled):
+    def time_step(compiled):
         if compiled:
             raise tf.errors.UnimplementedError(None, None, "no kernel")
         return 0.012
 
-    monkeypatch.setattr(compilation, "seconds_a_step", seconds_a_step)
+    monkeypatch.setattr(TIMES, "step", time_step)
     choice = choose(config, run)
     assert choice == {"compiles": False, "ms_a_step": {"off": pytest.approx(12), "on": None}}
     assert "it does not: cannot compile them, 12.0 without" in capsys.readouterr().err
@@ -122,36 +129,34 @@ def test_a_network_that_xla_cannot_compile_is_trained_without(config, run, monke
 
 def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypatch):
     """What `auto` has chosen, it trains by: to the bits of a run that was told so."""
-    games, real = [], compilation.seconds_a_step
+    games, real, make_game = [], xla.median_seconds, session.make_game
 
-    def seconds_a_step(*arguments):
-        assert real(*arguments) > 0
-        return 0.001 if arguments[-1] else 1.0
+    def median_seconds(run_step):
+        assert real(run_step) > 0
+        return 0.001 if games[-1] else 1.0
 
-    class Spied(Game):
-        def __init__(self, config, state, counts, jit_compile=False, rollbacks=0):
-            games.append(jit_compile)
-            super().__init__(config, state, counts, jit_compile, rollbacks)
+    def spied(config, state, counts, jit_compile, rollbacks):
+        games.append(jit_compile)
+        return make_game(config, state, counts, jit_compile, rollbacks)
 
-    monkeypatch.setattr(compilation, "WORTH", 8)
-    monkeypatch.setattr(compilation, "seconds_a_step", seconds_a_step)
-    monkeypatch.setattr(compilation, "Game", Spied)
-    monkeypatch.setattr(training, "Game", Spied)
+    monkeypatch.setattr(xla, "WORTH", 8)
+    monkeypatch.setattr(xla, "median_seconds", median_seconds)
+    monkeypatch.setattr(session, "make_game", spied)
     config = dataclasses.replace(config, total_steps=8, log_every=8)
-    run = training.train(config, tmp_path / "auto")
+    run = train(config, tmp_path / "auto")
     assert games == [False, True, True]
     assert run.read_config().jit_compile == "auto"
     assert run.read_environment()["xla"] == {"compiles": True, "ms_a_step": {"off": 1000, "on": 1}}
     # A further start measures nothing, whatever is left to do, and goes on as it began.
     config = dataclasses.replace(config, total_steps=16)
-    training.train(config, run.path)
+    train(config, run.path)
     assert games == [False, True, True, True]
     told = {
-        way: training.train(dataclasses.replace(config, jit_compile=way), tmp_path / way)
+        way: train(dataclasses.replace(config, jit_compile=way), tmp_path / way)
         for way in ("on", "off")
     }
-    digests = {way: digest(latest(each.checkpoints)) for way, each in told.items()}
-    assert digest(latest(run.checkpoints)) == digests["on"] != digests["off"]
+    digests = {way: digest(newest_checkpoint(each.checkpoints)) for way, each in told.items()}
+    assert digest(newest_checkpoint(run.checkpoints)) == digests["on"] != digests["off"]
 
 
 def test_a_measurement_that_cannot_be_kept_stops_nothing(config, run, measured, capsys):

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_sagan.config import Config
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.training.run import train
 
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def default(trained):
-    return digest(latest(trained([10]).checkpoints))
+    return digest(newest_checkpoint(trained([10]).checkpoints))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def default(trained):
 )
 def test_two_starts_make_what_one_makes(trained, default, options):
     straight, stopped = trained([10], **options), trained([5, 10], **options)
-    digests = [digest(latest(run.checkpoints)) for run in (straight, stopped)]
+    digests = [digest(newest_checkpoint(run.checkpoints)) for run in (straight, stopped)]
     assert digests[0] == digests[1] != default
     losses = [
         [(row["step"], row["d_loss"], row["g_loss"]) for row in run.rows("train.jsonl")]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.runs import checkpoint_files
-from keras_sagan.runs.checkpoint_files import SEAL, check_seal, kept, step_of
+from keras_sagan.runs.checkpoint_files import SEAL, check_seal, list_checkpoints, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, digest, load_generator
 from keras_sagan.training.state import State
 
@@ -30,9 +30,9 @@ def checkpoints(state, tmp_path):
     return checkpoints
 
 
-def save(checkpoints, step):
+def save(checkpoints, step, **settings):
     set_to(checkpoints.state, step)
-    return checkpoints.save()
+    return checkpoints.save(**settings)
 
 
 def set_to(state, step):
@@ -46,7 +46,7 @@ def values(state):
 
 
 def steps(directory):
-    return [step_of(path) for path in kept(directory)]
+    return [step_of(path) for path in list_checkpoints(directory)]
 
 
 def truncated(data):
@@ -79,14 +79,15 @@ DAMAGES = (truncated, zeroed, flipped, emptied, removed)
 def test_damaged_newest_falls_back_to_the_one_before(suffix, damage, checkpoints, tmp_path):
     break_file(tmp_path / f"step-20{suffix}", damage)
     set_to(checkpoints.state, 0)
-    step = checkpoints.restore()
+    restored = checkpoints.restore()
+    step = restored.step
     if (suffix, damage) == (SEAL, removed):  # All that it vouched for is still there.
-        assert (step, checkpoints.warnings) == (20, [])
+        assert (step, restored.warnings) == (20, [])
     else:
         assert step == 10
-        (warning,) = checkpoints.warnings
+        (warning,) = restored.warnings
         assert f"{tmp_path / 'step-20'} cannot be read: " in warning
-        assert warning.endswith(f"; going on from {tmp_path / 'step-10'}")
+        assert warning.endswith(f"; resuming from {tmp_path / 'step-10'}")
         for read in (digest, check_seal, lambda path: load_generator(CONFIG, path)):
             with pytest.raises(RunError, match="step-20 cannot be read: "):
                 read(str(tmp_path / "step-20"))
@@ -108,10 +109,10 @@ def test_without_seals_checksums_find_every_damage(checkpoints, tmp_path):
         whole = path.read_bytes()
         for damage in DAMAGES:
             break_file(path, damage)
-            assert checkpoints.restore() == 10
+            assert checkpoints.restore().step == 10
             assert values(checkpoints.state) == {10}
             path.write_bytes(whole)
-    assert checkpoints.restore() == 20
+    assert checkpoints.restore().step == 20
 
 
 def test_none_left_is_one_line(checkpoints, tmp_path):
@@ -123,19 +124,19 @@ def test_none_left_is_one_line(checkpoints, tmp_path):
 
 def test_training_goes_on_over_a_damaged_one_and_keeps_the_good(checkpoints, tmp_path):
     break_file(tmp_path / "step-20.index", removed)
-    assert checkpoints.restore() == 10
+    assert checkpoints.restore().step == 10
     save(checkpoints, 15)
     assert steps(tmp_path) == [10, 15]
     assert not list(tmp_path.glob("step-20*"))
     save(checkpoints, 20)
-    assert checkpoints.restore() == 20
+    assert checkpoints.restore().step == 20
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_list_is_needed_by_nobody_and_written_for_tensorflow(damage, checkpoints, tmp_path):
     break_file(tmp_path / "checkpoint", damage)
     again = Checkpoints(tmp_path, checkpoints.state, keep=2)
-    assert again.restore() == 20
+    assert again.restore().step == 20
     save(again, 30)
     assert steps(tmp_path) == [20, 30]
     assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "step-30")
@@ -144,8 +145,7 @@ def test_list_is_needed_by_nobody_and_written_for_tensorflow(damage, checkpoints
 def test_checkpoint_of_a_stop_goes_with_the_next_save(checkpoints, tmp_path):
     save(checkpoints, 23)
     assert steps(tmp_path) == [20, 23]
-    checkpoints.passing = 23
-    save(checkpoints, 30)
+    save(checkpoints, 30, temporary_step=23)
     assert steps(tmp_path) == [20, 30]
     save(checkpoints, 40)
     assert steps(tmp_path) == [30, 40]
@@ -183,12 +183,13 @@ def test_save_that_is_cut_off_anywhere_leaves_whole_checkpoints(state, tmp_path,
                     ended = True
                 except Killed:
                     ended = False
-            for path in kept(directory):
+            for path in list_checkpoints(directory):
                 check_seal(path)
-            restored = checkpoints.restore()
+            found = checkpoints.restore()
+            restored = found.step
             assert restored in (10, 20, step)
             assert values(state) == {restored}
-            assert checkpoints.warnings == []
+            assert found.warnings == []
             save(checkpoints, 40)
             stems = {path.name.partition(".")[0] for path in directory.iterdir()}
             assert stems == {"checkpoint", "step-40", f"step-{restored}"}
