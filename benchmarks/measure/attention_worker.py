@@ -1,11 +1,11 @@
-"""What `benchmarks.attention` measures of one run."""
+"""The measurements of `benchmarks.attention` on one run."""
 
 import dataclasses
 import json
 
 import numpy as np
 
-from benchmarks import apart
+from benchmarks.measure.subprocesses import gather_provenance
 from keras_sagan.data.prepared import prepare
 from keras_sagan.metrics.coherence import CLASSES, coherence
 from keras_sagan.metrics.counterpart import RADIUS, counterpart_share, counterparts
@@ -18,13 +18,13 @@ from keras_sagan.visual.maps import attention_maps
 
 UNTRAINED, TRAINED = "untrained", "trained"
 GENERATED, REAL = "generated", "real"
-# Of the figure: rows and columns, as parts of height and width. None is near an axis of a mirror.
+# Rows and columns in the figure, as fractions of height and width, away from the mirrors' axes.
 QUERIES = ((0.15, 0.15), (0.15, 0.7), (0.35, 0.3), (0.7, 0.15), (0.8, 0.8))
 
 
 @dataclasses.dataclass(frozen=True)
 class Subjects:
-    """What the networks of a run are asked about, sorted by class.
+    """The inputs on which attention is measured, sorted by class.
 
     Attributes:
         latents: float32 `[n, z_dim]`.
@@ -37,42 +37,46 @@ class Subjects:
     real: np.ndarray
 
     @classmethod
-    def choose(cls, config, num_images, seed):
-        """As many of each class: latents of a seed, and the first real images."""
-        prepared, each = prepare(config), num_images // len(CLASSES)
-        labels = np.repeat(np.arange(len(CLASSES), dtype=np.int32), each)
-        known = np.asarray(prepared.labels)
-        indices = [np.flatnonzero(known == label)[:each] for label in range(len(CLASSES))]
-        latents = latents_of(seed, len(labels), config.z_dim).numpy()
+    def choose(cls, prepared, z_dim, num_images, seed):
+        """Equally many of each class: latents of a seed, and the first real images."""
+        per_class = num_images // len(CLASSES)
+        labels = np.repeat(np.arange(len(CLASSES), dtype=np.int32), per_class)
+        real_labels = np.asarray(prepared.labels)
+        indices = [
+            np.flatnonzero(real_labels == label)[:per_class] for label in range(len(CLASSES))
+        ]
+        latents = latents_of(seed, len(labels), z_dim).numpy()
         return cls(latents, labels, prepared.images[np.concatenate(indices)])
 
 
-def measure(run, config, num_images, seed):
+def measure_run(run, num_images, seed):
     """Rows of one run.
 
     Args:
         run: `RunDirectory`.
-        config: its `Config`.
-        num_images: int, generated and real ones each.
+        num_images: int, generated and real images each.
         seed: int, of the latents.
 
     Returns:
-        list of dicts: one whose `part` is "run", of `run_row`; the others "share", of `shares`.
+        list of dicts: one with `part` "run" (`describe_run`, `measure_coherence`), the others with
+        `part` "share" (`share_rows`).
     """
-    subjects, state = Subjects.choose(config, num_images, seed), State.create(config)
+    config = run.read_config()
+    subjects = Subjects.choose(prepare(config), config.z_dim, num_images, seed)
+    state = State.create(config)
     sample = make_sampler(state.ema_generator)
-    rows = shares(state, sample, subjects, {"seed": config.seed, "condition": UNTRAINED})
+    rows = share_rows(state, sample, subjects, {"seed": config.seed, "condition": UNTRAINED})
     step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
-    rows += shares(state, sample, subjects, {"seed": config.seed, "condition": TRAINED})
-    of_run = run_row(run, config, step) | coherences(state.ema_generator, sample, subjects)
+    rows += share_rows(state, sample, subjects, {"seed": config.seed, "condition": TRAINED})
+    of_run = describe_run(run, step) | measure_coherence(state.ema_generator, sample, subjects)
     return [{"benchmark": "attention", "status": "ok"} | row for row in (of_run, *rows)]
 
 
-def run_row(run, config, step):
-    """What a run is: its configuration, its gammas, and where its numbers come from."""
+def describe_run(run, step):
+    """A run's configuration, its gammas over training, and its provenance."""
     records = [json.loads(line) for line in (run.path / "train.jsonl").read_text().splitlines()]
     names = [name for name in records[0] if name.startswith("gamma/")]
-    environment = run.read_environment()
+    config, environment = run.read_config(), run.read_environment()
     return {
         "part": "run",
         "seed": config.seed,
@@ -84,48 +88,49 @@ def run_row(run, config, step):
         },
         "config": json.loads(config.to_json()),
         "trained_by": {name: environment[name] for name in ("command", "commit", "data")},
-        **apart.provenance(PACKAGES),
+        **gather_provenance(PACKAGES),
     }
 
 
-def shares(state, sample, subjects, facts):
+def share_rows(state, sample, subjects, facts):
     """A row for each attention layer, kind of images and class.
 
     Args:
-        state: `State`, of which the averaged generator and the discriminator are looked at.
+        state: `State`, whose averaged generator and discriminator are measured.
         sample: function of latents and labels to images, by that generator.
         subjects: `Subjects`.
-        facts: dict, part of each row.
+        facts: dict, added to each row.
     """
     fakes = sample(subjects.latents, subjects.labels)
-    looked_at = [
+    cases = [
         ("g", state.ema_generator, GENERATED, subjects.latents),
-        ("d", state.discriminator, GENERATED, scaled(fakes)),
-        ("d", state.discriminator, REAL, scaled(subjects.real)),
+        ("d", state.discriminator, GENERATED, scale_pixels(fakes)),
+        ("d", state.discriminator, REAL, scale_pixels(subjects.real)),
     ]
     rows = []
-    for prefix, network, images, inputs in looked_at:
+    for prefix, network, images, inputs in cases:
         for name, maps in attention_maps(network, inputs, subjects.labels).items():
-            of_layer = {"part": "share", "layer": f"{prefix}_{name}", "images": images}
+            layer = {"part": "share", "layer": f"{prefix}_{name}", "images": images}
             for label in range(len(CLASSES)):
                 own = maps[subjects.labels == label]
-                rows.append(facts | of_layer | {"label": label} | share_row(own, label))
+                rows.append(facts | layer | {"label": label} | compute_shares(own, label))
     return rows
 
 
-def scaled(images):
-    """Levels from 0 to 255 as the discriminator takes them, in [-1, 1]."""
+def scale_pixels(images):
+    """Scales pixels from 0 to 255 to [-1, 1], the discriminator's input."""
     return images.astype(np.float32) * (2 / 255) - 1
 
 
-def share_row(maps, label):
+def compute_shares(maps, label):
     """Shares of the maps of one class, `[n, H, W, h, w]`.
 
     Returns:
-        dict: `count`, n; `share` at the counterparts of the class, `even`, that of a map without
-        preferences, and `times_even`, their quotient; `others_times_even`, the mean quotient at
-        the counterparts of the other classes; `peak_times_even`, of the most attended key;
-        `same_peak`, the part of an image's positions whose most attended key is the same.
+        dict: `count`, n; `share` at the counterparts of the class; `even`, the share of a uniform
+        map; `times_even`, their quotient; `others_times_even`, the mean quotient at the
+        counterparts of the other classes; `peak_times_even`, the quotient of the most attended
+        key; `same_peak`, the largest fraction of an image's positions with the same most attended
+        key.
     """
     found = [counterpart_share(maps, each) for each in range(len(CLASSES))]
     times = [shares.mean() / even for shares, even in found]
@@ -143,11 +148,11 @@ def share_row(maps, label):
     }
 
 
-def coherences(generator, sample, subjects):
-    """How well generated halves belong together: as trained, by other classes, without attention.
+def measure_coherence(generator, sample, subjects):
+    """Coherence of generated images: by their class, by other classes, and without attention.
 
     Args:
-        generator: that of `sample`; its gammas end as they are.
+        generator: the generator that `sample` uses; its gammas are restored at the end.
         sample: function of latents and labels to images.
         subjects: `Subjects`.
     """
@@ -160,27 +165,28 @@ def coherences(generator, sample, subjects):
     without = sample(subjects.latents, labels)
     for layer, gamma in zip(layers, gammas, strict=True):
         layer.gamma.assign(gamma)
-    turned = [coherence(images, (labels + shift) % len(CLASSES)) for shift in (1, 2, 3)]
+    others = [coherence(images, (labels + shift) % len(CLASSES)) for shift in (1, 2, 3)]
     return {
         "coherence": coherence(images, labels),
-        "coherence_by_other_classes": float(np.mean(turned)),
+        "coherence_by_other_classes": float(np.mean(others)),
         "coherence_without_attention": coherence(without, labels),
     }
 
 
-def figure(run, config, seed):
-    """A generated image of each class, five of its positions, and where the last layer looks.
+def draw_maps(run, seed):
+    """Draws a generated image of each class and where the last layer looks from five positions.
 
-    Dotted squares mark the counterpart of each position, as large as what counts as near to it.
+    A dotted square marks the counterpart of each position; it is as large as the area that counts
+    as near the counterpart.
 
     Args:
         run: `RunDirectory`.
-        config: its `Config`.
         seed: int, of the latents.
 
     Returns:
         `matplotlib.figure.Figure`.
     """
+    config = run.read_config()
     generator, _ = restore_generator(config, run.checkpoints)
     labels = np.arange(len(CLASSES), dtype=np.int32)
     latents = latents_of(seed, len(labels), config.z_dim).numpy()
@@ -188,18 +194,18 @@ def figure(run, config, seed):
     maps = list(attention_maps(generator, latents, labels).values())[-1]
     size = maps.shape[1]
     queries = [(int(y * size), int(x * size)) for y, x in QUERIES]
-    drawn = plot_attention(images, maps, queries, CLASSES)
-    axes = iter(drawn.axes)
+    figure = plot_attention(images, maps, queries, CLASSES)
+    axes = iter(figure.axes)
     for label in labels:
         next(axes)  # The image itself.
-        places = counterparts(size, label)
+        positions = counterparts(size, label)
         for query, axis in zip(queries, axes, strict=False):
-            mark(axis, (places[query] + 0.5) / size, (2 * RADIUS) / size)
-    return drawn
+            draw_square(axis, (positions[query] + 0.5) / size, (2 * RADIUS) / size)
+    return figure
 
 
-def mark(axis, center, side):
-    """A dotted square on an axis that goes from 0 to 1, y downward."""
+def draw_square(axis, center, side):
+    """Draws a dotted square on an axis that goes from 0 to 1, y downward."""
     from matplotlib.patches import Rectangle
 
     corner = center[1] - side / 2, center[0] - side / 2

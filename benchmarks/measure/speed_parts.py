@@ -1,41 +1,43 @@
-"""Where the time of a training step goes: its parts, each alone, and what is left."""
+"""Where the time of a training step goes: each part timed alone, and the remainder."""
 
 import time
 
 import numpy as np
 
 
-def breakdown(ours, step_s, calls):
-    """Milliseconds of the parts of a step. Changes the state: measure it last.
+def measure_breakdown(training, step_s, calls):
+    """Milliseconds of the parts of a step. Changes the state, so it must be measured last.
 
     Args:
-        ours: `speed_turn.Ours`, which has trained.
+        training: `speed_worker.OurTraining` that has trained.
         step_s: float, seconds of a whole step.
         calls: int, timed calls of each part.
 
     Returns:
-        dict: `feed`; `noise`, latents, labels and coins of both turns; `d_turn` and `g_turn`,
-        forward and back without update; `update`, both optimizers; `average`, the moving average;
-        `rest`, the step less all these: the host, the loop, and what overlaps or fits the cache
-        differently in a whole step. `g_forward` (in both turns) and `d_forward` (of one batch, in
-        d_turn twice and in g_turn once) are parts of the turns. With `reuse_fakes` a whole step
-        has one g_forward less than its turns, and `rest` is less by that.
+        dict: `feed`; `noise`, the latents, labels and coins of both updates; `d_turn` and `g_turn`,
+        an update's forward and backward pass without applying it; `update`, both optimizers;
+        `average`, the moving average; `rest`, the step minus all of these: the host, the loop, and
+        what overlaps or uses the cache differently in a whole step. `g_forward` (in both updates)
+        and `d_forward` (of one batch: twice in d_turn, once in g_turn) are parts of the updates.
+        With `reuse_fakes` a whole step has one g_forward less than its updates, so `rest` is
+        smaller by that.
     """
-    milliseconds = {name: 1000 * timed(part, calls) for name, part in parts(ours).items()}
+    parts = step_parts(training)
+    milliseconds = {name: 1000 * median_seconds(part, calls) for name, part in parts.items()}
     disjoint = ("feed", "noise", "d_turn", "g_turn", "update", "average")
     rest = 1000 * step_s - sum(milliseconds[name] for name in disjoint)
     return milliseconds | {"rest": rest}
 
 
-def parts(ours):
-    """Functions without arguments by name, of tensors that are made once."""
+def step_parts(training):
+    """Functions without arguments, by name, on tensors made once."""
     import tensorflow as tf
 
     from keras_sagan.sampling import noise
     from keras_sagan.training.game import apply
 
-    game, strategy, step = ours.game, ours.strategy, ours.state.step
-    images, labels = next(ours.iterator)
+    game, strategy, step = training.game, training.strategy, training.state.step
+    images, labels = next(training.iterator)
     images = tf.cast(images, tf.float32) / 127.5 - 1
 
     def on_replica(function, *inputs):
@@ -59,7 +61,7 @@ def parts(ours):
         return lambda inputs, classes: network(inputs, classes, training=True)
 
     return {
-        "feed": lambda: next(ours.iterator),
+        "feed": lambda: next(training.iterator),
         "noise": on_replica(draw),
         "d_turn": on_replica(game.discriminator_step, images, labels, latents, fake_labels),
         "g_turn": on_replica(game.generator_step, latents, fake_labels),
@@ -70,7 +72,7 @@ def parts(ours):
     }
 
 
-def timed(part, calls):
+def median_seconds(part, calls):
     """Median seconds of a call, after one that compiles."""
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""A run of `keras_naive`: its state, its training by `fit`, and its generator for scores."""
+"""A run of `keras_naive`: its state, its training by `fit`, and its generator for evaluation."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ import time
 import keras
 import tensorflow as tf
 
-from benchmarks import keras_naive
+from benchmarks.keras_naive.model import NaiveGan, NaiveSelfAttention, make_gan
 from keras_sagan.data.batches import shares
 from keras_sagan.errors import RunError
 from keras_sagan.runs.checkpoint_files import check_seal
@@ -17,52 +17,48 @@ from keras_sagan.training.state import State
 from keras_sagan.training.xla import compiles
 
 
-class AsNetwork:
-    """A model of `keras_naive` with what commands use of a `networks.network.Network`.
+class NaiveNetwork:
+    """A model of `keras_naive` with the interface of `networks.network.Network` that commands use.
 
-    Its `stack` has the attention layers alone.
+    Its `stack` contains only the attention layers.
 
     Args:
         name: str.
-        model: of `make_generator` or `make_discriminator`.
-        function: of inputs, labels and `training`, which calls it.
-        example_shape: shape of one input.
+        model: from `make_generator` or `make_discriminator`.
+        function: calls the model with inputs, labels and `training`.
     """
 
-    def __init__(self, name, model, function, example_shape):
-        self.name, self.function, self.example_shape = name, function, example_shape
+    def __init__(self, name, model, function):
+        self.name, self.function = name, function
+        self.example_shape = model.inputs[0].shape[1:]
         self.variables, self.trainable_variables = model.variables, model.trainable_variables
-        self.stack = [
-            layer for layer in model.layers if isinstance(layer, keras_naive.SelfAttention)
-        ]
+        self.stack = [layer for layer in model.layers if isinstance(layer, NaiveSelfAttention)]
 
     def __call__(self, inputs, labels, training=False):
         return self.function(inputs, labels, training=training)
 
 
 def as_networks(gan):
-    """Generator and discriminator of a `NaiveGan`, each `AsNetwork`."""
-    config = gan.config
-    size = (config.image_size, config.image_size, config.image_channels)
+    """Generator and discriminator of a `NaiveGan`, each a `NaiveNetwork`."""
     return (
-        AsNetwork("generator", gan.generator, gan.generate, (config.z_dim,)),
-        AsNetwork("discriminator", gan.discriminator, gan.judge, size),
+        NaiveNetwork("generator", gan.generator, gan.generate),
+        NaiveNetwork("discriminator", gan.discriminator, gan.discriminate),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class NaiveState(State):
-    """Every variable of a run of `gan`.
+    """Every variable of a run.
 
     Attributes:
-        gan: `NaiveGan`. `ema_generator` is its generator, averaged in the context of `averaged`.
+        gan: `NaiveGan`. `ema_generator` is its generator, averaged within `gan.averaged()`.
     """
 
-    gan: keras_naive.NaiveGan
+    gan: NaiveGan
 
     @classmethod
     def create(cls, config):
-        gan = keras_naive.make(config)
+        gan = make_gan(config)
         generator, discriminator = as_networks(gan)
         optimizers = gan.g_optimizer, gan.d_optimizer
         return cls(generator, discriminator, generator, *optimizers, optimizers[0].iterations, gan)
@@ -78,7 +74,7 @@ class NaiveState(State):
 
 
 def fit_steps(config, strategy, state, prepared, checkpoints, records, preemption):
-    """The steps that are left, by one call of `fit`."""
+    """Trains the remaining steps in one call of `fit`."""
     start = int(state.step.numpy())
     if start == config.total_steps or records.is_out_of_time():
         return
@@ -97,13 +93,13 @@ def fit_steps(config, strategy, state, prepared, checkpoints, records, preemptio
 
 
 def steps_per_call(config, start):
-    """The most that `fit`, whose calls are all of one length, may do between two stops."""
+    """The most steps per call of the runtime that end at every stop; in `fit` all calls are equal."""
     stops = (config.log_every, config.sample_every, config.checkpoint_every)
     return math.gcd(config.steps_per_call, *stops, config.ema_start, config.total_steps, start)
 
 
 class Between:
-    """What happens between two calls of the runtime, as in `training.run.play_steps`.
+    """The work between two calls of the runtime, as in `training.run.play_steps`.
 
     Args:
         config: `Config`.
@@ -120,7 +116,7 @@ class Between:
         self.begun = time.monotonic()
 
     def calls(self, batch, logs):
-        """After a call that ended with the `batch`-th step of this `fit`, counted from 0."""
+        """Runs after a call that ended with step `batch` of this `fit`, counted from 0."""
         losses = {name: float(loss) for name, loss in logs.items()}
         seconds = time.monotonic() - self.begun
         before, self.step = self.step, self.start + batch + 1
@@ -144,7 +140,7 @@ class Between:
 
 
 def load_generator(config, path, ema):
-    """As `training.state.load_generator`, of a checkpoint of `NaiveState`."""
+    """Like `runs.checkpoints.load_generator`, for a checkpoint of `NaiveState`."""
     state = NaiveState.create(config)
     check_seal(path)
     try:

@@ -1,25 +1,25 @@
-"""One turn of `benchmarks.serving`: one setting, measured in a process of its own."""
+"""One measurement of `benchmarks.serving`: one setting."""
 
 import time
 
 import numpy as np
 
-from benchmarks import apart
+from benchmarks.measure.subprocesses import answer_request, peak_memory
 
 
-def measure(path, signature, batch_size, calls, warmup_calls):
-    """Seconds of calls of one signature.
+def measure_serving(path, signature, batch_size, calls, warmup_calls):
+    """Times calls of one signature.
 
     Args:
         path: str, folder of a version.
-        signature: str, one that takes `seeds`, and `labels` where the network has classes.
+        signature: str, one that takes `seeds`, and `labels` if the network has classes.
         batch_size: int, images in a call.
         calls: int, timed calls.
         warmup_calls: int, calls before them.
 
     Returns:
-        dict: `call_s`, seconds of each timed call; `images_per_s`; `load_s`, to load and restore;
-        `image_shape`, as text, of `serving_default`; peak memory; the device.
+        dict: `call_s`, seconds of each timed call; `images_per_s`; `load_s`, seconds to load and
+        restore; `image_shape` of `serving_default`, as text; peak memory; the device.
     """
     import tensorflow as tf
 
@@ -32,7 +32,7 @@ def measure(path, signature, batch_size, calls, warmup_calls):
         seconds = time_calls(
             session, meta.signature_def[signature], batch_size, warmup_calls + calls
         )[warmup_calls:]
-    peaks = apart.peaks()  # Before the import, which is not the model's.
+    memory = peak_memory()  # Before the next import, which needs memory that serving does not.
     from keras_sagan.devices.strategy import device_name
 
     image = meta.signature_def["serving_default"].outputs["images"].tensor_shape
@@ -41,13 +41,13 @@ def measure(path, signature, batch_size, calls, warmup_calls):
         "images_per_s": batch_size * calls / sum(seconds),
         "load_s": load_s,
         "image_shape": "x".join(str(dim.size) for dim in image.dim[1:]),
-        **peaks,
+        **memory,
         "device": device_name(),
     }
 
 
 def time_calls(session, signature, batch_size, calls):
-    """Seconds of each of `calls` calls, each with seeds of its own."""
+    """Seconds of each of `calls` calls, each with different seeds."""
     fetches = {name: info.name for name, info in signature.outputs.items()}
     seconds = []
     for call in range(calls):
@@ -67,4 +67,4 @@ def time_calls(session, signature, batch_size, calls):
 
 
 if __name__ == "__main__":
-    apart.answer(measure)
+    answer_request(measure_serving)
