@@ -1,4 +1,4 @@
-"""All that the runs of a comparison recorded, as one table with one value a line."""
+"""Collects the records of a comparison's runs into one table, with one value per line."""
 
 import dataclasses
 import hashlib
@@ -12,15 +12,16 @@ from absl import flags
 
 from keras_sagan.errors import UsageError
 from keras_sagan.files import write_atomically
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.directory import RunDirectory
 
-# Columns of a value, then those of the run that it is of.
+# The columns of a value, and those of its run.
 VALUE = ("step", "images", "seconds", "metric", "protocol", "value", "error", "n_fake", "n_real")
 RUN = ("status", "reason", "device", "precision", "commit", "config_hash")
 COLUMNS = ("suite", "row", "seed", *VALUE, *RUN)
 
 
-def write(suite, runs, command):
+def write_results(suite, runs, command):
     """Writes `results.parquet`, `suite.json` and `samples/` to the suite's report folder.
 
     Args:
@@ -29,32 +30,33 @@ def write(suite, runs, command):
         command: str, the command line that ran them.
 
     Returns:
-        The outcome of each run, a dict with `status` and `reason`.
+        list of dicts: the outcome of each run, with `status` and `reason`.
     """
     folder = pathlib.Path(suite.report_dir)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = [read_outcome(run) for run in runs]
-    tables = [table(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
+    tables = [make_table(run, outcome) for run, outcome in zip(runs, outcomes, strict=True)]
     results = pd.concat(tables, ignore_index=True)
     write_atomically(folder / "results.parquet", results.to_parquet(index=False))
-    text = json.dumps(record(suite, runs, command, outcomes, results), indent=2) + "\n"
+    text = json.dumps(describe_suite(suite, runs, command, outcomes, results), indent=2) + "\n"
     write_atomically(folder / "suite.json", text)
     write_samples(suite, runs, folder / "samples")
     return outcomes
 
 
 def read_outcome(run):
+    """How a run ended, a dict; "unfinished" if it has not, "missing" if its folder is gone."""
     try:
         outcome = json.loads(run.outcome.read_text())
     except (OSError, ValueError):
-        return {"status": "unfinished", "reason": "not run to its end", "commands": []}
+        return {"status": "unfinished", "reason": "did not run to the end", "commands": []}
     if outcome["status"] == "ok" and read_config(RunDirectory(run.path)) is None:
-        return outcome | {"status": "missing", "reason": f"nothing is left in {run.path.name}"}
+        return outcome | {"status": "missing", "reason": f"{run.path.name} has no run"}
     return outcome
 
 
-def table(run, outcome):
-    """The lines of one run, a data frame; see `COLUMNS`."""
+def make_table(run, outcome):
+    """The lines of one run, a DataFrame with `COLUMNS`."""
     directory = RunDirectory(run.path)
     config, environment = read_config(directory), directory.read_environment()
     rows = [
@@ -63,10 +65,10 @@ def table(run, outcome):
             "protocol": "harness",
             "value": float(outcome["status"] == "ok"),
         },
-        *costs(environment),
-        *training(directory),
-        *watched(directory),
-        *scores(directory),
+        *cost_lines(environment),
+        *training_lines(directory),
+        *diversity_lines(directory),
+        *score_lines(directory),
     ]
     lines = pd.DataFrame(rows).reindex(columns=VALUE)
     lines["step"] = lines["step"].fillna(0).astype(np.int64)
@@ -82,24 +84,24 @@ def table(run, outcome):
         "seed": run.seed,
         "status": outcome["status"],
         "reason": outcome["reason"],
-        "device": device(environment),
+        "device": describe_device(environment),
         "precision": config.precision if config else "",
         "commit": environment.get("commit") or "",
-        "config_hash": config_hash(config) if config else "",
+        "config_hash": hash_config(config) if config else "",
     }
     return lines.assign(**of_run)[list(COLUMNS)]
 
 
 def read_config(directory):
-    """The run's `Config`; None if it never came to have one."""
+    """The run's `Config`; None if it never started."""
     try:
         return directory.read_config()
     except UsageError:
         return None
 
 
-def costs(environment):
-    """Lines of parameters and multiply-accumulates."""
+def cost_lines(environment):
+    """Lines for parameters and multiply-accumulates."""
     return [
         {"metric": f"{network[0]}_{cost}", "protocol": "harness", "value": value}
         for network, values in environment.get("networks", {}).items()
@@ -107,8 +109,8 @@ def costs(environment):
     ]
 
 
-def training(directory):
-    """Lines of the numbers that training recorded."""
+def training_lines(directory):
+    """Lines for the numbers that training recorded."""
     return [
         {
             "step": row["step"],
@@ -123,8 +125,8 @@ def training(directory):
     ]
 
 
-def watched(directory):
-    """Lines of how much samples differed from each other during training."""
+def diversity_lines(directory):
+    """Lines for the diversity of samples during training."""
     return [
         {
             "step": row["step"],
@@ -137,11 +139,11 @@ def watched(directory):
     ]
 
 
-def scores(directory):
-    """Lines of the scores; of several of one metric at one step, the newest."""
+def score_lines(directory):
+    """Lines for the scores, by their current names; the newest of each metric at each step."""
     newest = {}
     for row in read_lines(directory.path / "metrics.jsonl"):
-        metric, _, protocol = row["metric"].partition("/")
+        metric, _, protocol = current_name(row["metric"]).partition("/")
         newest[row["step"], metric, protocol] = {
             "step": row["step"],
             "metric": metric,
@@ -155,7 +157,7 @@ def scores(directory):
 
 
 def read_lines(path):
-    """The whole JSON lines of a file, in their order; none if there is no file."""
+    """The complete JSON lines of a file; none if there is no file."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -164,21 +166,21 @@ def read_lines(path):
 
 
 def seconds_at(lines):
-    """Seconds of training at each line's step, between two records by linear interpolation."""
-    known = lines[lines["protocol"] == "train"].drop_duplicates("step")
-    if known.empty:
+    """Seconds of training at each line's step, interpolated linearly between records."""
+    recorded = lines[lines["protocol"] == "train"].drop_duplicates("step")
+    if recorded.empty:
         return 0.0
-    points = [[0, *known["step"]], [0, *known["seconds"].astype(np.float64)]]
+    points = [[0, *recorded["step"]], [0, *recorded["seconds"].astype(np.float64)]]
     return np.interp(lines["step"].astype(np.float64), *points)
 
 
-def device(environment):
-    """The device and the machine of a run's newest start."""
+def describe_device(environment):
+    """Device and machine of a run's newest start."""
     return ", ".join(environment[name] for name in ("device", "machine") if name in environment)
 
 
-def config_hash(config):
-    """16 hexadecimal digits of all that decides a row's numbers, but for the seed."""
+def hash_config(config):
+    """16 hexadecimal digits of all settings that determine a row's numbers, except the seed."""
     values = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)
@@ -188,10 +190,10 @@ def config_hash(config):
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def record(suite, runs, command, outcomes, results):
-    """What the suite is and where its numbers come from, for `suite.json`."""
+def describe_suite(suite, runs, command, outcomes, results):
+    """The suite and the provenance of its numbers, for `suite.json`."""
     environments = [RunDirectory(run.path).read_environment() for run in runs]
-    started = [start["started"] for each in environments for start in starts(each)]
+    started = [start["started"] for each in environments for start in list_starts(each)]
     first = next((each for each in environments if each), {})
     return {
         "suite": suite.suite,
@@ -200,7 +202,7 @@ def record(suite, runs, command, outcomes, results):
         "reference": suite.reference,
         "metrics": suite.metrics,
         "threshold": suite.threshold,
-        "rows": {run.row.name: row_record(run) for run in runs},
+        "rows": {run.row.name: describe_row(run) for run in runs},
         "seeds": suite.seeds,
         "budget": suite.budget(),
         "dataset": suite.dataset,
@@ -219,13 +221,13 @@ def record(suite, runs, command, outcomes, results):
     }
 
 
-def starts(environment):
+def list_starts(environment):
     """The records of all starts of a run."""
     return [environment, *environment.get("earlier", [])] if environment else []
 
 
-def row_record(run):
-    """Flags of a row and the `Config` they make; None if they make none."""
+def describe_row(run):
+    """Flags of a row and their `Config`; None instead if they are invalid."""
     try:
         config = dataclasses.asdict(run.config())
     except (flags.Error, UsageError, OSError):
@@ -234,7 +236,7 @@ def row_record(run):
 
 
 def write_samples(suite, runs, folder):
-    """The newest sample grid of each row's first seed; not those of an earlier report."""
+    """Copies the newest sample grid of each row's first seed; removes those of earlier reports."""
     folder.mkdir(exist_ok=True)
     for path in folder.glob("*.png"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""What a comparison consists of: rows, seeds and a budget, and the command lines that they make."""
+"""The parts of a comparison: rows, seeds and a budget, and the command lines of its runs."""
 
 import dataclasses
 import pathlib
@@ -8,16 +8,21 @@ import sys
 
 from absl import flags
 
-from benchmarks.apart import FOLDER
+from benchmarks.measure.subprocesses import ROOT
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
 
-# Where the flag file of a model is looked for, before its name is taken as a path.
-MODEL_FOLDERS = (FOLDER / "benchmarks" / "rows", FOLDER / "keras_sagan" / "configs")
-# The modules that train and score a row: ours, but for the baseline of stock Keras parts.
+# Folders that are searched for a model's flag file before its name is taken as a path.
+MODEL_FOLDERS = (ROOT / "benchmarks" / "rows", ROOT / "keras_sagan" / "configs")
+# The modules that train and score a row: ours, or those of the baseline of stock Keras parts.
 OURS = ("keras_sagan.train", "keras_sagan.evaluate")
-PROGRAMS = {"keras_naive": ("benchmarks.keras_naive_run", "benchmarks.keras_naive_evaluate")}
-# More steps than any run of limited minutes takes.
+PROGRAMS = {"keras_naive": ("benchmarks.train_naive", "benchmarks.evaluate_naive")}
+# Names that these modules had until version 0.1.0, in the outcomes of earlier runs.
+EARLIER_PROGRAMS = {
+    "benchmarks.keras_naive_run": "benchmarks.train_naive",
+    "benchmarks.keras_naive_evaluate": "benchmarks.evaluate_naive",
+}
+# More steps than any run that is limited by minutes.
 ENDLESS = 10**9
 
 
@@ -45,10 +50,10 @@ class Suite:
     report_dir: str
 
     def rows(self):
-        """The `Row`s, in their order.
+        """The `Row`s, in order.
 
         Raises:
-            UsageError: if the suite is impossible as a whole.
+            UsageError: if the suite is inconsistent.
         """
         if not re.fullmatch(r"\w[\w.-]*", self.suite):
             raise UsageError(f"--suite must be a plain name. Received: {self.suite}")
@@ -61,7 +66,7 @@ class Suite:
         rows = [Row.parse(text) for text in self.row]
         names = [row.name for row in rows]
         if not rows or len(set(names)) < len(names):
-            raise UsageError(f"expected one --row of each name. Received: {', '.join(names)}")
+            raise UsageError(f"expected one --row for each name. Received: {', '.join(names)}")
         if self.reference not in names:
             raise UsageError(
                 f"--reference must be one of the rows {', '.join(names)}. "
@@ -77,19 +82,19 @@ class Suite:
             return f"{self.images:,} real images"
         return f"{self.steps:,} steps"
 
-    def run(self, row, seed):
+    def make_run(self, row, seed):
         """The `Run` of a row with a seed."""
         return Run(self, row, seed, pathlib.Path(self.runs_dir) / row.name / f"seed_{seed}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One of the experiments that are compared.
+    """One of the compared experiments.
 
     Attributes:
         name: str.
-        model: str, a flag file of `MODEL_FOLDERS` without its ending, or the path of another one.
-        overrides: list of flags that follow those of the suite.
+        model: str, a flag file of `MODEL_FOLDERS` without its extension, or a path.
+        overrides: list of flags, applied after the suite's.
     """
 
     name: str
@@ -98,7 +103,11 @@ class Row:
 
     @classmethod
     def parse(cls, text):
-        """From `MODEL`, or `NAME=MODEL --flag=value ...`."""
+        """Parses `MODEL` or `NAME=MODEL --flag=value ...`.
+
+        Raises:
+            UsageError: if it is neither.
+        """
         try:
             first, *overrides = shlex.split(text)
         except ValueError as error:
@@ -108,7 +117,7 @@ class Row:
         name, _, model = first.rpartition("=")
         name = name or model
         if not re.fullmatch(r"\w[\w.+-]*", name):
-            raise UsageError(f"--row must have a plain name, as NAME=MODEL. Received: {text}")
+            raise UsageError(f"--row must have a plain name, e.g. NAME=MODEL. Received: {text}")
         return cls(name, model, overrides)
 
     @property
@@ -119,7 +128,7 @@ class Row:
     def flag_file(self):
         places = [folder / f"{self.model}.flags" for folder in MODEL_FOLDERS]
         found = next((place for place in places if place.is_file()), None)
-        return found.relative_to(FOLDER) if found else pathlib.Path(self.model)
+        return found.relative_to(ROOT) if found else pathlib.Path(self.model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +139,7 @@ class Run:
         suite: `Suite`.
         row: `Row`.
         seed: int.
-        path: of its run directory. Beside it are its log and, at its end, its outcome.
+        path: the run directory. Its log and, when it has ended, its outcome are beside it.
     """
 
     suite: Suite
@@ -147,43 +156,45 @@ class Run:
         return self.path.with_suffix(".json")
 
     def flags(self):
-        """All flags of `Config`: the model's, those of the suite, the row's own, the harness'."""
+        """All flags of `Config`: the model's, the suite's, the row's, and the harness's."""
         given = [f"--flagfile={self.row.flag_file}", *self.suite.common, *self.row.overrides]
-        return [*given, *(f"--{name}={value}" for name, value in self.owned().items())]
+        return [*given, *(f"--{name}={value}" for name, value in self.harness_options().items())]
 
-    def owned(self):
-        """Values of the flags that are the harness' alone, but for `total_steps`, by name."""
+    def harness_options(self):
+        """Values of the flags that only the harness sets, by name, except `total_steps`."""
         return {
             "dataset": self.suite.dataset,
             "seed": self.seed,
             "total_minutes": self.suite.minutes or 0,
             "sample_every": self.suite.score_every,
             "checkpoint_every": self.suite.score_every,
-            "keep_checkpoints": ENDLESS,  # Each is scored.
+            "keep_checkpoints": ENDLESS,  # All are scored.
             "data_dir": self.suite.data_dir,
         }
 
     def config(self):
-        """The `Config` that they make.
+        """The `Config` of these flags.
 
         Raises:
-            flags.Error, UsageError: if they make none, or a row sets what is the suite's to set.
+            flags.Error, UsageError: if they are invalid, or a row sets a flag of the harness.
         """
-        settings = parse([*self.suite.common, *self.row.overrides])
-        owned = [name for name in (*self.owned(), "total_steps") if settings[name].present]
+        settings = parse_flags([*self.suite.common, *self.row.overrides])
+        owned = [
+            name for name in (*self.harness_options(), "total_steps") if settings[name].present
+        ]
         if owned:
             raise UsageError(
-                "expected rows without flags that are the same for all, or follow from those of "
-                f"the suite. Received: {', '.join(f'--{name}' for name in owned)}"
+                "expected rows without the flags that the suite sets for all rows. "
+                f"Received: {', '.join(f'--{name}' for name in owned)}"
             )
-        config = commands.config_from_flags(parse(self.flags()))
+        config = commands.config_from_flags(parse_flags(self.flags()))
         total = ENDLESS if self.suite.minutes else self.suite.steps
         if self.suite.images:
             total = max(self.suite.images // (config.batch_size * config.d_steps), 1)
         return dataclasses.replace(config, total_steps=total)
 
     def commands(self):
-        """Two command lines, as lists: that trains, and that scores every checkpoint."""
+        """Two command lines, as lists: one trains, and one scores every checkpoint."""
         train, evaluate = self.row.programs
         score = ["--checkpoint=all", f"--num_samples={self.suite.num_samples}"]
         score += [f"--extractor={self.suite.extractor}"]
@@ -195,11 +206,17 @@ class Run:
         ]
 
 
-def parse(given):
-    """Values of the flags of `Config` by a list of flags and flag files."""
+def parse_flags(given):
+    """Parses a list of flags and flag files into the flags of `Config`."""
     values = flags.FlagValues()
     commands.define_config_flags(values)
     extra = values(["compare", *given])[1:]
     if extra:
-        raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
+        raise UsageError(f"expected flags of the form --name=value. Received: {' '.join(extra)}")
     return values
+
+
+def current_command(line):
+    """A command line with the current names of the modules, e.g. from an earlier outcome."""
+    words = line.split(" ")
+    return " ".join(EARLIER_PROGRAMS.get(word, word) for word in words)

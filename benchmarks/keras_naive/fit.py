@@ -93,7 +93,7 @@ def fit_steps(config, strategy, state, prepared, checkpoints, records, preemptio
 
 
 def steps_per_call(config, start):
-    """The most steps per call of the runtime that end at every stop; in `fit` all calls are equal."""
+    """The most steps per call that meet every stop; the calls of `fit` are all equally long."""
     stops = (config.log_every, config.sample_every, config.checkpoint_every)
     return math.gcd(config.steps_per_call, *stops, config.ema_start, config.total_steps, start)
 

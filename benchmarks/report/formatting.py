@@ -1,4 +1,4 @@
-"""Numbers as the text of a table's cells: the same decimals down a column, a dash for none."""
+"""Formats numbers for table cells: equal decimals down a column, a dash for none."""
 
 import math
 
@@ -7,10 +7,10 @@ import numpy as np
 NONE = "\N{EN DASH}"
 
 
-def decimals(values, digits=4):
-    """As many as show `digits` significant digits of the largest of `values`.
+def decimal_places(values, digits=4):
+    """Decimals that show `digits` significant digits of the largest of `values`.
 
-    Up to two more where the smallest would show less than two; at most 6.
+    Up to two more if the smallest value would otherwise show fewer than two; at most 6.
     """
     sizes = [abs(value) for value in values if np.isfinite(value) and value]
     if not sizes:
@@ -20,33 +20,33 @@ def decimals(values, digits=4):
     return min(6, max(places, min(places + 2, of_smallest)))
 
 
-def fixed(value, places):
-    """With thousands separators, and a true minus."""
+def format_number(value, places):
+    """With thousands separators and a true minus sign."""
     if value is None or not np.isfinite(value):
         return NONE
     return f"{value:,.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def plus_minus(mean, deviation, places):
-    """`1.20 ± 0.10`; the mean alone where there is no deviation."""
+def format_deviation(mean, deviation, places):
+    """`1.20 ± 0.10`; only the mean if there is no deviation."""
     if not np.isfinite(mean) or not np.isfinite(deviation):
-        return fixed(mean, places)
-    return f"{fixed(mean, places)} ± {fixed(deviation, places)}"
+        return format_number(mean, places)
+    return f"{format_number(mean, places)} ± {format_number(deviation, places)}"
 
 
-def between(low, high, places):
+def format_interval(low, high, places):
     """`[1.10, 1.30]`."""
     if not np.isfinite(low) or not np.isfinite(high):
         return NONE
-    return f"[{fixed(low, places)}, {fixed(high, places)}]"
+    return f"[{format_number(low, places)}, {format_number(high, places)}]"
 
 
-def listed(words):
+def join_words(words):
     """`a, b and c`."""
     words = list(map(str, words))
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def counted(number, noun):
+def count_noun(number, noun):
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,7 +1,7 @@
-"""Plots of reports, as PNG files: legible on a phone and without color vision, the same each time.
+"""Plots of reports, as PNG bytes: legible on a phone and without color vision, and deterministic.
 
-Every function returns bytes. A row keeps its color, line style and marker in all plots of a report:
-those of its place in `order`.
+A row has the same color, line style and marker in all plots of a report; they follow from its
+position in `order`.
 """
 
 import io
@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-# Okabe and Ito's colors, black first, without their yellow, which is too faint for a line.
+# Okabe and Ito's colors, with black first and without yellow, which is too faint for lines.
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -38,22 +38,21 @@ STYLE = {
 }
 
 
-def curves(lines, order, x_label, y_label, log=False):
-    """A line a row: the mean of its finished runs, in a band from their least to their most.
+def draw_curves(lines, order, x_label, y_label, log=False):
+    """Draws a line per row: the mean of its finished runs, in a band from minimum to maximum.
 
-    A point stands at the mean `x` of the runs, at steps that all of them have; nothing is
-    interpolated. A run that did not finish is a thin dotted line of its own, with a cross at its
-    end.
+    Points are drawn at the steps that all finished runs have, at the mean `x` of the runs, without
+    interpolation. A run that did not finish is a separate thin dotted line that ends in a cross.
 
     Args:
         lines: DataFrame with columns `row`, `seed`, `step`, `status`, `x` and `value`.
-        order: list of all rows of the report; those without a line here are left out.
+        order: list of all rows of the report; rows without lines here are omitted.
         x_label: str.
         y_label: str.
         log: whether the vertical axis is logarithmic.
     """
     present = [row for row in order if row in set(lines["row"])]
-    with styled():
+    with use_style():
         figure, axes, legend = new_figure(present)
         for row in present:
             draw_row(axes, lines[lines["row"] == row], style_of(order.index(row)), row)
@@ -63,9 +62,11 @@ def curves(lines, order, x_label, y_label, log=False):
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         if log:
             set_log(axes)
-        legend.legend(*axes.get_legend_handles_labels(), loc="upper left", **columns(present))
+        legend.legend(
+            *axes.get_legend_handles_labels(), loc="upper left", **legend_columns(present)
+        )
         legend.axis("off")
-        return png(figure)
+        return encode_png(figure)
 
 
 def draw_row(axes, lines, style, label):
@@ -87,7 +88,7 @@ def draw_row(axes, lines, style, label):
 
 
 def style_of(place):
-    """Color and line style, and marker, of a row; they repeat together only after 35 rows."""
+    """Color and line style, and marker, of a row; color and style repeat after 35 rows."""
     line = {"color": COLORS[place % len(COLORS)], "linestyle": LINES[place % len(LINES)]}
     return line, MARKERS[place % len(MARKERS)]
 
@@ -96,12 +97,12 @@ def marker_of(points, marker):
     return {"marker": marker} if points <= MOST_MARKERS else {}
 
 
-def bars(values, low, high, x_label):
-    """A bar for each of `values`, a dict by label, whiskered from `low` to `high`, likewise."""
+def draw_bars(values, low, high, x_label):
+    """Draws bars with whiskers; `values`, `low` and `high` are dicts by label."""
     labels, lengths = list(values), np.array(list(values.values()))
     below = lengths - np.array([low[label] for label in labels])
     above = np.array([high[label] for label in labels]) - lengths
-    with styled():
+    with use_style():
         figure = Figure((WIDTH, 1.0 + 0.42 * len(labels)), dpi=200, layout="constrained")
         axes = figure.add_subplot()
         axes.barh(labels, lengths, color="#0072B2", height=0.62)
@@ -119,29 +120,29 @@ def bars(values, low, high, x_label):
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(x_label)
-        return png(figure)
+        return encode_png(figure)
 
 
-def wide_range(values):
-    """Whether values are better seen on a logarithmic axis: all positive and far apart."""
+def has_wide_range(values):
+    """Whether values need a logarithmic axis: all are positive, and they differ widely."""
     values = values[np.isfinite(values)]
     return bool(len(values)) and values.min() > 0 and values.max() / values.min() > 5
 
 
-def styled():
+def use_style():
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def new_figure(labels):
-    """A figure with axes above and room for a legend of `labels` below."""
-    legend_height = 0.1 + LEGEND_LINE * math.ceil(len(labels) / columns(labels)["ncols"])
+    """A figure with axes, and with room below them for a legend of `labels`."""
+    legend_height = 0.1 + LEGEND_LINE * math.ceil(len(labels) / legend_columns(labels)["ncols"])
     figure = Figure((WIDTH, HEIGHT + legend_height), dpi=200, layout="constrained")
     axes, legend = figure.subplots(2, height_ratios=[HEIGHT, legend_height])
     return figure, axes, legend
 
 
-def columns(labels):
-    """Arguments of a legend: as many columns as fit."""
+def legend_columns(labels):
+    """Arguments of a legend with as many columns as fit."""
     longest = max(map(len, labels), default=0)
     return {"ncols": 1 if longest > 16 else 2 if longest > 9 else 3, "borderaxespad": 0}
 
@@ -154,8 +155,8 @@ def set_log(axes):
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def png(figure):
-    """No date and no version of Matplotlib: the same figure is the same bytes."""
+def encode_png(figure):
+    """PNG bytes without date or Matplotlib version, so that equal figures give equal bytes."""
     FigureCanvasAgg(figure)
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})

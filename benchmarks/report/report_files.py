@@ -1,24 +1,31 @@
-"""The files of a report, made from those of results; see `benchmarks.render`."""
+"""Writes the files of a report; see `benchmarks.render`."""
 
 import pathlib
 
-from benchmarks import attention_report, page, results, speed_report, speed_table, suite_report
-from benchmarks.summary import summary
+from benchmarks.report import (
+    attention_report,
+    document,
+    results,
+    speed_report,
+    speed_table,
+    suite_report,
+)
+from benchmarks.report.summary import summarize_suite
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import write_atomically
 
 
-def render(folder):
-    """Makes the report of a folder of results.
+def render_report(folder):
+    """Writes the report of a folder of results.
 
     Args:
         folder: path.
 
     Returns:
-        Path of the page.
+        Path of the HTML page.
 
     Raises:
-        UsageError: if it holds no results, or broken ones.
+        UsageError: if the folder has no results, or broken ones.
         RunError: if it cannot be written.
     """
     folder = pathlib.Path(folder)
@@ -30,7 +37,7 @@ def render(folder):
         )
     title, sections, files = line_files(folder) if has_lines else suite_files(folder)
     for path, data in (files | page_files(title, sections)).items():
-        write(folder / path, data)
+        write_file(folder / path, data)
     remove_other_plots(folder, sections)
     return folder / "report.html"
 
@@ -39,10 +46,10 @@ def suite_files(folder):
     """Title, sections and files of a suite's report."""
     suite = results.read_suite(folder / "suite.json")
     table = results.read_table(folder / "results.parquet", suite)
-    numbers = summary(table, suite)
+    numbers = summarize_suite(table, suite)
     samples = results.read_samples(folder / "samples", suite)
-    sections = suite_report.sections(table, suite, numbers, samples, results.read_published())
-    return suite["title"], sections, {"summary.csv": csv(numbers)}
+    sections = suite_report.suite_sections(table, suite, numbers, samples)
+    return suite["title"], sections, {"summary.csv": encode_csv(numbers)}
 
 
 def line_files(folder):
@@ -50,33 +57,35 @@ def line_files(folder):
     rows = results.read_lines(folder / "results.jsonl")
     if rows[0]["benchmark"] == "attention":
         maps = results.read_png(folder / attention_report.MAPS)
-        return attention_report.TITLE, attention_report.sections(rows, maps), {}
-    table = speed_table.flat(rows)
+        return attention_report.TITLE, attention_report.attention_sections(rows, maps), {}
+    table = speed_table.flatten_rows(rows)
     files = {
         "results.parquet": table.to_parquet(index=False),
-        "summary.csv": csv(speed_table.summary(table)),
+        "summary.csv": encode_csv(speed_table.select_summary(table)),
     }
-    return speed_report.title(table), speed_report.sections(table), files
+    return speed_report.report_title(table), speed_report.speed_sections(table), files
 
 
-def csv(frame):
+def encode_csv(frame):
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode()
 
 
 def page_files(title, sections):
+    """The pages and their plots, by path."""
     plots = {picture.path: picture.data for picture in pictures_of(sections)}
     plots = {path: data for path, data in plots.items() if path.startswith("plots/")}
-    texts = {"report.md": page.to_markdown, "report.html": page.to_html}
+    texts = {"report.md": document.to_markdown, "report.html": document.to_html}
     return plots | {name: make(title, sections).encode() for name, make in texts.items()}
 
 
 def pictures_of(sections):
     blocks = [block for section in sections for block in section.blocks]
-    return [each for block in blocks if isinstance(block, page.Pictures) for each in block.members]
+    groups = [block for block in blocks if isinstance(block, document.Pictures)]
+    return [picture for group in groups for picture in group.members]
 
 
-def write(path, data):
-    """Writes a file whole or not at all.
+def write_file(path, data):
+    """Writes a file completely or not at all.
 
     Raises:
         RunError: if the folder cannot be written.
@@ -89,7 +98,7 @@ def write(path, data):
 
 
 def remove_other_plots(folder, sections):
-    """Plots of an earlier report that this one does not show."""
+    """Removes plots of an earlier report that this one does not show."""
     shown = {folder / picture.path for picture in pictures_of(sections)}
     for path in (folder / "plots").glob("*.png"):
         if path not in shown:

@@ -1,4 +1,4 @@
-"""Reads what a report is made from, and says in one line what is wrong with it."""
+"""Reads and checks the files from which a report is made; errors are one line."""
 
 import json
 import pathlib
@@ -6,6 +6,7 @@ import pathlib
 import pandas as pd
 
 from keras_sagan.errors import UsageError
+from keras_sagan.metrics.protocol import current_name
 
 TEXTS = ("suite", "row", "metric", "protocol", "status", "reason", "device", "precision")
 NUMBERS = ("seed", "step", "images", "seconds", "value", "error")
@@ -20,10 +21,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_suite(path):
-    """`suite.json`, checked for its keys and its reference.
+    """Reads `suite.json`, with the current names of its metrics.
 
     Raises:
-        UsageError: if it is not one.
+        UsageError: if a key is missing or a value is invalid.
     """
     try:
         suite = json.loads(path.read_text())
@@ -42,14 +43,14 @@ def read_suite(path):
         raise UsageError(
             f"expected a reference of {rows} in {path}. Received: {suite['reference']}"
         )
-    return suite
+    return suite | {"metrics": list(map(current_name, suite["metrics"]))}
 
 
 def read_table(path, suite):
-    """`results.parquet`, checked against `suite`.
+    """Reads `results.parquet`, with the current names of its metrics.
 
     Raises:
-        UsageError: if it is no such table, or has lines that the report would lose.
+        UsageError: if the table is invalid, or has lines that do not belong to `suite`.
     """
     try:
         table = pd.read_parquet(path)
@@ -69,28 +70,29 @@ def read_table(path, suite):
         unknown = sorted(set(table[name]) - set(known))
         if unknown:
             raise UsageError(f"expected each {name} to be one of {known}. Received: {unknown}")
+    table["metric"] = table["metric"].map(current_name)
     keys = ["row", "seed", "step", "metric", "protocol"]
     twice = table[table.duplicated(keys) & (table["protocol"] != "train")]
     if len(twice):
-        raise UsageError(f"expected one line a value. Received: {twice[keys].iloc[0].to_dict()}")
+        raise UsageError(f"expected one line per value. Received: {twice[keys].iloc[0].to_dict()}")
     return table
 
 
 def read_samples(folder, suite):
-    """PNG bytes by row, of the rows that have a sample grid.
+    """Reads the sample grids: PNG bytes by row, of the rows that have one.
 
     Raises:
-        UsageError: if a file is no PNG file.
+        UsageError: if a file is not a PNG file.
     """
     paths = {row: folder / f"{row}.png" for row in suite["rows"]}
     return {row: read_png(path) for row, path in paths.items() if path.is_file()}
 
 
 def read_png(path):
-    """Bytes of a PNG file.
+    """Reads the bytes of a PNG file.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if it is not one.
     """
     data = path.read_bytes() if path.is_file() else b""
     if not data.startswith(PNG):
@@ -99,15 +101,15 @@ def read_png(path):
 
 
 def read_published():
-    """`published.csv`, all of it as text."""
+    """Reads `published.csv`, with all values as text."""
     return pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False)
 
 
 def read_lines(path):
-    """`results.jsonl`: a list of dicts, one a row of a benchmark.
+    """Reads `results.jsonl`: a list of dicts, one per row of a benchmark.
 
     Raises:
-        UsageError: if a line is not a row, or there is none.
+        UsageError: if a line is not a row, or there are none.
     """
     rows = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
@@ -117,11 +119,16 @@ def read_lines(path):
         raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")
     kinds = {row["benchmark"] for row in rows}
     if "attention" in kinds and kinds != {"attention"}:
-        raise UsageError(f"expected attention alone. Received: {path} with {sorted(kinds)}")
+        raise UsageError(f"expected only attention. Received: {path} with {sorted(kinds)}")
     return rows
 
 
 def read_line(line, place):
+    """Parses one row; `place` is where it is, for errors.
+
+    Raises:
+        UsageError: if it is not a row.
+    """
     try:
         row = json.loads(line)
     except ValueError as error:

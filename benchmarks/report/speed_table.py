@@ -1,8 +1,8 @@
-"""The rows of the benchmarks besides suites as one table."""
+"""The rows of speed, layers, serving and scaling as one table."""
 
 import pandas as pd
 
-# What names a setting, what splits rows into tables, and what else was set.
+# The columns that name a setting, those that split rows into tables, and the other settings.
 SETTINGS = {
     "speed": ["model", "batch_size", "jit"],
     "layers": ["layer"],
@@ -28,7 +28,7 @@ SHARED = {
     ],
 }
 EVERYWHERE = ["rounds", "device", "cpus", "machine", "commit"]
-# Figures of a row, with their headings.
+# Figures of a row and their headings.
 FIGURES = {
     "speed": {
         "train_images_per_s": "images/s",
@@ -67,14 +67,14 @@ FIGURES = {
         "efficiency": "efficiency",
         "step_ms_p50": "step, ms",
         "step_ms_p95": "step, 95th percentile, ms",
-        "gradient_mib": "gradients, MiB a step",
-        "exchanged_mib": "all-reduced, MiB a step",
-        "exchanges": "all-reduces a step",
+        "gradient_mib": "gradients, MiB per step",
+        "exchanged_mib": "all-reduced, MiB per step",
+        "exchanges": "all-reduces per step",
     },
     "scaling_expected": {
         "images_per_s": "images/s",
-        "efficiency": "efficiency, nothing hidden",
-        "efficiency_most": "efficiency, as much hidden as fits",
+        "efficiency": "efficiency without overlap",
+        "efficiency_most": "efficiency with as much overlap as fits",
         "compute_ms": "compute, ms",
         "exchange_ms": "exchange, ms",
     },
@@ -82,13 +82,13 @@ FIGURES = {
 RATIOS = ["ratio", "ratio_least", "ratio_most"]
 
 
-def flat(rows):
-    """A DataFrame of `rows`, nested values as columns of their own: `versions.keras`.
+def flatten_rows(rows):
+    """A DataFrame of `rows`; nested values become columns, e.g. `versions.keras`.
 
-    `ratio_least` and `ratio_most` are the spread of `ratio`. `compared_with` is the setting that it
-    is to: the nearest one before, itself included, whose ratio is 1 in every round.
+    `ratio_least` and `ratio_most` are the range of `ratio`. `compared_with` is the reference of the
+    ratio: the row itself or the nearest row above whose ratio is 1 in every round.
     """
-    table = pd.json_normalize([row | spread(row) for row in rows])
+    table = pd.json_normalize([row | ratio_range(row) for row in rows])
     wanted = ["benchmark", "status", "error"]
     numbers = [*RATIOS]
     for benchmark in table["benchmark"].unique():
@@ -98,21 +98,21 @@ def flat(rows):
     table = table.reindex(columns=[*wanted, *(name for name in table if name not in wanted)])
     for name in numbers:
         table[name] = pd.to_numeric(table[name])
-    table["compared_with"] = compared_with(table)
+    table["compared_with"] = name_references(table)
     return table.drop(columns="ratio_least_and_most", errors="ignore")
 
 
-def spread(row):
+def ratio_range(row):
     least, most = row.get("ratio_least_and_most") or (None, None)
     return {"ratio_least": least, "ratio_most": most}
 
 
-def compared_with(table):
-    """A name for each row, as of `flat`; None where there is no ratio."""
+def name_references(table):
+    """The name of each row's reference; None for rows without a ratio."""
     names, nearest = [], None
     for _, row in table.iterrows():
         if (row[RATIOS] == 1).all():
-            nearest = " ".join(map(plain, row[name_columns(row["benchmark"])]))
+            nearest = " ".join(map(format_setting, row[name_columns(row["benchmark"])]))
         names.append(nearest if pd.notna(row["ratio"]) else None)
     return names
 
@@ -124,20 +124,20 @@ def name_columns(benchmark):
     return [model, *TABLES["speed"], *others]
 
 
-def plain(value):
-    """A setting as text; whole numbers without a point."""
+def format_setting(value):
+    """A setting as text; whole numbers without a decimal point."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if pd.isna(value) else str(value)
 
 
-def summary(table):
-    """The table without versions and figures by round."""
+def select_summary(table):
+    """The table without versions and without figures by round."""
     names = [name for name in table if "versions." not in name and "_by_round" not in name]
     return table[names]
 
 
 def sigma_columns(table):
-    """Columns of the errors of sigma, by step, in order."""
+    """Columns of the errors of sigma, ordered by step."""
     names = [name for name in table if name.startswith("sigma_errors.")]
     return sorted(names, key=lambda name: int(name.split(".")[1]))

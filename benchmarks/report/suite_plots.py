@@ -1,29 +1,29 @@
-"""The pictures of a suite's report."""
+"""The plots and sample grids of a suite's report."""
 
-from benchmarks import plots
-from benchmarks.cells import listed
-from benchmarks.page import Picture
-from benchmarks.summary import less_is_better, scores
+from benchmarks.report import plots
+from benchmarks.report.document import Picture
+from benchmarks.report.formatting import join_words
+from benchmarks.report.summary import is_less_better, select_scores
 
 STEPS, MINUTES = "generator updates", "minutes of training"
 
 
 def score_pictures(table, suite, shown):
-    """Two pictures, over steps and over minutes, for each of `shown`, metrics with protocols."""
-    lines, order = scores(table), list(suite["rows"])
+    """Curves over steps and over minutes for each pair of metric and protocol in `shown`."""
+    lines, order = select_scores(table), list(suite["rows"])
     pictures = []
     for metric, protocol in shown:
         own = lines[(lines["metric"] == metric) & (lines["protocol"] == protocol)]
         own = own[own["value"].notna()]
         if own.empty:
             continue
-        less = less_is_better(metric)
-        log = less and plots.wide_range(own["value"])
+        less = is_less_better(metric)
+        log = less and plots.has_wide_range(own["value"])
         label = f"{metric} {'↓' if less else '↑'}"
         for x_label, x in ((STEPS, own["step"]), (MINUTES, own["seconds"] / 60)):
-            data = plots.curves(own.assign(x=x), order, x_label, label, log)
+            data = plots.draw_curves(own.assign(x=x), order, x_label, label, log)
             what = f"{full_name(metric, protocol)} over {x_label}"
-            alt = f"Curves of {what}; rows: {listed(rows_of(own, order))}."
+            alt = f"Curves of {what}; rows: {join_words(rows_of(own, order))}."
             note = ", logarithmic" if log else ""
             better = "less" if less else "more"
             name = file_name(metric, protocol, x_label)
@@ -32,7 +32,7 @@ def score_pictures(table, suite, shown):
 
 
 def gamma_pictures(table, suite):
-    """One picture for each network that has attention: its gammas over steps."""
+    """Gammas over steps, a picture for each network that has attention."""
     pictures = []
     for prefix, network in (("gamma/g_", "generator"), ("gamma/d_", "discriminator")):
         own = table[(table["protocol"] == "train") & table["metric"].str.startswith(prefix)]
@@ -44,16 +44,16 @@ def gamma_pictures(table, suite):
         if layers.nunique() > 1:
             own = own.assign(row=own["row"] + ", " + layers)
             order = [f"{row}, {layer}" for row in order for layer in sorted(layers.unique())]
-        data = plots.curves(own.assign(x=own["step"]), order, STEPS, f"gamma, {network}")
+        data = plots.draw_curves(own.assign(x=own["step"]), order, STEPS, f"gamma, {network}")
         what = f"Attention's gamma in the {network} over {STEPS}"
-        alt = f"{what}; rows: {listed(rows_of(own, order))}."
+        alt = f"{what}; rows: {join_words(rows_of(own, order))}."
         path = f"plots/gamma_{network}.png"
         pictures.append(Picture(path, data, alt, f"{what}; 0 at the start."))
     return pictures
 
 
 def speed_pictures(table, suite):
-    """Bars of images per second; none if no finished run has records of it."""
+    """Bars of images per second; none if no finished run has recorded them."""
     own = table[(table["protocol"] == "train") & (table["metric"] == "images_per_s")]
     own = own[(own["status"] == "ok") & own["value"].notna()]
     if own.empty:
@@ -61,17 +61,17 @@ def speed_pictures(table, suite):
     order = rows_of(own, list(suite["rows"]))
     seeds = own.groupby(["row", "seed"])["value"].median().groupby("row")
     middle = own.groupby("row")["value"].median()[order].to_dict()
-    # A median over all records lies between those of the seeds, but for rounding.
+    # The median over all records lies between the medians of the seeds, except for rounding.
     low, high = seeds.min().clip(upper=middle), seeds.max().clip(lower=middle)
-    data = plots.bars(middle, low, high, "images per second in training")
-    said = [f"{row} {value:.4g}" for row, value in middle.items()]
-    alt = f"Bars of images per second in training: {listed(said)}."
-    caption = "Images per second: median over records; whiskers: least and most seed."
+    data = plots.draw_bars(middle, low, high, "images per second in training")
+    values_text = [f"{row} {value:.4g}" for row, value in middle.items()]
+    alt = f"Bars of images per second in training: {join_words(values_text)}."
+    caption = "Images per second: median over records; whiskers: minimum and maximum over seeds."
     return [Picture("plots/images_per_s.png", data, alt, caption)]
 
 
 def sample_pictures(suite, samples):
-    """Sample grids of all rows that have one.
+    """Sample grids of the rows that have one.
 
     Args:
         suite: dict, as `suite.json`.
@@ -90,7 +90,7 @@ def sample_pictures(suite, samples):
 
 
 def full_name(metric, protocol):
-    """As in `metrics.jsonl`: `fid50k/tfgan`; a metric without a protocol alone."""
+    """As in `metrics.jsonl`: `fid50k/tfgan`; only the metric if it has no protocol."""
     return f"{metric}/{protocol}" if protocol else metric
 
 

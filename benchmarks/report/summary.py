@@ -1,8 +1,8 @@
-"""From the table of a suite to the numbers of its report.
+"""Computes the numbers of a suite's report from its table.
 
-A *run* is one row with one seed. Only runs that finished count in means, intervals, speeds and
-times: where a row has runs that did not, `failed` and `status` say so. An interval is the 2.5th to
-97.5th percentile of the mean over resampled seeds; over two seeds it is just their range.
+A *run* is one row with one seed. Means, intervals, speeds and times include only finished runs; for
+a row with other runs, `failed` and `status` say so. An interval is the 2.5th to 97.5th percentile
+of the mean over resampled seeds; for two seeds it is their range.
 """
 
 import re
@@ -13,8 +13,8 @@ import pandas as pd
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.diversity import LEAST
 
-LESS_IS_BETTER = {"fid", "fcd", "kid", "kcd", "intra_fid", "intra_fcd"}
-MORE_IS_BETTER = {"is", "cs", "precision", "recall", "label_accuracy", "coherence"}
+LESS_IS_BETTER = {"fid", "fd", "kid", "kd", "intra_fid", "intra_fd"}
+MORE_IS_BETTER = {"is", "precision", "recall", "label_accuracy", "coherence"}
 NOT_SCORES = ("harness", "train", "watch")
 COSTS = ("g_parameters", "d_parameters", "g_macs", "d_macs")
 RESAMPLES = 10_000
@@ -28,15 +28,15 @@ COLUMNS = (
 
 
 def base_name(metric):
-    """`fcd2k` without its count: `fcd`."""
+    """The name without its count: `fd` for `fd2k`."""
     return re.sub(r"\d+k?$", "", metric)
 
 
-def less_is_better(metric):
+def is_less_better(metric):
     """Direction of a metric.
 
     Raises:
-        UsageError: if it is not known.
+        UsageError: if the metric is unknown.
     """
     base = base_name(metric)
     if base not in LESS_IS_BETTER | MORE_IS_BETTER:
@@ -45,16 +45,16 @@ def less_is_better(metric):
     return base in LESS_IS_BETTER
 
 
-def scores(table):
-    """The lines of a table that are scores, by step."""
+def select_scores(table):
+    """The lines of a table that are scores, ordered by step."""
     lines = table[~table["protocol"].isin(NOT_SCORES)]
     return lines.sort_values(["row", "seed", "step"], ignore_index=True)
 
 
-def runs(table, suite):
-    """All runs of a suite, one line each: `row`, `seed`, `status`, `reason`, in its order.
+def list_runs(table, suite):
+    """All runs of a suite in its order, a line each: `row`, `seed`, `status`, `reason`.
 
-    Runs of which the table has no line have the status "missing".
+    Runs without a line in the table have the status "missing".
     """
     keys = ["row", "seed"]
     known = table.drop_duplicates(keys).set_index(keys)[["status", "reason"]]
@@ -63,18 +63,18 @@ def runs(table, suite):
     return known.reindex(wanted).fillna(absent).reset_index()
 
 
-def collapsed(table):
-    """Runs whose samples became too much alike, or were so to the end, one line each.
+def find_collapsed(table):
+    """Runs whose samples lost their diversity, or never became diverse, a line each.
 
     Returns:
-        DataFrame of `row`, `seed`, and of their diversity, in parts of that of real images: the
-        `least` then, the step where it was (`at`), and the `last`.
+        DataFrame of `row`, `seed`, and of the diversity relative to real images: the `least` after
+        the collapse, the step where it occurred (`at`), and the `last`.
     """
     lines = table[(table["metric"] == "diversity") & (table["protocol"] == "watch")]
     lines = lines.sort_values("step")
     of_run = [lines["row"], lines["seed"]]
     alike = lines["value"] < LEAST
-    # A generator that has just begun may make one image only, and learn.
+    # At the start of training, all samples may be alike without being a collapse.
     was_diverse = (~alike).groupby(of_run).cummax()
     last = lines["value"].groupby(of_run).transform("last")
     fallen = lines.assign(last=last)[alike & (was_diverse | (last < LEAST))]
@@ -83,8 +83,8 @@ def collapsed(table):
     return least.rename(columns=names)[["row", "seed", "least", "at", "last"]]
 
 
-def diverged(table):
-    """Runs that went back to a checkpoint because of numbers that were not finite.
+def find_rolled_back(table):
+    """Runs that returned to a checkpoint because of non-finite numbers.
 
     Returns:
         DataFrame of `row`, `seed` and `times`.
@@ -93,76 +93,76 @@ def diverged(table):
     return lines.groupby(["row", "seed"], sort=False)["value"].count().rename("times").reset_index()
 
 
-def pairs(table, suite):
-    """Every metric and protocol that was scored: first those of `suite["metrics"]`, in order.
+def order_metrics(table, suite):
+    """Every scored pair of metric and protocol; those of `suite["metrics"]` come first, in order.
 
-    Before all others those of `suite["metrics"]` that never were, without a protocol.
+    Metrics of `suite["metrics"]` that were never scored precede all others, without a protocol.
     """
-    found = scores(table)[["metric", "protocol"]].drop_duplicates().itertuples(index=False)
+    found = select_scores(table)[["metric", "protocol"]].drop_duplicates().itertuples(index=False)
     order = {metric: place for place, metric in enumerate(suite["metrics"])}
     ordered = sorted(map(tuple, found), key=lambda pair: (order.get(pair[0], len(order)), pair))
     scored = {metric for metric, _ in ordered}
     return [(metric, "") for metric in suite["metrics"] if metric not in scored] + ordered
 
 
-def summary(table, suite):
-    """One line for each row, metric and protocol of scores.
+def summarize_suite(table, suite):
+    """A line for each row, metric and protocol of scores.
 
     Args:
-        table: DataFrame, as `results.parquet`.
-        suite: dict, as `suite.json`.
+        table: DataFrame, from `results.read_table`.
+        suite: dict, from `results.read_suite`.
 
     Returns:
-        DataFrame. `seeds`: finished runs that have a value; `failed`: runs that did not finish;
+        DataFrame. `seeds`: finished runs with a value; `failed`: runs that did not finish;
         `last_*`, `best_*`: mean, standard deviation (ddof 1) and interval over seeds of the value
-        at the last scored step and at each seed's best; `delta*`: of the last mean, from that of
-        the reference row; `minutes_to_threshold`: median over seeds of training minutes up to the
-        first scored step, without interpolation, that is at least as good as the threshold,
-        infinite unless all runs reached it, of which `reached` did; `minutes`: of the whole
+        at the last scored step and at each seed's best; `delta*`: difference of the last mean from
+        the reference row's; `minutes_to_threshold`: median over seeds of the training minutes until
+        the first scored step that is at least as good as the threshold, without interpolation, or
+        infinity unless all runs reached it; `reached`: runs that did; `minutes`: of the whole
         training; `images_per_s`: median over records of finished runs; parameters and
         multiply-accumulates of a forward pass of one image.
     """
-    all_runs = runs(table, suite)
-    ok = scores(table[table["status"] == "ok"])
-    common = {row: of_row(table[table["row"] == row], all_runs, row) for row in suite["rows"]}
+    all_runs = list_runs(table, suite)
+    ok = select_scores(table[table["status"] == "ok"])
+    common = {row: row_figures(table[table["row"] == row], all_runs, row) for row in suite["rows"]}
     lines = []
-    for metric, protocol in pairs(table, suite):
-        less = less_is_better(metric)
+    for metric, protocol in order_metrics(table, suite):
+        less = is_less_better(metric)
         of_metric = ok[(ok["metric"] == metric) & (ok["protocol"] == protocol)]
         by_row = {row: of_metric[of_metric["row"] == row] for row in suite["rows"]}
-        reference = last(by_row[suite["reference"]])
+        reference = last_values(by_row[suite["reference"]])
         for row, own in by_row.items():
             names = {"row": row, "metric": metric, "protocol": protocol}
-            figures = of_scores(own, reference, less) | times(own, metric, suite)
+            figures = score_figures(own, reference, less) | time_to_threshold(own, metric, suite)
             lines.append(names | figures | common[row])
     return pd.DataFrame(lines, columns=COLUMNS).astype({"reached": "Int64"})
 
 
-def of_row(lines, all_runs, row):
-    """What all metrics of a row share: runs that did not finish, time, speed, costs."""
+def row_figures(lines, all_runs, row):
+    """Figures that all metrics of a row share: unfinished runs, time, speed and costs."""
     own = all_runs[all_runs["row"] == row]
     bad = own[own["status"] != "ok"]
     finished = lines[lines["status"] == "ok"]
     speed = finished[(finished["metric"] == "images_per_s") & (finished["protocol"] == "train")]
     costs = lines[lines["protocol"] == "harness"].drop_duplicates("metric").set_index("metric")
-    said = [f"seed {run.seed} {run.status}: {run.reason}" for run in bad.itertuples()]
+    outcomes = [f"seed {run.seed} {run.status}: {run.reason}" for run in bad.itertuples()]
     return {
         "failed": len(bad),
         "minutes": finished.groupby("seed")["seconds"].max().mean() / 60,
         "images_per_s": speed["value"].median(),
         **costs["value"].reindex(COSTS).to_dict(),
-        "status": "; ".join(said) or "ok",
+        "status": "; ".join(outcomes) or "ok",
     }
 
 
-def of_scores(lines, reference, less):
-    """Figures of one metric of one row; `reference` as of `last`."""
-    own, best = last(lines), best_lines(lines, less)
+def score_figures(lines, reference, less):
+    """Figures of one metric of one row; `reference` is from `last_values`."""
+    own, best = last_values(lines), best_lines(lines, less)
     delta_low, delta_high = delta_interval(own, reference)
     return {
         "seeds": len(own),
-        **spread("last", own.to_numpy()),
-        **spread("best", best["value"].to_numpy()),
+        **spread_figures("last", own.to_numpy()),
+        **spread_figures("best", best["value"].to_numpy()),
         "best_step_mean": best["step"].mean(),
         "delta": own.mean() - reference.mean(),
         "delta_low": delta_low,
@@ -170,20 +170,20 @@ def of_scores(lines, reference, less):
     }
 
 
-def last(lines):
-    """Value at the last scored step, by seed; none for a seed of which that is not a number."""
+def last_values(lines):
+    """The value at the last scored step, by seed; seeds whose value is not a number are omitted."""
     return lines.groupby("seed").tail(1).set_index("seed")["value"].dropna()
 
 
 def best_lines(lines, less):
-    """The line of each seed's best value; of equal ones the first."""
+    """The line of each seed's best value; the first if several are equal."""
     by_seed = lines.dropna(subset="value").groupby("seed")["value"]
     return lines.loc[by_seed.idxmin() if less else by_seed.idxmax()]
 
 
-def spread(name, values):
-    """Mean, standard deviation and interval of values over seeds; NaN where they need more."""
-    low, high = interval(resampled(values, np.random.default_rng(0)))
+def spread_figures(name, values):
+    """Mean, standard deviation and interval over seeds; NaN if there are too few values."""
+    low, high = percentile_interval(resample_means(values, np.random.default_rng(0)))
     return {
         f"{name}_mean": values.mean() if len(values) else np.nan,
         f"{name}_sd": values.std(ddof=1) if len(values) > 1 else np.nan,
@@ -192,7 +192,7 @@ def spread(name, values):
     }
 
 
-def resampled(values, rng):
+def resample_means(values, rng):
     """Means of resamples with replacement, `[RESAMPLES]`; NaN for fewer than two values."""
     count = len(values)
     if count < 2:
@@ -200,32 +200,34 @@ def resampled(values, rng):
     return values[rng.integers(0, count, (RESAMPLES, count))].mean(axis=1)
 
 
-def interval(means):
-    """Percentiles 2.5 and 97.5."""
+def percentile_interval(means):
+    """The 2.5th and 97.5th percentile."""
     return tuple(np.percentile(means, [2.5, 97.5]))
 
 
 def delta_interval(own, reference):
-    """Of the difference of means; seeds are resampled in pairs if both have the same ones."""
+    """Interval of the difference of means; seeds are resampled in pairs if both have the same."""
     rng = np.random.default_rng(0)
     if own.index.equals(reference.index):
-        return interval(resampled((own - reference).to_numpy(), rng))
-    return interval(resampled(own.to_numpy(), rng) - resampled(reference.to_numpy(), rng))
+        return percentile_interval(resample_means((own - reference).to_numpy(), rng))
+    return percentile_interval(
+        resample_means(own.to_numpy(), rng) - resample_means(reference.to_numpy(), rng)
+    )
 
 
-def times(lines, metric, suite):
-    """Minutes to the threshold of the headline metric, and how many runs reached it.
+def time_to_threshold(lines, metric, suite):
+    """Minutes until the headline metric's threshold, and how many runs reached it.
 
     Args:
         lines: scores of finished runs of one row.
         metric: str.
-        suite: dict, as `suite.json`.
+        suite: dict, from `results.read_suite`.
     """
     threshold = suite["threshold"]
     if threshold is None or metric != suite["metrics"][0]:
         return {"minutes_to_threshold": np.nan, "reached": np.nan}
     value = lines["value"]
-    good = lines[value <= threshold if less_is_better(metric) else value >= threshold]
+    good = lines[value <= threshold if is_less_better(metric) else value >= threshold]
     first = good.groupby("seed")["seconds"].first() / 60
     complete = len(first) == len(suite["seeds"])
     return {
