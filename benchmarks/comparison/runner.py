@@ -50,9 +50,7 @@ def execute_runs(runs, devices):
                 ended = len(runs) - len(waiting) - len(jobs)
                 percent = int(100 * (ended + sum(map(done_fraction, jobs))) / len(runs))
                 now = ", ".join(f"{run_name(job.run)} {describe_stage(job)}" for job in jobs)
-                now = now or ", ".join(
-                    f"{run_name(run)} is still ending elsewhere" for run in waiting
-                )
+                now = now or ", ".join(f"{run_name(run)} ends elsewhere" for run in waiting)
                 progress.update(max(percent - progress.done, 0), {"now": now})
         finally:
             for job in jobs:

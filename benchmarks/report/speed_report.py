@@ -109,9 +109,7 @@ def status_blocks(table):
     lines = [
         [
             row["benchmark"],
-            ", ".join(
-                f"{name} {format_setting(row[name])}" for name in setting_keys(row["benchmark"])
-            ),
+            describe_setting(setting_keys(row["benchmark"]), row),
             row["status"],
             format_setting(row["error"]),
         ]

@@ -14,11 +14,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks.keras_naive_fit import Between, NaiveState, fit_steps, load_generator
+from benchmarks.keras_naive.fit import Between, NaiveState, fit_steps, load_generator
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.evaluation.scoring import Settings, evaluate_run
 from keras_sagan.extractors import classifier
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.sampling.sampler import latents_of, make_sampler
@@ -79,7 +80,7 @@ def finished(tmp_path_factory, config):
     """A run that was killed and taken on by 10 steps; the step of its newest checkpoint then."""
     run_dir = tmp_path_factory.mktemp("runs") / "finished"
     long = dataclasses.replace(config, total_steps=100_000)
-    process = start("keras_naive_run", f"--run_dir={run_dir}", *flags_of(long))
+    process = start("train_naive", f"--run_dir={run_dir}", *flags_of(long))
     deadline = time.monotonic() + 200
     while not (run_dir / "checkpoints" / "checkpoint").exists():
         assert process.poll() is None, process.communicate()
@@ -89,13 +90,13 @@ def finished(tmp_path_factory, config):
     process.communicate()
     killed = int(tf.train.latest_checkpoint(run_dir / "checkpoints").rpartition("-")[2])
     more = dataclasses.replace(config, total_steps=killed + 10)
-    code, out, err = run("keras_naive_run", f"--run_dir={run_dir}", *flags_of(more))
+    code, out, err = run("train_naive", f"--run_dir={run_dir}", *flags_of(more))
     assert code == 0, err
     assert out == f"trained to step {killed + 10}: checkpoints, samples and records in {run_dir}\n"
     return run_dir, killed
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint_to_the_last_step(finished):
+def test_a_killed_run_resumes_from_its_checkpoint_to_the_last_step(finished):
     run_dir, killed = finished
     environment = json.loads((run_dir / "environment.json").read_text())
     assert environment["step"] == killed
@@ -202,10 +203,14 @@ def test_scores_of_all_checkpoints_are_rows_of_metrics_jsonl(finished, config):
     path.parent.mkdir()
     classifier.save(path, classifier.build((16, 16, 1), 10), 0.5)  # As if it had been trained.
     given = ("--checkpoint=all", "--num_samples=100", f"--run_dir={run_dir}")
-    code, out, err = run("keras_naive_evaluate", *given)
+    code, out, err = run("evaluate_naive", *given)
     assert code == 0, err
     assert out.startswith(f"curve of {run_dir}\n")
-    found = [row for row in rows(run_dir / "metrics.jsonl") if row["metric"].startswith("fcd100/")]
+    found = [
+        row
+        for row in rows(run_dir / "metrics.jsonl")
+        if current_name(row["metric"]).startswith("fd100/")
+    ]
     assert [row["step"] for row in found] == list(range(10, killed + 11, 10))
     assert {row["weights"] for row in found} == {"ema"}
     for ema in (True, False):
@@ -230,7 +235,9 @@ def scored_here(run_dir, step, ema):
     )
     run = RunDirectory(run_dir)
     found = evaluate_run(run, run.read_config(), settings, load_generator)
-    return next(row["value"] for row in found[step] if row["metric"].startswith("fcd100/"))
+    return next(
+        row["value"] for row in found[step] if current_name(row["metric"]).startswith("fd100/")
+    )
 
 
 def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, config):
@@ -252,14 +259,14 @@ def test_losses_that_are_not_finite_end_the_run():
 @pytest.mark.parametrize(
     ("name", "given", "part"),
     [
-        ("run", ["--d_steps=2"], "d_steps=1. Received: d_steps=2"),
-        ("run", ["--loss=non_saturating", "--flip"], "Received: flip=True, loss=non_saturating"),
-        ("run", ["--eval_every=5", "--replicas=2"], "Received: replicas=2, eval_every=5"),
+        ("train", ["--d_steps=2"], "d_steps=1. Received: d_steps=2"),
+        ("train", ["--loss=non_saturating", "--flip"], "Received: flip=True, loss=non_saturating"),
+        ("train", ["--eval_every=5", "--replicas=2"], "Received: replicas=2, eval_every=5"),
         ("evaluate", ["--bn=standing"], "--bn must be moving for keras_naive. Received: standing"),
     ],
 )
 def test_what_stock_parts_cannot_do_is_refused_in_one_line(tmp_path, name, given, part):
-    code, out, err = run(f"keras_naive_{name}", f"--run_dir={tmp_path / 'run'}", *given)
+    code, out, err = run(f"{name}_naive", f"--run_dir={tmp_path / 'run'}", *given)
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert part in err
