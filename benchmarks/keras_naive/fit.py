@@ -7,7 +7,8 @@ import time
 import keras
 import tensorflow as tf
 
-from benchmarks.keras_naive.model import NaiveGan, NaiveSelfAttention, make_gan
+from benchmarks.keras_naive.model import NaiveGan, make_gan
+from benchmarks.keras_naive.stock_layers import NaiveSelfAttention
 from keras_sagan.data.batches import shares
 from keras_sagan.errors import RunError
 from keras_sagan.runs.checkpoint_files import check_seal

@@ -20,105 +20,32 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
+from benchmarks.keras_naive.stock_layers import (
+    attend_if_listed,
+    batch_norm,
+    discriminator_block,
+    generator_block,
+    spectral_conv,
+    spectral_normalized,
+    width_multiplier,
+)
 from keras_sagan.networks import dtype_policy
 
 LOWEST = 4
 
 
-def spectral_normalized(layer):
-    return layers.SpectralNormalization(layer, dtype=layer.dtype_policy)
-
-
-def spectral_conv(inputs, filters, kernel_size=3):
-    return spectral_normalized(layers.Conv2D(filters, kernel_size, padding="same"))(inputs)
-
-
-class NaiveSelfAttention(layers.Layer):
-    """The usual snippet, in the form of the released code: pooled keys and values, C / 2 wide.
+def make_generator(*, image_shape, channels, z_dim, num_classes, attention, bn_momenta):
+    """`[latents, labels]` to images in [-1, 1]; latents alone without classes.
 
     Args:
-        wrap: function applied to each 1x1 convolution.
+        image_shape: (height, width, channels) of the images.
+        channels: int, of the last feature maps.
+        z_dim: int.
+        num_classes: int; 0: unconditional.
+        attention: resolutions with attention.
+        bn_momenta: momentum of batch normalization in the blocks, and of the last one.
     """
-
-    def __init__(self, wrap=spectral_normalized, **kwargs):
-        super().__init__(**kwargs)
-        self.wrap = wrap
-
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        widths = [max(channels // 8, 1)] * 2 + [max(channels // 2, 1), channels]
-        self.query, self.key, self.value, self.output_projection = (
-            self.wrap(layers.Conv2D(filters, 1, use_bias=False)) for filters in widths
-        )
-        self.pool = layers.MaxPooling2D()
-        self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
-
-    def call(self, inputs):
-        _, height, width, channels = inputs.shape
-        query = ops.reshape(self.query(inputs), (-1, height * width, max(channels // 8, 1)))
-        keys = self.pool(self.key(inputs))
-        keys = ops.reshape(keys, (-1, height * width // 4, max(channels // 8, 1)))
-        values = self.pool(self.value(inputs))
-        values = ops.reshape(values, (-1, height * width // 4, max(channels // 2, 1)))
-        weights = ops.softmax(ops.matmul(query, ops.transpose(keys, (0, 2, 1))))
-        attended = ops.reshape(ops.matmul(weights, values), (-1, height, width, values.shape[-1]))
-        return inputs + self.gamma * self.output_projection(attended)
-
-
-def batch_norm(inputs, labels, num_classes, momentum):
-    """Batch normalization; with classes, scale and offset depend on the class."""
-    conditional = labels is not None
-    norm = layers.BatchNormalization(
-        momentum=momentum, epsilon=1e-5, center=not conditional, scale=not conditional
-    )
-    outputs = norm(inputs)
-    if not conditional:
-        return outputs
-    channels = inputs.shape[-1]
-    scale, offset = (
-        layers.Reshape((1, 1, channels))(
-            layers.Embedding(num_classes, channels, embeddings_initializer=initializer)(labels)
-        )
-        for initializer in ("ones", "zeros")
-    )
-    return outputs * scale + offset
-
-
-def generator_block(inputs, labels, filters, num_classes, momentum):
-    outputs = layers.ReLU()(batch_norm(inputs, labels, num_classes, momentum))
-    outputs = spectral_conv(layers.UpSampling2D()(outputs), filters)
-    outputs = layers.ReLU()(batch_norm(outputs, labels, num_classes, momentum))
-    shortcut = spectral_conv(layers.UpSampling2D()(inputs), filters, 1)
-    return spectral_conv(outputs, filters) + shortcut
-
-
-def discriminator_block(inputs, filters, downsample=True, first=False):
-    pool = layers.AveragePooling2D(2) if downsample else layers.Identity()
-    outputs = spectral_conv(inputs if first else layers.ReLU()(inputs), filters)
-    outputs = pool(spectral_conv(layers.ReLU()(outputs), filters))
-    if not downsample and inputs.shape[-1] == filters:
-        return outputs + inputs
-    if first:
-        return outputs + spectral_conv(pool(inputs), filters, 1)
-    return outputs + pool(spectral_conv(inputs, filters, 1))
-
-
-def width_multiplier(image_size, halvings):
-    return 1 if image_size <= 32 else min(2**halvings, 16)
-
-
-def make_generator(
-    *,
-    image_size,
-    image_channels,
-    channels,
-    z_dim,
-    num_classes,
-    attention,
-    bn_momentum,
-    bn_momentum_last,
-):
-    """`[latents, labels]` to images in [-1, 1]; latents alone without classes."""
+    image_size = image_shape[0]
     latents = keras.Input((z_dim,))
     labels = keras.Input((), dtype="int32") if num_classes else None
     doublings = (image_size // LOWEST).bit_length() - 1
@@ -127,28 +54,24 @@ def make_generator(
     features = layers.Reshape((LOWEST, LOWEST, width))(features)
     for i in reversed(range(doublings)):
         filters = channels * width_multiplier(image_size, i)
-        features = generator_block(features, labels, filters, num_classes, bn_momentum)
-        resolution = image_size >> i
-        if resolution in attention:
-            features = NaiveSelfAttention(name=f"attention_{resolution}")(features)
-    features = layers.ReLU()(batch_norm(features, None, num_classes, bn_momentum_last))
-    outputs = spectral_conv(features, image_channels)
+        features = generator_block(features, labels, filters, num_classes, bn_momenta[0])
+        features = attend_if_listed(features, image_size >> i, attention)
+    features = layers.ReLU()(batch_norm(features, None, num_classes, bn_momenta[1]))
+    outputs = spectral_conv(features, image_shape[-1])
     images = layers.Activation("tanh", dtype="float32")(outputs)
     return keras.Model([latents, labels] if num_classes else latents, images)
 
 
-def make_discriminator(*, image_size, image_channels, channels, num_classes, attention):
+def make_discriminator(*, image_shape, channels, num_classes, attention):
     """`[images, labels]` to logits `[batch]`; images alone without classes."""
-    images = keras.Input((image_size, image_size, image_channels))
+    features = images = keras.Input(image_shape)
+    image_size = image_shape[0]
     small = image_size <= 32
     halvings = 2 if small else (image_size // LOWEST).bit_length() - 1
-    features = images
     for i in range(halvings):
         filters = channels * width_multiplier(image_size, i)
         features = discriminator_block(features, filters, first=i == 0)
-        resolution = image_size >> (i + 1)
-        if resolution in attention:
-            features = NaiveSelfAttention(name=f"attention_{resolution}")(features)
+        features = attend_if_listed(features, image_size >> (i + 1), attention)
     width = channels * width_multiplier(image_size, halvings)
     for _ in range(2 if small else 1):
         features = discriminator_block(features, width, downsample=False)
@@ -167,8 +90,9 @@ def make_discriminator(*, image_size, image_channels, channels, num_classes, att
 
 def make_gan(config):
     """The `NaiveGan` of a `Config`."""
-    names = ("image_size", "image_channels", "num_classes")
-    shared = {name: getattr(config, name) for name in names}
+    shape = (config.image_size, config.image_size, config.image_channels)
+    shared = {"image_shape": shape, "num_classes": config.num_classes}
+    settings = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": 1e-8}
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(config.precision):
         generator = make_generator(
@@ -176,13 +100,11 @@ def make_gan(config):
             channels=config.g_channels,
             z_dim=config.z_dim,
             attention=config.g_attention_resolutions,
-            bn_momentum=config.bn_momentum,
-            bn_momentum_last=config.bn_momentum_last,
+            bn_momenta=(config.bn_momentum, config.bn_momentum_last),
         )
         discriminator = make_discriminator(
             **shared, channels=config.d_channels, attention=config.d_attention_resolutions
         )
-        settings = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": 1e-8}
         d_optimizer = keras.optimizers.Adam(config.d_lr, **settings)
         g_optimizer = keras.optimizers.Adam(
             config.g_lr, **settings, use_ema=True, ema_momentum=config.ema_decay

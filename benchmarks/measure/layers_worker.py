@@ -90,7 +90,7 @@ def make_attention_pair(shape):
     """Our layer and that of `keras_naive`, with equal weights and a nonzero gamma."""
     import keras
 
-    from benchmarks.keras_naive.model import NaiveSelfAttention
+    from benchmarks.keras_naive.stock_layers import NaiveSelfAttention
     from keras_sagan.layers import SelfAttention
 
     keras.utils.set_random_seed(0)
