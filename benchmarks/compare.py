@@ -18,7 +18,7 @@ from benchmarks.comparison.runner import execute_runs
 from benchmarks.comparison.suite import Suite
 from benchmarks.measure.subprocesses import command_line
 from benchmarks.report.report_files import render_report
-from benchmarks.report.summary import is_less_better
+from benchmarks.report.summary import is_lower_better
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.directory import RunDirectory
@@ -100,7 +100,7 @@ def suite_from_flags():
     if not given.metrics:
         raise UsageError("--metrics is required, e.g. fd2k,coherence2k")
     for metric in given.metrics:
-        is_less_better(metric)  # An unknown name fails now, not after all runs.
+        is_lower_better(metric)  # An unknown name fails now, not after all runs.
     seeds = distinct_integers("seeds", 0, 2**31 - 1)
     kind, _, path = given.extractor.partition(":")
     if kind == "inception" and "://" not in path and not pathlib.Path(path).exists():

@@ -3,7 +3,7 @@
 from benchmarks.report import plots
 from benchmarks.report.document import Picture
 from benchmarks.report.formatting import join_words
-from benchmarks.report.summary import is_less_better, select_scores
+from benchmarks.report.summary import is_lower_better, select_scores
 
 STEPS, MINUTES = "generator updates", "minutes of training"
 
@@ -17,15 +17,15 @@ def score_pictures(table, suite, shown):
         own = own[own["value"].notna()]
         if own.empty:
             continue
-        less = is_less_better(metric)
-        log = less and plots.has_wide_range(own["value"])
-        label = f"{metric} {'↓' if less else '↑'}"
+        lower = is_lower_better(metric)
+        log = lower and plots.has_wide_range(own["value"])
+        label = f"{metric} {'↓' if lower else '↑'}"
         for x_label, x in ((STEPS, own["step"]), (MINUTES, own["seconds"] / 60)):
             data = plots.draw_curves(own.assign(x=x), order, x_label, label, log)
             what = f"{full_name(metric, protocol)} over {x_label}"
             alt = f"Curves of {what}; rows: {join_words(rows_of(own, order))}."
             note = ", logarithmic" if log else ""
-            better = "less" if less else "more"
+            better = "lower" if lower else "higher"
             name = file_name(metric, protocol, x_label)
             pictures.append(Picture(name, data, alt, f"{what}{note}; {better} is better."))
     return pictures

@@ -16,7 +16,7 @@ from benchmarks.report.suite_plots import full_name
 from benchmarks.report.summary import (
     find_collapsed,
     find_rolled_back,
-    is_less_better,
+    is_lower_better,
     list_runs,
 )
 
@@ -115,7 +115,7 @@ def headline_table(numbers, suite, pair):
     header = ["row", "runs", "last", "95% interval", "Δ", "Δ 95% interval", "best", "at step"]
     header += [] if suite["threshold"] is None else [f"minutes to {suite['threshold']:g}"]
     header += ["minutes", "images/s", "parameters G + D, M", "MACs G + D, M"]
-    better = "less" if is_less_better(pair[0]) else "more"
+    better = "lower" if is_lower_better(pair[0]) else "higher"
     caption = f"{full_name(*pair)}, {better} is better; Δ is from {suite['reference']}"
     return Table(caption, header, rows)
 
@@ -164,7 +164,7 @@ def other_tables(numbers, suite, others):
     for protocol in dict.fromkeys(protocol for _, protocol in others):
         pairs = [pair for pair in others if pair[1] == protocol]
         judge = f", by {protocol}" if protocol else ""
-        arrows = [f"{pair[0]} {'↓' if is_less_better(pair[0]) else '↑'}" for pair in pairs]
+        arrows = [f"{pair[0]} {'↓' if is_lower_better(pair[0]) else '↑'}" for pair in pairs]
         last = {row: [] for row in suite["rows"]}
         deltas = {row: [] for row in suite["rows"]}
         for pair in pairs:
@@ -211,7 +211,7 @@ def reading_blocks(suite, numbers):
     lines = [
         [
             full_name(*pair),
-            "less" if is_less_better(pair[0]) else "more",
+            "lower" if is_lower_better(pair[0]) else "higher",
             suite_text.explain_metric(*pair),
         ]
         for pair in pairs_of(numbers)

@@ -13,8 +13,8 @@ import pandas as pd
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.diversity import LEAST
 
-LESS_IS_BETTER = {"fid", "fd", "kid", "kd", "intra_fid", "intra_fd"}
-MORE_IS_BETTER = {"is", "precision", "recall", "label_accuracy", "coherence"}
+LOWER_IS_BETTER = {"fid", "fd", "kid", "kd", "intra_fid", "intra_fd"}
+HIGHER_IS_BETTER = {"is", "precision", "recall", "label_accuracy", "coherence"}
 NOT_SCORES = ("harness", "train", "watch")
 COSTS = ("g_parameters", "d_parameters", "g_macs", "d_macs")
 RESAMPLES = 10_000
@@ -32,17 +32,17 @@ def base_name(metric):
     return re.sub(r"\d+k?$", "", metric)
 
 
-def is_less_better(metric):
+def is_lower_better(metric):
     """Direction of a metric.
 
     Raises:
         UsageError: if the metric is unknown.
     """
     base = base_name(metric)
-    if base not in LESS_IS_BETTER | MORE_IS_BETTER:
-        known = ", ".join(sorted(LESS_IS_BETTER | MORE_IS_BETTER))
+    if base not in LOWER_IS_BETTER | HIGHER_IS_BETTER:
+        known = ", ".join(sorted(LOWER_IS_BETTER | HIGHER_IS_BETTER))
         raise UsageError(f"expected a metric of {known}. Received: metric={metric}")
-    return base in LESS_IS_BETTER
+    return base in LOWER_IS_BETTER
 
 
 def select_scores(table):
@@ -127,13 +127,13 @@ def summarize_suite(table, suite):
     common = {row: row_figures(table[table["row"] == row], all_runs, row) for row in suite["rows"]}
     lines = []
     for metric, protocol in order_metrics(table, suite):
-        less = is_less_better(metric)
+        lower = is_lower_better(metric)
         of_metric = ok[(ok["metric"] == metric) & (ok["protocol"] == protocol)]
         by_row = {row: of_metric[of_metric["row"] == row] for row in suite["rows"]}
         reference = last_values(by_row[suite["reference"]])
         for row, own in by_row.items():
             names = {"row": row, "metric": metric, "protocol": protocol}
-            figures = score_figures(own, reference, less) | time_to_threshold(own, metric, suite)
+            figures = score_figures(own, reference, lower) | time_to_threshold(own, metric, suite)
             lines.append(names | figures | common[row])
     return pd.DataFrame(lines, columns=COLUMNS).astype({"reached": "Int64"})
 
@@ -155,9 +155,9 @@ def row_figures(lines, all_runs, row):
     }
 
 
-def score_figures(lines, reference, less):
+def score_figures(lines, reference, lower):
     """Figures of one metric of one row; `reference` is from `last_values`."""
-    own, best = last_values(lines), best_lines(lines, less)
+    own, best = last_values(lines), best_lines(lines, lower)
     delta_low, delta_high = delta_interval(own, reference)
     return {
         "seeds": len(own),
@@ -175,10 +175,10 @@ def last_values(lines):
     return lines.groupby("seed").tail(1).set_index("seed")["value"].dropna()
 
 
-def best_lines(lines, less):
+def best_lines(lines, lower):
     """The line of each seed's best value; the first if several are equal."""
     by_seed = lines.dropna(subset="value").groupby("seed")["value"]
-    return lines.loc[by_seed.idxmin() if less else by_seed.idxmax()]
+    return lines.loc[by_seed.idxmin() if lower else by_seed.idxmax()]
 
 
 def spread_figures(name, values):
@@ -227,7 +227,7 @@ def time_to_threshold(lines, metric, suite):
     if threshold is None or metric != suite["metrics"][0]:
         return {"minutes_to_threshold": np.nan, "reached": np.nan}
     value = lines["value"]
-    good = lines[value <= threshold if is_less_better(metric) else value >= threshold]
+    good = lines[value <= threshold if is_lower_better(metric) else value >= threshold]
     first = good.groupby("seed")["seconds"].first() / 60
     complete = len(first) == len(suite["seeds"])
     return {

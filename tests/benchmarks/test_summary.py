@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import suites
 
-from benchmarks.report.summary import delta_interval, is_less_better, summarize_suite
+from benchmarks.report.summary import delta_interval, is_lower_better, summarize_suite
 from keras_sagan.errors import UsageError
 
 
@@ -122,8 +122,8 @@ def test_a_last_score_that_is_not_a_number_is_no_value():
 
 
 def test_directions():
-    assert is_less_better("intra_fd2k")
-    assert not is_less_better("is50k")
-    assert not is_less_better("coherence2000")
+    assert is_lower_better("intra_fd2k")
+    assert not is_lower_better("is50k")
+    assert not is_lower_better("coherence2000")
     with pytest.raises(UsageError, match="Received: metric=fuzz2k"):
-        is_less_better("fuzz2k")
+        is_lower_better("fuzz2k")
