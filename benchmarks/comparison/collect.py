@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
+from benchmarks.comparison.suite import Run, Suite
 from keras_sagan.errors import UsageError
 from keras_sagan.files import write_atomically
 from keras_sagan.metrics.protocol import current_name
@@ -21,16 +22,16 @@ RUN = ("status", "reason", "device", "precision", "commit", "config_hash")
 COLUMNS = ("suite", "row", "seed", *VALUE, *RUN)
 
 
-def write_results(suite, runs, command):
+def write_results(suite: Suite, runs: list[Run], command: str) -> list[dict]:
     """Writes `results.parquet`, `suite.json` and `samples/` to the suite's report folder.
 
     Args:
-        suite: `Suite`.
-        runs: list of `Run`s.
-        command: str, the command line that ran them.
+        suite: the comparison.
+        runs: all its runs.
+        command: the command line that ran them.
 
     Returns:
-        list of dicts: the outcome of each run, with `status` and `reason`.
+        The outcome of each run, with `status` and `reason`.
     """
     folder = pathlib.Path(suite.report_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ def write_results(suite, runs, command):
     return outcomes
 
 
-def read_outcome(run):
+def read_outcome(run: Run) -> dict:
     """How a run ended, a dict; "unfinished" if it has not, "missing" if its folder is gone."""
     try:
         outcome = json.loads(run.outcome.read_text())
@@ -55,7 +56,7 @@ def read_outcome(run):
     return outcome
 
 
-def make_table(run, outcome):
+def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     """The lines of one run, a DataFrame with `COLUMNS`."""
     directory = RunDirectory(run.path)
     config, environment = read_config(directory), directory.read_environment()

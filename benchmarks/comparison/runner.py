@@ -13,7 +13,8 @@ import time
 
 from absl import flags
 
-from benchmarks.comparison.suite import current_command
+from benchmarks.comparison.suite import Run, current_command
+from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import write_atomically
 from keras_sagan.progress import Progress
@@ -27,12 +28,12 @@ POLL = 0.2
 TRAINING = 0.9
 
 
-def execute_runs(runs, devices):
+def execute_runs(runs: list[Run], devices: list[str]) -> None:
     """Executes all runs to the end and writes the outcome of each.
 
     Args:
-        runs: list of `Run`s. Finished ones are skipped.
-        devices: list of str, GPUs; empty: one run at a time, on the default devices.
+        runs: finished ones are skipped.
+        devices: GPUs; empty: one run at a time, on the default devices.
     """
     waiting = [run for run in runs if not is_finished(run)]
     jobs, free = [], list(devices) or [None]
@@ -64,23 +65,22 @@ class Job:
     """A run that is being executed.
 
     Attributes:
-        run: `Run`.
-        config: its `Config`.
-        device: str or None.
-        commands: list of str, its command lines at its start.
-        left: list of the command lines after the current one.
-        process: `subprocess.Popen` of the current one.
+        config: the run's.
+        device: a GPU; None: the default devices.
+        commands: the run's command lines when it started, as text.
+        left: command lines after the current one.
+        process: of the current command line.
     """
 
-    run: object
-    config: object
+    run: Run
+    config: Config
     device: str | None
-    commands: list
-    left: list
-    process: object
+    commands: list[str]
+    left: list[list[str]]
+    process: subprocess.Popen
 
 
-def is_finished(run):
+def is_finished(run: Run) -> bool:
     """Whether the run exists and was successful with the flags that it would have now.
 
     Its command lines do not suffice, because the flag files in them may have changed.
@@ -94,7 +94,7 @@ def is_finished(run):
         return False
 
 
-def is_free(run):
+def is_free(run: Run) -> bool:
     """Whether no process trains in the run's folder.
 
     After a comparison is killed, its trainer still finishes a call of the runtime.
@@ -106,7 +106,7 @@ def is_free(run):
         return not isinstance(error.__cause__, BlockingIOError)
 
 
-def command_lines(run):
+def command_lines(run: Run) -> list[str]:
     """Command lines as one would type them, without the path of the interpreter."""
     return [shlex.join(["python", *command[1:]]) for command in run.commands()]
 
@@ -162,7 +162,7 @@ def is_trained(job):
     return row.get("step") == job.config.total_steps or 0 < minutes * 60 <= row.get("seconds", 0)
 
 
-def explain_exit(code, log):
+def explain_exit(code: int, log: str) -> tuple[str, str]:
     """Status and reason of a process, from its exit code and its log."""
     if code == 0:
         return "ok", ""

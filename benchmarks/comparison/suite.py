@@ -49,7 +49,7 @@ class Suite:
     runs_dir: str
     report_dir: str
 
-    def rows(self):
+    def rows(self) -> list["Row"]:
         """The `Row`s, in order.
 
         Raises:
@@ -74,7 +74,7 @@ class Suite:
             )
         return rows
 
-    def budget(self):
+    def budget(self) -> str:
         """The budget in words."""
         if self.minutes:
             return f"{self.minutes:g} minutes of training"
@@ -82,7 +82,7 @@ class Suite:
             return f"{self.images:,} real images"
         return f"{self.steps:,} steps"
 
-    def make_run(self, row, seed):
+    def make_run(self, row: "Row", seed: int) -> "Run":
         """The `Run` of a row with a seed."""
         return Run(self, row, seed, pathlib.Path(self.runs_dir) / row.name / f"seed_{seed}")
 
@@ -102,7 +102,7 @@ class Row:
     overrides: list
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> "Row":
         """Parses `MODEL` or `NAME=MODEL --flag=value ...`.
 
         Raises:
@@ -206,7 +206,7 @@ class Run:
         ]
 
 
-def parse_flags(given):
+def parse_flags(given: list[str]) -> flags.FlagValues:
     """Parses a list of flags and flag files into the flags of `Config`."""
     values = flags.FlagValues()
     commands.define_config_flags(values)
@@ -216,7 +216,7 @@ def parse_flags(given):
     return values
 
 
-def current_command(line):
+def current_command(line: str) -> str:
     """A command line with the current names of the modules, e.g. from an earlier outcome."""
     words = line.split(" ")
     return " ".join(EARLIER_PROGRAMS.get(word, word) for word in words)

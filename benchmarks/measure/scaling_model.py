@@ -18,12 +18,11 @@ class Machine:
     """Assumptions about the GPUs and their interconnect.
 
     Attributes:
-        peak_tflops: float, 10^12 FLOP/s of one GPU's matrix products.
-        share: float, fraction of the peak that training achieves, in (0, 1].
-        gpus_per_host: int.
-        link_gb_per_s: float, 10^9 bytes per second that a GPU sends inside its host.
-        network_gb_per_s: float, 10^9 bytes per second that a GPU sends to another host.
-        latency_us: float, fixed microseconds of each all-reduce operation.
+        peak_tflops: 10^12 FLOP/s of one GPU's matrix products.
+        share: fraction of the peak that training achieves, in (0, 1].
+        link_gb_per_s: 10^9 bytes per second that a GPU sends inside its host.
+        network_gb_per_s: 10^9 bytes per second that a GPU sends to another host.
+        latency_us: fixed microseconds of each all-reduce operation.
     """
 
     peak_tflops: float
@@ -39,9 +38,9 @@ class Work:
     """Costs of one training step.
 
     Attributes:
-        macs_per_image: int, multiply-accumulates per image.
-        gradient_bytes: int, bytes summed over the GPUs.
-        exchanges: int, all-reduce operations.
+        macs_per_image: multiply-accumulates per image.
+        gradient_bytes: bytes summed over the GPUs.
+        exchanges: all-reduce operations.
     """
 
     macs_per_image: int
@@ -49,14 +48,14 @@ class Work:
     exchanges: int
 
 
-def predict_step(machine, work, gpus, images):
+def predict_step(machine: Machine, work: Work, gpus: int, images: int) -> dict[str, float]:
     """Time and speed of one step.
 
     Args:
-        machine: `Machine`.
-        work: `Work`.
-        gpus: int.
-        images: int, images per GPU and step.
+        machine: the GPUs.
+        work: the step's costs.
+        gpus: their number.
+        images: per GPU and step.
 
     Returns:
         dict: `compute_ms`; `exchange_ms`; `images_per_s` and `efficiency` (relative to computation

@@ -7,13 +7,13 @@ import numpy as np
 from benchmarks.measure.subprocesses import compute_ratios, max_peaks, median_digits, round_digits
 
 
-def summarize_speed(measurements, references, steps_per_call):
+def summarize_speed(measurements: list[dict], references: list[dict], steps_per_call: int) -> dict:
     """Figures of a setting: medians over rounds; percentiles over all calls of all rounds.
 
     Args:
-        measurements: list of dicts, one `speed_worker.measure_speed` per round.
+        measurements: one `speed_worker.measure_speed` per round.
         references: the same of the first setting, to which ratios are computed.
-        steps_per_call: int, training steps in a call.
+        steps_per_call: training steps in a call.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}
@@ -46,7 +46,7 @@ def median_breakdown(measurements):
     return {"breakdown": {name: median_digits(breakdowns, name) for name in breakdowns[0]}}
 
 
-def training_macs(g_macs, d_macs):
+def training_macs(g_macs: int, d_macs: int) -> int:
     """Multiply-accumulates per image of one training step, from those of a forward pass.
 
     The discriminator update runs G forward, and D forward and backward on real images and on
@@ -59,7 +59,7 @@ def training_macs(g_macs, d_macs):
     return d_update + g_update
 
 
-def utilization(measurement):
+def utilization(measurement: dict) -> float:
     """FLOP/s of training as a fraction of a matrix product's."""
     flops = 2 * training_macs(measurement["g_macs"], measurement["d_macs"])
     return flops * measurement["train_images_per_s"] / measurement["matmul_flops_per_s"]

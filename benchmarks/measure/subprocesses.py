@@ -8,6 +8,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 
 from keras_sagan.errors import RunError
 from keras_sagan.runs.provenance import commit, machine, version
@@ -15,16 +16,16 @@ from keras_sagan.runs.provenance import commit, machine, version
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run_worker(module, request, environment=None):
+def run_worker(module: str, request: dict, environment: dict | None = None) -> dict:
     """Runs `python -m MODULE` on a request.
 
     Args:
-        module: str, a module that calls `answer_request`.
-        request: dict, JSON-serializable.
-        environment: dict, variables to add to this process's own.
+        module: a module that calls `answer_request`.
+        request: JSON-serializable.
+        environment: variables to add to this process's own.
 
     Returns:
-        The worker's answer, a dict; `{"error": REASON}` if it fails.
+        The worker's answer; `{"error": REASON}` if it fails.
     """
     result = subprocess.run(
         [sys.executable, "-m", module],
@@ -42,7 +43,7 @@ def run_worker(module, request, environment=None):
     return {"error": f"exit code {result.returncode}: {errors[-1] if errors else 'no output'}"}
 
 
-def answer_request(measure):
+def answer_request(measure: Callable[..., dict]) -> None:
     """The worker's side of `run_worker`: prints what `measure` returns, or why it failed."""
     request = json.load(sys.stdin)
     try:
@@ -53,13 +54,13 @@ def answer_request(measure):
     print(json.dumps(result))
 
 
-def measure_in_rounds(module, requests, rounds):
+def measure_in_rounds(module: str, requests: list[dict], rounds: int) -> list[list[dict]]:
     """Sends each request once per round to a worker, so that drift of the machine affects all.
 
     Args:
-        module: str, as for `run_worker`.
-        requests: list of dicts with `name`, `request` and optionally `environment`.
-        rounds: int. A request that failed is not repeated.
+        module: as for `run_worker`.
+        requests: dicts with `name`, `request` and optionally `environment`.
+        rounds: number of rounds. A request that failed is not repeated.
 
     Returns:
         For each request, the list of its answers, one per round.
@@ -73,7 +74,7 @@ def measure_in_rounds(module, requests, rounds):
     return answers
 
 
-def compute_ratios(name, measurements, references):
+def compute_ratios(name: str, measurements: list[dict], references: list[dict]) -> dict:
     """Ratio of figure `name` to the reference of the same round: median, least and most."""
     if "error" in references[-1]:
         return {"ratio": None, "ratio_least_and_most": None}
@@ -86,7 +87,7 @@ def compute_ratios(name, measurements, references):
     }
 
 
-def max_peaks(measurements):
+def max_peaks(measurements: list[dict]) -> dict[str, float | None]:
     """The highest of each figure of `peak_memory` over several measurements."""
     return {
         name: max((each[name] for each in measurements if each[name] is not None), default=None)
@@ -94,17 +95,17 @@ def max_peaks(measurements):
     }
 
 
-def median_digits(measurements, name):
+def median_digits(measurements: list[dict], name: str) -> float:
     """The median of figure `name`, rounded."""
     return round_digits(statistics.median(each[name] for each in measurements))
 
 
-def round_digits(value):
+def round_digits(value: float) -> float:
     """Rounds to four significant digits."""
     return float(f"{value:.4g}")
 
 
-def command_line(leave_out=()):
+def command_line(leave_out: Iterable[str] = ()) -> str:
     """How this process was started, without the path of the interpreter.
 
     Args:
@@ -116,7 +117,7 @@ def command_line(leave_out=()):
     )
 
 
-def gather_provenance(packages):
+def gather_provenance(packages: Iterable[str]) -> dict:
     """Command, commit, versions and machine, for a row."""
     return {
         "command": command_line(leave_out=["--format=json"]),
@@ -128,7 +129,7 @@ def gather_provenance(packages):
     }
 
 
-def peak_memory():
+def peak_memory() -> dict[str, float | None]:
     """Peak memory of this process so far, MiB: of the host, and of the first GPU or None."""
     import tensorflow as tf
 
@@ -138,20 +139,20 @@ def peak_memory():
     return {"host_peak_mib": round(read_status_mib("VmHWM"), 1), "device_peak_mib": device}
 
 
-def reset_peak_memory():
+def reset_peak_memory() -> float:
     """Resets the peak of host memory; returns the memory in use now, MiB."""
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     return read_status_mib("VmRSS")
 
 
-def read_status_mib(name):
+def read_status_mib(name: str) -> float:
     """One line of /proc/self/status, in MiB."""
     status = pathlib.Path("/proc/self/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith(f"{name}:")]
     return int(line.split()[1]) / 1024
 
 
-def print_rows(rows, output_format, columns):
+def print_rows(rows: list[dict], output_format: str, columns: Iterable[str]) -> None:
     """Prints rows: as complete JSON objects, or as text of `columns`.
 
     Raises:

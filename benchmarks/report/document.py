@@ -83,7 +83,7 @@ class Code:
     lines: list
 
 
-def to_markdown(title, sections):
+def to_markdown(title: str, sections: list[Section]) -> str:
     parts = [f"# {escape_markdown(title)}"]
     for section in sections:
         parts += [f"## {escape_markdown(section.heading)}", *map(block_to_markdown, section.blocks)]
@@ -116,7 +116,7 @@ def escape_markdown(text):
     return " ".join(escaped.split())
 
 
-def to_html(title, sections):
+def to_html(title: str, sections: list[Section]) -> str:
     names = [re.sub(r"\W+", "-", section.heading.lower()) for section in sections]
     links = [
         f'<a href="#{name}">{html.escape(section.heading)}</a>'

@@ -15,11 +15,8 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import write_atomically
 
 
-def render_report(folder):
+def render_report(folder: str | pathlib.Path) -> pathlib.Path:
     """Writes the report of a folder of results.
-
-    Args:
-        folder: path.
 
     Returns:
         Path of the HTML page.

@@ -20,7 +20,7 @@ PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def read_suite(path):
+def read_suite(path: pathlib.Path) -> dict:
     """Reads `suite.json`, with the current names of its metrics.
 
     Raises:
@@ -46,7 +46,7 @@ def read_suite(path):
     return suite | {"metrics": list(map(current_name, suite["metrics"]))}
 
 
-def read_table(path, suite):
+def read_table(path: pathlib.Path, suite: dict) -> pd.DataFrame:
     """Reads `results.parquet`, with the current names of its metrics.
 
     Raises:
@@ -78,7 +78,7 @@ def read_table(path, suite):
     return table
 
 
-def read_samples(folder, suite):
+def read_samples(folder: pathlib.Path, suite: dict) -> dict[str, bytes]:
     """Reads the sample grids: PNG bytes by row, of the rows that have one.
 
     Raises:
@@ -88,7 +88,7 @@ def read_samples(folder, suite):
     return {row: read_png(path) for row, path in paths.items() if path.is_file()}
 
 
-def read_png(path):
+def read_png(path: pathlib.Path) -> bytes:
     """Reads the bytes of a PNG file.
 
     Raises:
@@ -100,12 +100,12 @@ def read_png(path):
     return data
 
 
-def read_published():
+def read_published() -> pd.DataFrame:
     """Reads `published.csv`, with all values as text."""
     return pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False)
 
 
-def read_lines(path):
+def read_lines(path: pathlib.Path) -> list[dict]:
     """Reads `results.jsonl`: a list of dicts, one per row of a benchmark.
 
     Raises:
@@ -123,7 +123,7 @@ def read_lines(path):
     return rows
 
 
-def read_line(line, place):
+def read_line(line: str, place: str) -> dict:
     """Parses one row; `place` is where it is, for errors.
 
     Raises:

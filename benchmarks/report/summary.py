@@ -27,12 +27,12 @@ COLUMNS = (
 )
 
 
-def base_name(metric):
+def base_name(metric: str) -> str:
     """The name without its count: `fd` for `fd2k`."""
     return re.sub(r"\d+k?$", "", metric)
 
 
-def is_lower_better(metric):
+def is_lower_better(metric: str) -> bool:
     """Direction of a metric.
 
     Raises:
@@ -45,13 +45,13 @@ def is_lower_better(metric):
     return base in LOWER_IS_BETTER
 
 
-def select_scores(table):
+def select_scores(table: pd.DataFrame) -> pd.DataFrame:
     """The lines of a table that are scores, ordered by step."""
     lines = table[~table["protocol"].isin(NOT_SCORES)]
     return lines.sort_values(["row", "seed", "step"], ignore_index=True)
 
 
-def list_runs(table, suite):
+def list_runs(table: pd.DataFrame, suite: dict) -> pd.DataFrame:
     """All runs of a suite in its order, a line each: `row`, `seed`, `status`, `reason`.
 
     Runs without a line in the table have the status "missing".
@@ -63,7 +63,7 @@ def list_runs(table, suite):
     return known.reindex(wanted).fillna(absent).reset_index()
 
 
-def find_collapsed(table):
+def find_collapsed(table: pd.DataFrame) -> pd.DataFrame:
     """Runs whose samples lost their diversity, or never became diverse, a line each.
 
     Returns:
@@ -83,7 +83,7 @@ def find_collapsed(table):
     return least.rename(columns=names)[["row", "seed", "least", "at", "last"]]
 
 
-def find_rolled_back(table):
+def find_rolled_back(table: pd.DataFrame) -> pd.DataFrame:
     """Runs that returned to a checkpoint because of non-finite numbers.
 
     Returns:
@@ -93,7 +93,7 @@ def find_rolled_back(table):
     return lines.groupby(["row", "seed"], sort=False)["value"].count().rename("times").reset_index()
 
 
-def order_metrics(table, suite):
+def order_metrics(table: pd.DataFrame, suite: dict) -> list[tuple[str, str]]:
     """Every scored pair of metric and protocol; those of `suite["metrics"]` come first, in order.
 
     Metrics of `suite["metrics"]` that were never scored precede all others, without a protocol.
@@ -105,7 +105,7 @@ def order_metrics(table, suite):
     return [(metric, "") for metric in suite["metrics"] if metric not in scored] + ordered
 
 
-def summarize_suite(table, suite):
+def summarize_suite(table: pd.DataFrame, suite: dict) -> pd.DataFrame:
     """A line for each row, metric and protocol of scores.
 
     Args:
