@@ -20,7 +20,7 @@ def main():
 
 def load_naive(config, path, ema):
     """Imports TensorFlow only once the flags are known to be good."""
-    from benchmarks.keras_naive.fit import load_generator
+    from benchmarks.keras_naive.method import load_generator
 
     return load_generator(config, path, ema)
 

@@ -1,4 +1,4 @@
-"""Trains `keras_naive` by `fit` into a run directory like those of `keras_sagan.train`.
+"""Trains `keras_naive`, by the function that `fit` runs, into a run directory like those of `keras_sagan.train`.
 
 python -m benchmarks.train_naive --run_dir=runs/naive --batch_size=64 --total_steps=1000
 
@@ -41,17 +41,10 @@ def main():
     config = commands.config_from_flags()
     check_supported(dataclasses.asdict(config))
     # TensorFlow takes seconds to import, so the flags are checked first.
-    from benchmarks.keras_naive.fit import NaiveState, fit_steps
-    from keras_sagan.training.run import ending, train
+    from benchmarks.keras_naive.method import NAIVE
+    from keras_sagan.training.run import describe_ending, train
 
-    run = train(
-        dataclasses.replace(config, replicas=1),
-        run_dir,
-        # Not in the strategy's scope, where `fit` would train over replicas.
-        create=lambda strategy, config: NaiveState.create(config),
-        steps=fit_steps,
-    )
-    print(ending(run))
+    print(describe_ending(train(dataclasses.replace(config, replicas=1), run_dir, NAIVE)))
 
 
 def check_supported(options):

@@ -9,7 +9,8 @@ from benchmarks.measure.subprocesses import gather_provenance
 from keras_sagan.data.prepared import prepare
 from keras_sagan.metrics.coherence import CLASSES, coherence
 from keras_sagan.metrics.counterpart import RADIUS, counterpart_share, counterparts
-from keras_sagan.runs.checkpoints import Checkpoints, restore_generator
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
+from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.runs.provenance import PACKAGES
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.training.state import State
@@ -66,7 +67,7 @@ def measure_run(run, num_images, seed):
     state = State.create(config)
     sample = make_sampler(state.ema_generator)
     rows = share_rows(state, sample, subjects, {"seed": config.seed, "condition": UNTRAINED})
-    step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
+    step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore().step
     rows += share_rows(state, sample, subjects, {"seed": config.seed, "condition": TRAINED})
     of_run = describe_run(run, step) | measure_coherence(state.ema_generator, sample, subjects)
     return [{"benchmark": "attention", "status": "ok"} | row for row in (of_run, *rows)]
@@ -187,7 +188,7 @@ def draw_maps(run, seed):
         `matplotlib.figure.Figure`.
     """
     config = run.read_config()
-    generator, _ = restore_generator(config, run.checkpoints)
+    generator, _ = load_generator(config, newest_checkpoint(run.checkpoints))
     labels = np.arange(len(CLASSES), dtype=np.int32)
     latents = latents_of(seed, len(labels), config.z_dim).numpy()
     images = make_sampler(generator)(latents, labels)

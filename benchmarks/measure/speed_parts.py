@@ -34,7 +34,7 @@ def step_parts(training):
     import tensorflow as tf
 
     from keras_sagan.sampling import noise
-    from keras_sagan.training.game import apply
+    from keras_sagan.training.game import apply_gradients
 
     game, strategy, step = training.game, training.strategy, training.state.step
     images, labels = next(training.iterator)
@@ -54,8 +54,8 @@ def step_parts(training):
     }
 
     def update():
-        apply(game.d_optimizer, zeros["d"], game.discriminator)
-        apply(game.g_optimizer, zeros["g"], game.generator)
+        apply_gradients(game.d_optimizer, zeros["d"], game.discriminator)
+        apply_gradients(game.g_optimizer, zeros["g"], game.generator)
 
     def forward(network):
         return lambda inputs, classes: network(inputs, classes, training=True)

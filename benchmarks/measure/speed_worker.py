@@ -68,20 +68,20 @@ class OurTraining:
 
         from keras_sagan.data.batches import make_iterator
         from keras_sagan.data.prepared import prepare
-        from keras_sagan.devices.strategy import make_strategy
-        from keras_sagan.training.game import Game
-        from keras_sagan.training.loop import make_train
-        from keras_sagan.training.state import State
-        from keras_sagan.training.xla import compiles
+        from keras_sagan.devices.strategy import make_cluster
+        from keras_sagan.training.game import make_game
+        from keras_sagan.training.loop import make_train_call
+        from keras_sagan.training.session import create_state
+        from keras_sagan.training.xla import compiles_by_default
 
-        self.strategy = make_strategy(config)
+        cluster = make_cluster(config.strategy, config.replicas, config.batch_size)
+        self.strategy = cluster.strategy
         prepared = prepare(dataclasses.replace(config, data_dir=folder))
-        with self.strategy.scope():
-            self.state = State.create(config)
+        self.state = create_state(self.strategy, config)
         self.config, self.generator = config, self.state.ema_generator
-        compiled = compiles(config, self.strategy)
-        self.game = Game(config, self.state, prepared.record["counts"], compiled)
-        self.train = make_train(self.strategy, self.game)
+        compiled = compiles_by_default(config.jit_compile)
+        self.game = make_game(config, self.state, prepared.record["counts"], compiled)
+        self.train = make_train_call(self.strategy, self.game)
         self.iterator = make_iterator(self.strategy, prepared, config, start=0)
         self.num_steps = tf.constant(steps_per_call)
 
@@ -109,14 +109,15 @@ class NaiveTraining:
     def __init__(self, config, folder, steps_per_call):
         import tensorflow as tf
 
-        from benchmarks.keras_naive.fit import as_networks
+        from benchmarks.keras_naive.method import as_networks
         from benchmarks.keras_naive.model import make_gan
         from keras_sagan.data.batches import shares
         from keras_sagan.data.prepared import prepare
-        from keras_sagan.devices.strategy import make_strategy
-        from keras_sagan.training.xla import compiles
+        from keras_sagan.devices.strategy import make_cluster
+        from keras_sagan.training.xla import compiles_by_default
 
-        compiled = compiles(config, make_strategy(config))
+        make_cluster(replicas=1)
+        compiled = compiles_by_default(config.jit_compile)
         self.gan = make_gan(config)
         self.gan.compile(jit_compile=compiled, steps_per_execution=steps_per_call)
         self.steps_per_call = steps_per_call
@@ -158,7 +159,7 @@ def sampling_rate(generator, image_size, z_dim, seconds=2.0):
     from keras_sagan.sampling import sampler
 
     sample = sampler.make_sampler(generator)
-    count = sampler.batch_of(image_size, image_size)
+    count = sampler.sampling_batch_size(image_size, image_size)
     latents = sampler.latents_of(0, count, z_dim)
     labels = np.zeros(count, np.int32)
     sample(latents, labels)

@@ -14,7 +14,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks.keras_naive.fit import Between, NaiveState, fit_steps, load_generator
+from benchmarks.keras_naive.method import NAIVE, NaiveState, load_generator
+from benchmarks.keras_naive.model import NaiveGan
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.evaluation.scoring import Settings, evaluate_run
@@ -103,7 +104,7 @@ def test_a_killed_run_resumes_from_its_checkpoint_to_the_last_step(finished):
     assert [before["step"] for before in environment["earlier"]] == [0]
     config = Config.from_json((run_dir / "config.json").read_text())
     state = NaiveState.create(config)
-    assert Checkpoints(run_dir / "checkpoints", state, 1000).restore() == killed + 10
+    assert Checkpoints(run_dir / "checkpoints", state, 1000).restore().step == killed + 10
     assert int(state.d_optimizer.iterations.numpy()) == killed + 10
 
 
@@ -242,18 +243,19 @@ def scored_here(run_dir, step, ema):
 
 def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, config):
     config = dataclasses.replace(config, total_minutes=1e-6)
-    result = train(config, tmp_path, lambda _, config: NaiveState.create(config), fit_steps)
+    result = train(config, tmp_path, NAIVE)
     assert [row["step"] for row in rows(result.path / "train.jsonl")] == [5]
     assert [path.stem for path in (tmp_path / "checkpoints").glob("*.index")] == ["step-5"]
     assert [path.name for path in result.samples.iterdir()] == ["step_0000005.png"]
 
 
-def test_losses_that_are_not_finite_end_the_run():
-    between = Between(
-        SMALL, NaiveState.create(dataclasses.replace(SMALL, num_classes=3)), None, None, None
-    )
-    with pytest.raises(RunError, match="finite losses between steps 0 and 5.*'g_loss': nan"):
-        between.calls(4, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(np.nan)})
+def test_losses_that_are_not_finite_end_the_run(tmp_path, config, monkeypatch):
+    bad = {"d_loss": tf.constant(1.0), "g_loss": tf.constant(np.nan)}
+    monkeypatch.setattr(NaiveGan, "make_train_function", lambda self: None)
+    monkeypatch.setattr(NaiveGan, "train_function", lambda self, data: bad, raising=False)
+    with pytest.raises(RunError, match="finite losses .* g_loss=nan of the generator"):
+        train(config, tmp_path, NAIVE)
+    assert not (tmp_path / "train.jsonl").exists()
 
 
 @pytest.mark.parametrize(
