@@ -43,16 +43,18 @@ def test_folder_or_file_appears_when_it_is_whole(tmp_path, is_folder):
 
 
 def test_folder_that_fails_leaves_nothing_and_a_kill_leaves_what_is_removed(tmp_path, monkeypatch):
-    final = tmp_path / "final"
-    with pytest.raises(OSError, match="broken"), files.written_whole(final) as path:
-        path.mkdir()
-        raise OSError("broken")
+    def write_in_part(error):
+        with files.written_whole(tmp_path / "final") as path:
+            path.mkdir()
+            raise error
+
+    with pytest.raises(OSError, match="broken"):
+        write_in_part(OSError("broken"))
     assert not list(tmp_path.iterdir())
     with monkeypatch.context() as patch:
         patch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
-        with pytest.raises(Killed), files.written_whole(final) as path:
-            path.mkdir()
-            raise Killed
+        with pytest.raises(Killed):
+            write_in_part(Killed)
     assert [path.name.startswith(files.UNFINISHED) for path in tmp_path.iterdir()] == [True]
     files.remove_unfinished(tmp_path)
     assert not list(tmp_path.iterdir())

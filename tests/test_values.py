@@ -26,8 +26,11 @@ def test_checkpoints(text, expected):
 
 @pytest.mark.parametrize(
     ("text", "several"),
-    [("", True), ("oldest", True), ("-1", True), ("1,", True), ("²", True), ("1.5", True)]
-    + [("all", False), ("1,2", False)],
+    [
+        *((text, True) for text in ("", "oldest", "-1", "1,", "²", "1.5")),
+        ("all", False),
+        ("1,2", False),
+    ],
 )
 def test_other_checkpoints_are_refused(text, several):
     words = "newest, best, all, or steps" if several else "newest, best or a step"
