@@ -39,7 +39,8 @@ class Subjects:
     @classmethod
     def choose(cls, config, num_images, seed):
         """As many of each class: latents of a seed, and the first real images."""
-        prepared, each = prepare(config), num_images // len(CLASSES)
+        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+        each = num_images // len(CLASSES)
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.int32), each)
         known = np.asarray(prepared.labels)
         indices = [np.flatnonzero(known == label)[:each] for label in range(len(CLASSES))]

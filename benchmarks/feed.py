@@ -118,7 +118,9 @@ def feed_pipeline(config):
     from keras_sagan.data.batches import make_iterator
     from keras_sagan.data.prepared import prepare
 
-    return make_iterator(tf.distribute.get_strategy(), prepare(config), config, start=0)
+    prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+    strategy = tf.distribute.get_strategy()
+    return make_iterator(strategy, prepared, config.batch_size, config.seed, start=0)
 
 
 def plain_pipeline(config):
@@ -171,8 +173,7 @@ def memory_of(count):
         np.save(folder / "labels.npy", np.zeros(count, np.int32))
         (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "counts": [count]}))
         before = status_mib("RssAnon")
-        config = Config(batch_size=64)
-        feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), config, start=0)
+        feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), 64, seed=0, start=0)
         for _ in range(BATCHES):
             next(feed)
         return round(status_mib("RssAnon") - before, 1)

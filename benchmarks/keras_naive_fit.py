@@ -88,7 +88,7 @@ def fit_steps(config, strategy, state, prepared, checkpoints, records, preemptio
         jit_compile=compiles(config, strategy), steps_per_execution=steps_per_call(config, start)
     )
     state.gan.fit(
-        shares(tf.distribute.InputContext(), prepared, config, start),
+        shares(tf.distribute.InputContext(), prepared, config.batch_size, config.seed, start),
         steps_per_epoch=config.total_steps - start,
         verbose=0,
         shuffle=False,

@@ -80,7 +80,9 @@ class Ours:
         compiled = compiles(config, self.strategy)
         self.game = Game(config, self.state, prepared.record["counts"], compiled)
         self.play = make_train(self.strategy, self.game)
-        self.iterator = make_iterator(self.strategy, prepared, config, start=0)
+        self.iterator = make_iterator(
+            self.strategy, prepared, config.batch_size, config.seed, start=0
+        )
         self.num_steps = tf.constant(steps_per_call)
 
     def train(self, calls):
@@ -116,7 +118,10 @@ class KerasNaive:
         strategy = make_strategy(config)
         self.model = keras_naive.make(config, compiles(config, strategy), steps_per_call)
         self.steps_per_call = steps_per_call
-        self.data = shares(tf.distribute.InputContext(), prepare_in(folder, config), config, 0)
+        prepared = prepare_in(folder, config)
+        self.data = shares(
+            tf.distribute.InputContext(), prepared, config.batch_size, config.seed, 0
+        )
         self.generator, self.discriminator = as_networks(self.model)
 
     def train(self, calls):
@@ -145,7 +150,7 @@ class KerasNaive:
 def prepare_in(folder, config):
     from keras_sagan.data.prepared import prepare
 
-    return prepare(dataclasses.replace(config, data_dir=folder))
+    return prepare(config.image_set, folder, config.max_bad_fraction)
 
 
 def check_finite(losses):

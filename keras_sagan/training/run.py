@@ -114,7 +114,7 @@ def prepare_together(config, run, cluster, allowed):
 
     def prepared_for_run():
         run.check_config(config, allowed)
-        prepared = prepare(config)
+        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
         run.check_config(with_classes(config, prepared), allowed)
         run.check_data(prepared.summary)
         return prepared
@@ -182,7 +182,9 @@ def play_steps(config, strategy, state, prepared, checkpoints, records, preempti
     game = Game(config, state, counts, jit_compile, len(records.rollbacks))
     train_call = make_train(strategy, game)
     step = int(state.step.numpy())
-    iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
+    iterator = make_iterator(
+        strategy, prepared, config.batch_size, config.seed, step * config.d_steps
+    )
     best = records.best()
     last, stopped = is_last(step, config, records, checkpoints.cluster), None
     with contextlib.closing(Profile(config, records.tensorboard, step)) as profile:

@@ -110,7 +110,7 @@ def seconds_a_step(config, strategy, create, prepared, compiled):
     """Median over `STEPS` steps of a game that is thrown away."""
     state = create(strategy, config)
     train = make_train(strategy, Game(config, state, prepared.record["counts"], compiled))
-    iterator = make_iterator(strategy, prepared, config, 0)
+    iterator = make_iterator(strategy, prepared, config.batch_size, config.seed, 0)
     seconds = []
     for _ in range(1 + STEPS):  # The first one compiles.
         begun = time.perf_counter()
