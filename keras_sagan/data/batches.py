@@ -23,7 +23,7 @@ def make_iterator(
 
     Args:
         strategy: owns the replicas.
-        prepared: the data.
+        prepared: where to read.
         batch_size: images in a batch over all replicas.
         seed: of the permutations.
         start: number of the first batch: steps done times `d_steps`.
@@ -44,12 +44,7 @@ def shares(
 ) -> tf.data.Dataset:
     """The dataset that one host reads: batch by batch, the shares of its replicas in turn.
 
-    Args:
-        context: of the host. Replicas are numbered host by host.
-        prepared: the data.
-        batch_size: images in a batch over all replicas.
-        seed: of the permutations.
-        start: number of the first batch.
+    Replicas are numbered host by host. Arguments as of `make_iterator`.
     """
     replicas = context.num_replicas_in_sync
     local = replicas // context.num_input_pipelines

@@ -23,11 +23,8 @@ PIECE = 1000
 class Prepared:
     """A prepared set.
 
-    Args:
-        directory: what `prepare` wrote.
-
     Attributes:
-        directory: the same.
+        directory: what `prepare` wrote.
         images: uint8 `[N, image_size, image_size, image_channels]`, memory-mapped.
         labels: int32 `[N]`, memory-mapped.
         num_classes: 1 for a set without labels.
@@ -120,11 +117,7 @@ def prepare(
 
 
 def check_num_classes(image_set: ImageSet, found: int) -> None:
-    """Checks the number of classes in the data against `image_set.num_classes`.
-
-    Raises:
-        UsageError: if they differ.
-    """
+    """Raises a `UsageError` if the data have another number of classes than asked for."""
     if image_set.num_classes not in (-1, 0, found):
         raise UsageError(
             f"num_classes must be {found}, the number of classes in {image_set.dataset.text}, -1 "

@@ -46,11 +46,7 @@ class ImageSource:
 
 
 def check_classes(classes: Sequence[str], counts: Sequence[int], dataset: str) -> None:
-    """Checks that every class has images; a network cannot learn one that has none.
-
-    Raises:
-        UsageError: if a class has no images.
-    """
+    """Raises a `UsageError` if a class has no images to learn from."""
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 
 from keras_sagan.data.pixels import PREPROCESSING, decode_image
-from keras_sagan.data.source import Example, ImageSource, Payload
+from keras_sagan.data.source import ImageSource, Payload
 from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
 from keras_sagan.values import ImageSet
@@ -33,33 +33,22 @@ NAMED = 20
 def write_arrays(
     source: ImageSource, image_set: ImageSet, max_bad_fraction: float, directory: pathlib.Path
 ) -> None:
-    """Makes `directory` with `images.npy`, `labels.npy` and `dataset.json`.
+    """Makes `directory`, which must not exist, with `images.npy`, `labels.npy`, `dataset.json`.
 
     Only a few images are in memory at a time.
 
-    Args:
-        source: what to read.
-        image_set: gives the shape and the name.
-        max_bad_fraction: the share of broken images that may be left out.
-        directory: must not exist.
-
     Raises:
-        RunError: if more images are broken, or all of them.
+        RunError: if more than `max_bad_fraction` of the images are broken, or all of them.
     """
     directory.mkdir()
     content = hashlib.sha256()
     numbers, left_out = array.array("i"), []
-    progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
-    with progress, (directory / "images.npy").open("wb") as file:
+    with (directory / "images.npy").open("wb") as file:
         write_header(file, 0, image_set.image_shape)
-        for example, result in decode_examples(source, image_set, progress):
-            if isinstance(result, str):
-                left_out.append({"name": example.name, "reason": result})
-                progress.say(f"left out: {example.name}: {result}")
-                continue
-            numbers.append(example.label)
-            content.update(result.data)
-            file.write(result.data)
+        for label, image in decode_examples(source, image_set, left_out):
+            numbers.append(label)
+            content.update(image.data)
+            file.write(image.data)
         file.seek(0)
         write_header(file, len(numbers), image_set.image_shape)
     check_left_out(left_out, len(numbers), max_bad_fraction, image_set.dataset.text)
@@ -89,11 +78,7 @@ def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) 
 def check_left_out(
     left_out: list[dict[str, str]], good: int, max_bad_fraction: float, dataset: str
 ) -> None:
-    """Checks that few enough images are broken.
-
-    Raises:
-        RunError: if not.
-    """
+    """Raises a `RunError` if too many images are broken."""
     total = good + len(left_out)
     if good and len(left_out) <= max_bad_fraction * total:
         return
@@ -106,28 +91,33 @@ def check_left_out(
 
 
 def decode_examples(
-    source: ImageSource, image_set: ImageSet, progress: Progress
-) -> Iterator[tuple[Example, np.ndarray | str]]:
-    """Each example, in order, with its pixels or with the reason why it has none."""
+    source: ImageSource, image_set: ImageSet, left_out: list[dict[str, str]]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Label and pixels of each example, in order; `left_out` gets names and reasons of the rest."""
     queue = collections.deque()
+    size, channels = image_set.image_size, image_set.image_channels
+    progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
 
-    def next_result():
+    def next_results():
         example, future = queue.popleft()
         result = future.result()
         progress.update()
-        return example, result
+        if not isinstance(result, str):
+            yield example.label, result
+            return
+        left_out.append({"name": example.name, "reason": result})
+        progress.say(f"left out: {example.name}: {result}")
 
-    size, channels = image_set.image_size, image_set.image_channels
-    with process_pool() as pool:
+    with progress, process_pool() as pool:
         for example in source.examples():
             # A process that starts here inherits the blocked signal.
             with interrupts_blocked():
                 future = pool.submit(decode_or_explain, example.payload, size, channels)
             queue.append((example, future))
             if len(queue) == QUEUED * count_cores():
-                yield next_result()
+                yield from next_results()
         while queue:
-            yield next_result()
+            yield from next_results()
 
 
 def decode_or_explain(payload: Payload, size: int, channels: int) -> np.ndarray | str:

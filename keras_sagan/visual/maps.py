@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,26 +42,16 @@ def attention_maps(
         feature map in image i: its share for each of h x w places, with sum 1. A place is a square
         of 2 x 2 positions, because keys are max-pooled: h = H / 2, w = W / 2.
     """
-    pieces = []
+    maps = collections.defaultdict(list)
     for i in range(0, len(images_or_latents), BATCH):
         some = None if labels is None else np.asarray(labels[i : i + BATCH], np.int32)
-        pieces.append(batch_maps(model, images_or_latents[i : i + BATCH], some))
-    names = pieces[0] if pieces else ()
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
-
-
-def batch_maps(
-    model: Network, inputs: tf.Tensor | np.ndarray, labels: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """`attention_maps` of few enough images."""
-    given, _ = model.layer_inputs(inputs, labels)
-    maps = {}
-    for layer in model.stack:
-        if hasattr(layer, "attention_map"):
-            n, height, width, _ = given[layer.name].shape
-            flat = layer.attention_map(given[layer.name]).numpy()  # [n, H * W, h * w]
-            maps[layer.name] = flat.reshape(n, height, width, height // 2, width // 2)
-    return maps
+        given, _ = model.layer_inputs(images_or_latents[i : i + BATCH], some)
+        for layer in model.stack:
+            if hasattr(layer, "attention_map"):
+                n, height, width, _ = given[layer.name].shape
+                flat = layer.attention_map(given[layer.name]).numpy()  # [n, H * W, h * w]
+                maps[layer.name].append(flat.reshape(n, height, width, height // 2, width // 2))
+    return {name: np.concatenate(pieces) for name, pieces in maps.items()}
 
 
 def most_attended(attention: np.ndarray, count: int = 3) -> list[tuple[int, int]]:

@@ -55,7 +55,7 @@ def test_image_folder_layout_gives_the_split(tmp_path):
     assert class_counts(train) == {"cats": 1, "dogs": 1}
     assert class_counts(test) == {"cats": 1, "dogs": 2}
     assert (train.record["split"], test.record["split"]) == ("train", "test")
-    with pytest.raises(UsageError, match="expected set/dev/CLASS/IMAGE, .* Received: split=dev"):
+    with pytest.raises(UsageError, match="expected set/dev/CLASS/IMAGE; .* Received: split=dev"):
         prepare_config(settings(tmp_path / "set", tmp_path, split="dev"))
 
 
