@@ -125,7 +125,8 @@ def make_feed(folder, image_size, batch_size):
         data_dir=folder,
         tfds_dir=folder,
     )
-    return make_iterator(tf.distribute.get_strategy(), prepare(config), config, start=0)
+    prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+    return make_iterator(tf.distribute.get_strategy(), prepared, batch_size, seed=0, start=0)
 
 
 def make_plain_pipeline(folder, image_size, batch_size):
@@ -177,8 +178,7 @@ def anonymous_mib(count):
         np.save(folder / "labels.npy", np.zeros(count, np.int32))
         (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "counts": [count]}))
         before = read_status_mib("RssAnon")
-        config = Config(batch_size=64)
-        feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), config, start=0)
+        feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), 64, seed=0, start=0)
         for _ in range(BATCHES):
             next(feed)
         return round(read_status_mib("RssAnon") - before, 1)

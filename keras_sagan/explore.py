@@ -169,7 +169,8 @@ def make_page(run, config, paths, points):
 
     given = flags.FLAGS
     try:
-        prepared = prepare(config) if given.real else None
+        wanted = config.image_set, config.data_dir, config.max_bad_fraction
+        prepared = prepare(*wanted) if given.real else None
     except UsageError as error:
         raise UsageError(f"{error} (--noreal leaves the real images out)") from error
     exhibit = make_exhibit(run, config, paths, points, given.ema, prepared)

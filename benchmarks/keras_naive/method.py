@@ -88,11 +88,14 @@ def make_naive_call(training):
     length = steps_per_execution(config, start)
     gan.compile(jit_compile=training.compiled, steps_per_execution=length)
     gan.make_train_function()
-    data = iter(shares(tf.distribute.InputContext(), training.prepared, config, start))
+    data = shares(
+        tf.distribute.InputContext(), training.prepared, config.batch_size, config.seed, start
+    )
+    iterator = iter(data)
 
     def call(num_steps):
         for _ in range(num_steps // length):
-            logs = gan.train_function(data)
+            logs = gan.train_function(iterator)
         losses = {name: float(loss) for name, loss in logs.items()}
         done = int(step.numpy())
         if done <= config.ema_start:

@@ -63,7 +63,8 @@ def measure_run(run, num_images, seed):
         `part` "share" (`share_rows`).
     """
     config = run.read_config()
-    subjects = Subjects.choose(prepare(config), config.z_dim, num_images, seed)
+    prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+    subjects = Subjects.choose(prepared, config.z_dim, num_images, seed)
     state = State.create(config)
     sample = make_sampler(state.ema_generator)
     rows = share_rows(state, sample, subjects, {"seed": config.seed, "condition": UNTRAINED})

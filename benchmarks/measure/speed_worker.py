@@ -76,13 +76,15 @@ class OurTraining:
 
         cluster = make_cluster(config.strategy, config.replicas, config.batch_size)
         self.strategy = cluster.strategy
-        prepared = prepare(dataclasses.replace(config, data_dir=folder))
+        prepared = prepare(config.image_set, folder)
         self.state = create_state(self.strategy, config)
         self.config, self.generator = config, self.state.ema_generator
         compiled = compiles_by_default(config.jit_compile)
         self.game = make_game(config, self.state, prepared.record["counts"], compiled)
         self.train = make_train_call(self.strategy, self.game)
-        self.iterator = make_iterator(self.strategy, prepared, config, start=0)
+        self.iterator = make_iterator(
+            self.strategy, prepared, config.batch_size, config.seed, start=0
+        )
         self.num_steps = tf.constant(steps_per_call)
 
     def time_calls(self, calls):
@@ -121,8 +123,10 @@ class NaiveTraining:
         self.gan = make_gan(config)
         self.gan.compile(jit_compile=compiled, steps_per_execution=steps_per_call)
         self.steps_per_call = steps_per_call
-        prepared = prepare(dataclasses.replace(config, data_dir=folder))
-        self.data = shares(tf.distribute.InputContext(), prepared, config, 0)
+        prepared = prepare(config.image_set, folder)
+        self.data = shares(
+            tf.distribute.InputContext(), prepared, config.batch_size, config.seed, 0
+        )
         self.generator, self.discriminator = as_networks(self.gan)
 
     def time_calls(self, calls):

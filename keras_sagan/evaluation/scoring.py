@@ -14,7 +14,7 @@ from keras_sagan.evaluation import report
 from keras_sagan.evaluation.fakes import fake_features, standing_statistics
 from keras_sagan.evaluation.reference import reference
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, all_scores
-from keras_sagan.extractors.classifier import classifier, trained
+from keras_sagan.extractors.classifier import classifier, train_once
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import read_statistics
 from keras_sagan.metrics.protocol import metric_name
@@ -99,8 +99,9 @@ def score_checkpoints(run, config, settings, load, strategy, paths):
     """Yields step and rows of each checkpoint of `paths`, which are the chief's to name."""
     cluster = Cluster(strategy)
     paths = cluster.broadcast(paths)
-    cluster.run_on_chief(lambda: prepare(config), "prepares the data")
-    prepared = prepare(config)
+    wanted = config.image_set, config.data_dir, config.max_bad_fraction
+    cluster.run_on_chief(lambda: prepare(*wanted), "prepares the data")
+    prepared = prepare(*wanted)
     try:
         extractor = make_extractor(
             strategy, settings.extractor, settings.protocol, prepared, config.data_dir
@@ -141,7 +142,7 @@ def make_extractor(strategy, name, protocol, prepared, data_dir):
         with strategy.scope():
             return inception(path, protocol)
     known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-    Cluster(strategy).run_on_chief(lambda: trained(*known), "trains the classifier")
+    Cluster(strategy).run_on_chief(lambda: train_once(*known), "trains the classifier")
     return classifier(*known, strategy)
 
 

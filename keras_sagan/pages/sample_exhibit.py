@@ -33,7 +33,7 @@ def page_samples(run, config, generator, labels, seeds, ends, extractor, about):
     Raises:
         UsageError: if the data are not those of the run, or the extractor does not fit them.
     """
-    prepared = prepare(config)
+    prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
     run.check_data(prepared.record)
     network, features = feature_network(extractor, prepared, config.data_dir)
     names = prepared.record["classes"]

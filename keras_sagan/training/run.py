@@ -90,7 +90,7 @@ def prepare_together(
     def prepare_for_run():
         # Before the data are prepared, which takes long, and again when their classes are known.
         directory.check_config(config, allowed)
-        prepared = prepare(config)
+        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
         changes = directory.check_config(with_data_classes(config, prepared.num_classes), allowed)
         directory.check_data(prepared.summary)
         return prepared, changes

@@ -90,7 +90,7 @@ def make_game_call(training: Training) -> Callable:
     game = make_game(config, state, counts, training.compiled, rollbacks)
     train_call = make_train_call(strategy, game)
     start = int(state.step.numpy()) * config.d_steps
-    iterator = make_iterator(strategy, training.prepared, config, start)
+    iterator = make_iterator(strategy, training.prepared, config.batch_size, config.seed, start)
 
     def call(num_steps):
         numbers, bad_steps = train_call(iterator, state.step, tf.constant(num_steps))

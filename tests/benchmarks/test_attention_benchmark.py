@@ -44,7 +44,7 @@ def run(tmp_path_factory):
     run, state = RunDirectory(path), State.create(config)
     path.mkdir(parents=True)
     run.write_config(config)
-    run.write_environment(0, ["CPU"], {"data": prepare(config).summary})
+    run.write_environment(0, ["CPU"], {"data": prepare(config.image_set, config.data_dir).summary})
     for step, gamma in ((1, 0.5), (2, GAMMA)):
         row = {"gamma/g_attention_8": 0.0, "gamma/g_attention_16": gamma}
         run.append("train.jsonl", {"step": step, "seconds": 60.0 * step, **row})

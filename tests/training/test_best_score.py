@@ -24,7 +24,7 @@ def config(data_dir, **changes):
 def test_classifier_judges_a_thousand_fakes_against_all_real_images(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 1)
     settings = config(str(tmp_path), eval_every=5)
-    prepared = prepare(settings)
+    prepared = prepare(settings.image_set, settings.data_dir)
     best = make_best_score(prepared, settings.eval_every, settings.data_dir)
     sha256 = prepared.record["sha256"]
     network = classifier(prepared.images, prepared.labels, sha256, tmp_path, ONE)
@@ -37,7 +37,7 @@ def test_classifier_judges_a_thousand_fakes_against_all_real_images(tmp_path, mo
 
 def test_thumbnails_judge_without_evaluation(tmp_path):
     settings = config(str(tmp_path))
-    prepared = prepare(settings)
+    prepared = prepare(settings.image_set, settings.data_dir)
     best = make_best_score(prepared, settings.eval_every, settings.data_dir)
     assert (best.name, best.count) == ("thumbnail_fd512", 512)
     expected = frechet_distance(thumbnails(prepared.images[:512]), thumbnails(FAKES[:512]))

@@ -27,7 +27,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(config):
-    return prepare(config)
+    return prepare(config.image_set, config.data_dir)
 
 
 def of_class(prepared, label, count=8):
