@@ -16,7 +16,7 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.checkpoint_files import latest
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health as vitals
+from keras_sagan.training import health
 from keras_sagan.training import run as training
 from keras_sagan.training.state import State
 
@@ -75,8 +75,8 @@ def make_counting(strategy, game):
             step.assign_add(1)
             weight.assign_add(tf.ones_like(weight))
             losses.append(float(step.numpy()))
-        means = dict.fromkeys(vitals.LOSSES, sum(losses) / len(losses))
-        return means, tf.fill([2], vitals.NEVER)
+        means = dict.fromkeys(health.LOSSES, sum(losses) / len(losses))
+        return means, tf.fill([2], health.NEVER)
 
     return train
 

@@ -88,6 +88,6 @@ def test_bad_numbers_end_a_run_before_anything_is_written():
     seen = []
     actions = [EndTraining(9, 0.0, 0.0, Cluster()), CheckHealth(), Noted(1, seen)]
     bad = {"d_loss": float("nan"), "g_loss": 1.0}
-    with pytest.raises(NotFinite, match="d_loss=nan of the discriminator, first at step 2"):
-        Trainer(lambda n: (bad, [2, NEVER]), actions, 3).train(0)
+    with pytest.raises(NotFinite, match="d_loss=nan of the discriminator, first at step 1"):
+        Trainer(lambda n: (bad, [1, NEVER]), actions, 3).train(0)
     assert seen == [("begin", 0), ("close",)]
