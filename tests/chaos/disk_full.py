@@ -25,8 +25,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health
-from keras_sagan.training import records
+from keras_sagan.training import health, records
 from keras_sagan.training import run as training
 from keras_sagan.training.state import State
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import health
@@ -123,7 +123,7 @@ def result(run_dir):
     for row in rows:
         for name in ("seconds", "steps_per_s", "images_per_s"):
             row.pop(name, None)
-    return digest(latest(run_dir / "checkpoints")), rows
+    return digest(newest_checkpoint(run_dir / "checkpoints")), rows
 
 
 @pytest.mark.parametrize("how", DAMAGES)

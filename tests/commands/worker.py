@@ -128,7 +128,7 @@ def adopt(folder, strategy):
         for path in (crossed / "checkpoints").glob(f"step-{STEPS}.*"):
             path.unlink()
 
-    Cluster(strategy).chief(copy)
+    Cluster(strategy).run_on_chief(copy)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import tensorflow as tf
 from scan import read, tensor_names
 
 from keras_sagan.config import Config
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.sampling.sampler import latents_of, make_sampler
@@ -87,7 +87,7 @@ def export(run, export_dir, **changed):
 def sampled(run, labels, seeds):
     """The images of `keras_sagan.sample` for these pairs; labels None for a run without classes."""
     config = run.read_config()
-    generator, _ = load_generator(config, latest(run.checkpoints))
+    generator, _ = load_generator(config, newest_checkpoint(run.checkpoints))
     latents = [latents_of(seed, 1, config.z_dim).numpy()[0] for seed in seeds]
     labels = np.zeros(len(seeds)) if labels is None else labels
     return make_sampler(generator)(np.stack(latents), np.asarray(labels, np.int32))

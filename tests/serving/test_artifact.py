@@ -23,7 +23,7 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.layers import SelfAttention
 from keras_sagan.networks.network import Network
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import load_generator
 from keras_sagan.sampling.sampler import latents_of, latents_of_rows
 from keras_sagan.serving.configs import BATCH_SIZES
@@ -135,7 +135,7 @@ def test_attention_is_that_of_the_layers(exported, monkeypatch):
         return call(layer, inputs, **arguments)
 
     monkeypatch.setattr(SelfAttention, "call", recorded)
-    generator, _ = load_generator(run.read_config(), latest(run.checkpoints))
+    generator, _ = load_generator(run.read_config(), newest_checkpoint(run.checkpoints))
     latents = np.concatenate([latents_of(seed, 1, generator.example_shape[0]) for seed in SEEDS])
     maps.clear()  # Keras calls a network when it is made.
     generator(latents, np.array(LABELS))

@@ -14,7 +14,7 @@ from exports import FOLDER, export, random_run, sampled
 from kills import visible
 
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.serving import archive
@@ -153,7 +153,7 @@ def test_keras_file_loads_with_safe_mode(run, tmp_path):
 
 
 def test_weights_are_those_asked_for(run, tmp_path):
-    path = latest(run.checkpoints)
+    path = newest_checkpoint(run.checkpoints)
     for version, ema in ((1, True), (2, False)):
         folder = export(run, tmp_path, ema=ema, version=version)
         written = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
