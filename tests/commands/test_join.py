@@ -19,13 +19,13 @@ def test_a_process_alone_is_its_own_chief():
     assert cluster.size == 1
     assert cluster.broadcast({"a": (1,)}) == {"a": (1,)}
     assert cluster.run_on_chief(lambda: cluster) is cluster
-    assert cluster.anywhere([False, True]) == [False, True]
+    assert cluster.any_process([False, True]) == [False, True]
 
 
 def test_processes_meet_whoever_comes_first():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
     threads = [
-        threading.Thread(target=meet, args=(addresses, place, 20), daemon=True)
+        threading.Thread(target=wait_for_all, args=(addresses, place, 20), daemon=True)
         for place in (2, 0, 1)
     ]
     for thread in threads:
