@@ -286,7 +286,7 @@ def test_a_run_is_not_finished_if_its_flag_file_has_other_values(finished):
 
 
 def test_a_run_whose_programs_had_earlier_names_is_finished(tmp_path):
-    suite = suite_of(tmp_path, "row=keras_naive --image_size=16")
+    suite = suite_of(tmp_path, "row=keras_naive --image_size=16 --g_attention=8 --d_attention=8")
     run = suite.make_run(suite.rows()[0], 0)
     run.path.mkdir(parents=True)
     RunDirectory(run.path).write_config(dataclasses.replace(run.config(), num_classes=10))
