@@ -18,17 +18,24 @@ class OnChief(Action):
     Args:
         cluster: of the run.
         every: steps between two times that it acts.
+        check: raises `NotFinite` if a weight is not finite; called before the action.
         action: what the chief does; None on other workers.
     """
 
-    def __init__(self, cluster: Cluster, every: int, action: Action | None) -> None:
+    def __init__(
+        self, cluster: Cluster, every: int, check: Callable[[], None], action: Action | None
+    ) -> None:
         super().__init__(every)
-        self.cluster, self.action = cluster, action
+        self.cluster, self.check, self.action = cluster, check, action
 
     def act(self, call: Call) -> None:
         if self.is_due(call):
-            action = self.action or Action()
-            self.cluster.run_on_chief(lambda: action.act(call))
+            self.cluster.run_on_chief(lambda: self.check_and_act(call))
+
+    def check_and_act(self, call: Call) -> None:
+        self.check()
+        if self.action:
+            self.action.act(call)
 
 
 class CheckHealth(Action):
@@ -92,7 +99,6 @@ class SaveCheckpoint(Action):
 
     Args:
         save: function of a partial record and a temporary step, as `Checkpoints.save`.
-        check: function that raises `NotFinite` if a weight is not finite.
         partial_record: function that gives what the next record has so far.
         directory: of the run.
         temporary_step: of a checkpoint that a signal left between the steps of the others, or None.
@@ -101,17 +107,15 @@ class SaveCheckpoint(Action):
     def __init__(
         self,
         save: Callable,
-        check: Callable[[], None],
         partial_record: Callable[[], dict],
         directory: RunDirectory,
         temporary_step: int | None = None,
     ) -> None:
         super().__init__()
-        self.save, self.check, self.partial_record = save, check, partial_record
+        self.save, self.partial_record = save, partial_record
         self.directory, self.temporary_step = directory, temporary_step
 
     def act(self, call: Call) -> None:
-        self.check()
         if call.signal:  # First: without its checkpoint it is ignored, but not the other way round.
             self.directory.write_stop(call.step, call.signal)
         self.save(self.partial_record(), self.temporary_step)

@@ -1,4 +1,4 @@
-"""The score that chooses the best checkpoint of a run, and what is recorded beside it."""
+"""The score that chooses the best checkpoint of a run."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,12 +9,9 @@ import tensorflow as tf
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import UsageError
 from keras_sagan.extractors.classifier import classifier
-from keras_sagan.metrics.coherence import coherence
-from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.metrics.frechet import frechet_distance, statistics_distance, thumbnails
 from keras_sagan.metrics.moments import Moments
 from keras_sagan.metrics.protocol import NATIVE, metric_name
-from keras_sagan.training.collapse import CollapseWatch
 
 # Images of the score by thumbnails, and fakes of the score by a classifier.
 THUMBNAILS, FAKES = 512, 1000
@@ -71,38 +68,3 @@ def classifier_score(prepared: Prepared, data_dir: str) -> BestScore:
         FAKES,
         lambda fakes: statistics_distance(real, statistics(fakes)),
     )
-
-
-class CheckpointScorer:
-    """All that is recorded of a checkpoint's images.
-
-    Args:
-        best_score: chooses the best checkpoint.
-        watch: compares the diversity of samples with that of real images.
-        is_symmetry: whether images have halves to compare; see `metrics.coherence`.
-    """
-
-    def __init__(self, best_score: BestScore, watch: CollapseWatch, is_symmetry: bool) -> None:
-        self.best_score, self.watch, self.is_symmetry = best_score, watch, is_symmetry
-
-    def score(
-        self, images: np.ndarray, labels: np.ndarray, samples: np.ndarray
-    ) -> tuple[dict[str, float], str | None]:
-        """Scores by name, and a warning when samples have become too much alike.
-
-        Args:
-            images: fakes to score, uint8 `[n, H, W, C]`.
-            labels: int `[n]`, theirs.
-            samples: images of the sample grid.
-        """
-        scores = {self.best_score.name: self.best_score.score(images)}
-        if self.is_symmetry:
-            scores[f"coherence{len(images)}"] = coherence(images, labels)
-        diversity = scores["diversity"] = self.watch.relative_diversity(samples)
-        warning = None
-        if self.watch.collapses(diversity):
-            warning = (
-                f"samples of a class differ from each other by {diversity:.1%} of what real images "
-                f"do, less than {LEAST:.0%}: mode collapse"
-            )
-        return scores, warning

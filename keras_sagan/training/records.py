@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.metrics.protocol import current_name
 from keras_sagan.progress import Progress
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.sampling.sampler import Sampler, latents_of
 from keras_sagan.training.actions import EndTraining
-from keras_sagan.training.best_score import CheckpointScorer
+from keras_sagan.training.collapse import CollapseWatch
 from keras_sagan.training.health import STATISTICS
 from keras_sagan.training.trainer import Action, Call
 from keras_sagan.visual.grid import make_grid, save_png
@@ -180,34 +181,37 @@ class Score(Action):
     Args:
         records: where scores go.
         fakes: the images.
-        scorer: what makes scores of them.
-        check: function that raises `NotFinite` if a weight is not finite.
-        save_best: function that keeps the present checkpoint as the best.
+        measures: functions of images and labels to a score, by name. Less of the first is better.
+        watch: compares the diversity of samples with that of real images.
+        save_best: keeps the present checkpoint as the best.
     """
 
     def __init__(
         self,
         records: Records,
         fakes: FixedFakes,
-        scorer: CheckpointScorer,
-        check: Callable[[], None],
+        measures: dict[str, Callable[[np.ndarray, np.ndarray], float]],
+        watch: CollapseWatch,
         save_best: Callable[[], str],
     ) -> None:
         super().__init__()
-        self.records, self.fakes, self.scorer = records, fakes, scorer
-        self.check, self.save_best = check, save_best
-        self.best = best_recorded(records.directory, scorer.best_score.name)
+        self.records, self.fakes, self.measures = records, fakes, measures
+        self.watch, self.save_best = watch, save_best
+        self.name = next(iter(measures))
+        self.best = best_recorded(records.directory, self.name)
 
     def act(self, call: Call) -> None:
-        self.check()
-        images = self.fakes.scored_images()
-        scores, warning = self.scorer.score(images, self.fakes.labels, self.fakes.grid_images())
-        if warning:
-            self.records.progress.say(f"warning: at step {call.step} {warning}")
-        self.records.write_row("scores.jsonl", call.step, scores)
-        score = scores[self.scorer.best_score.name]
-        if score < self.best:
-            self.best = score
+        images, labels = self.fakes.scored_images(), self.fakes.labels
+        scores = {name: measure(images, labels) for name, measure in self.measures.items()}
+        diversity = self.watch.relative_diversity(self.fakes.grid_images())
+        if self.watch.collapses(diversity):
+            self.records.progress.say(
+                f"warning: mode collapse at step {call.step}: samples of a class differ from each "
+                f"other by {diversity:.1%} of what real images do, less than {LEAST:.0%}"
+            )
+        self.records.write_row("scores.jsonl", call.step, scores | {"diversity": diversity})
+        if scores[self.name] < self.best:
+            self.best = scores[self.name]
             self.save_best()
 
 

@@ -12,6 +12,7 @@ from keras_sagan.config import Config
 from keras_sagan.data.batches import make_iterator
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
+from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
@@ -23,7 +24,7 @@ from keras_sagan.training.actions import (
     SaveCheckpoint,
     StopOnSignal,
 )
-from keras_sagan.training.best_score import BestScore, CheckpointScorer
+from keras_sagan.training.best_score import BestScore
 from keras_sagan.training.collapse import CollapseWatch
 from keras_sagan.training.game import make_game
 from keras_sagan.training.loop import make_train_call
@@ -155,6 +156,7 @@ def make_actions(
     score_every = config.eval_every or config.checkpoint_every
     log, samples = Action(config.log_every), Action(config.sample_every)
     score = save = None
+    check = training.state.check_finite
     if records:
         fakes = make_fakes(training)
         gammas = functools.partial(read_gammas, training.state)
@@ -169,8 +171,8 @@ def make_actions(
         end,
         log,
         samples,
-        OnChief(cluster, score_every, score),
-        OnChief(cluster, config.checkpoint_every, save),
+        OnChief(cluster, score_every, check, score),
+        OnChief(cluster, config.checkpoint_every, check, save),
     ]
 
 
@@ -187,9 +189,11 @@ def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score
     watch = CollapseWatch(
         training.prepared, fakes.grid_labels, training.config.num_classes, collapsed
     )
-    scorer = CheckpointScorer(training.best_score, watch, training.config.is_symmetry)
-    check, save_best = training.state.check_finite, training.checkpoints.save_best
-    return Score(records, fakes, scorer, check, save_best)
+    best = training.best_score
+    measures = {best.name: lambda images, labels: best.score(images)}
+    if training.config.is_symmetry:
+        measures[f"coherence{best.count}"] = coherence
+    return Score(records, fakes, measures, watch, training.checkpoints.save_best)
 
 
 def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
@@ -198,7 +202,6 @@ def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
     is_temporary = left_by_signal and start % training.config.checkpoint_every
     return SaveCheckpoint(
         training.checkpoints.save,
-        training.state.check_finite,
         log.partial_record,
         training.directory,
         start if is_temporary else None,

@@ -84,9 +84,9 @@ def test_fall_is_said_once_and_recorded_and_again_after_a_recovery(config, tmp_p
     assert sorted(diversities) == [1, 2, 3, 4, 5, 6]
     assert {step for step, value in diversities.items() if value == 0} == gray
     assert min(diversities[step] for step in (3, 4)) > 0.1
-    said = [line for line in capfd.readouterr().err.splitlines() if "collapse" in line]
-    assert [line.split(" samples")[0] for line in said] == [
-        "warning: at step 1",
-        "warning: at step 5",
+    said = [line for line in capfd.readouterr().err.splitlines() if "mode collapse" in line]
+    assert [line.partition(": samples")[0] for line in said] == [
+        "warning: mode collapse at step 1",
+        "warning: mode collapse at step 5",
     ]
     assert "differ from each other by 0.0% of what real images do, less than 10%" in said[0]

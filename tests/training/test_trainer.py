@@ -66,9 +66,9 @@ def test_actions_close_in_reverse_when_one_fails():
 
 def test_chief_acts_for_all_and_other_workers_only_wait():
     seen = []
-    assert trained([OnChief(Cluster(), 10, Noted(10, seen))]) == [10, 10, 3]
+    assert trained([OnChief(Cluster(), 10, lambda: None, Noted(10, seen))]) == [10, 10, 3]
     assert seen == [("act", 10), ("act", 20), ("act", 23)]
-    assert trained([OnChief(Cluster(), 10, None)]) == [10, 10, 3]
+    assert trained([OnChief(Cluster(), 10, lambda: None, None)]) == [10, 10, 3]
 
 
 def test_time_ends_a_run_and_counts_earlier_processes():
