@@ -17,6 +17,7 @@ from keras_sagan.runs.checkpoint_files import (
     step_of,
     write,
 )
+from keras_sagan.values import CheckpointChoice
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -139,8 +140,8 @@ def read_networks(path, **named):
     return int(step.numpy())
 
 
-def all_checkpoints(directory):
-    """Paths of the checkpoints in `directory`, the best first, then from old to new.
+def all_checkpoints(directory: str | pathlib.Path) -> list[str]:
+    """Paths of the checkpoints in `directory`: the best one first, then from old to new.
 
     Raises:
         RunError: if there is none.
@@ -150,24 +151,30 @@ def all_checkpoints(directory):
     return [*kept(directory / "best"), *kept(directory)]
 
 
-def chosen_checkpoints(directory, choice):
-    """Paths of the checkpoints that `choice` names, in the order of their steps.
+def choose_checkpoints(directory: str | pathlib.Path, choice: CheckpointChoice) -> list[str]:
+    """Paths of the checkpoints that `choice` names, each once, in the order of their steps.
 
     Raises:
-        UsageError: if there is none of that step.
+        RunError: if there is no checkpoint.
+        UsageError: if there is none of a step that `choice` names.
     """
-    if choice == "newest":
-        return [latest(directory)]
-    if choice == "best":
-        return [latest(pathlib.Path(directory) / "best")]
-    by_step = {step_of(path): path for path in all_checkpoints(directory)}
-    if choice == "all":
-        return [by_step[step] for step in sorted(by_step)]
-    if int(choice) not in by_step:
-        raise UsageError(
-            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. Received: {choice}"
-        )
-    return [by_step[int(choice)]]
+    chosen = {}
+    for part in choice.parts:
+        if part == "newest":
+            paths = [latest(directory)]
+        elif part == "best":
+            paths = [latest(pathlib.Path(directory) / "best")]
+        else:
+            paths = all_checkpoints(directory)
+        by_step = {step_of(path): path for path in paths}
+        if isinstance(part, int):
+            if part not in by_step:
+                raise UsageError(
+                    f"expected the step of a checkpoint, one of {sorted(by_step)}. Received: {part}"
+                )
+            by_step = {part: by_step[part]}
+        chosen |= by_step
+    return [chosen[step] for step in sorted(chosen)]
 
 
 def digest(path):

@@ -58,7 +58,7 @@ def classifier_judge(config, prepared):
 
     real = statistics(images[: NATIVE.reals])
     return Judge(
-        metric_name("fcd", FAKES, extractor.name),
+        metric_name("fd", FAKES, extractor.name),
         FAKES,
         lambda fakes: statistics_distance(real, statistics(fakes)),
     )

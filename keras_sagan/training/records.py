@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.progress import Progress
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.training.collapse import CollapseWatch
@@ -135,7 +136,11 @@ class Records:
     def best(self):
         """The best score of this name that the run has recorded; infinite before the first."""
         name = self.judge.name
-        rows = self.run.rows("scores.jsonl")
+        # Rows may have a metric by its earlier name.
+        rows = [
+            {current_name(key): value for key, value in row.items()}
+            for row in self.run.rows("scores.jsonl")
+        ]
         return min((row[name] for row in rows if name in row), default=math.inf)
 
     def score(self, step):

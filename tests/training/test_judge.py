@@ -31,7 +31,7 @@ def test_classifier_judges_a_thousand_fakes_against_all_real_images(tmp_path, mo
     real, fake = (
         network(images / np.float32(127.5) - 1)[0].numpy() for images in (prepared.images, FAKES)
     )
-    assert (judge.name, judge.count) == (f"fcd1k/{network.name}", 1000)
+    assert (judge.name, judge.count) == (f"fd1k/{network.name}", 1000)
     assert judge.score(FAKES) == pytest.approx(frechet_distance(real, fake), rel=1e-5)
 
 
