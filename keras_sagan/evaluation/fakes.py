@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +12,7 @@ from keras_sagan.evaluation.extraction import Batches, extract_features
 from keras_sagan.evaluation.scores import FeatureSet
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.layers import ConditionalBatchNormalization
+from keras_sagan.networks.network import Network
 from keras_sagan.sampling import noise
 
 # Images drawn together. A constant, because it decides which latents an image has.
@@ -62,16 +64,13 @@ def draw_block(seed: int, number: int, z_dim: int, classes: int) -> tuple[np.nda
     # On the CPU: other devices round normal numbers differently.
     with tf.device("CPU:0"):
         block_seed = noise.fold(tf.constant([0, seed]), noise.EVALUATION, number)
-        latents = tf.random.stateless_normal(
-            [BLOCK, z_dim], noise.fold(block_seed, 0), alg="philox"
-        )
-        labels = tf.random.stateless_uniform(
-            [BLOCK], noise.fold(block_seed, 1), 0, classes, tf.int32, alg="philox"
-        )
+        seeds: Any = [noise.fold(block_seed, purpose) for purpose in (0, 1)]
+        latents = tf.random.stateless_normal([BLOCK, z_dim], seeds[0], alg="philox")
+        labels = tf.random.stateless_uniform([BLOCK], seeds[1], 0, classes, tf.int32, alg="philox")
     return latents.numpy(), labels.numpy()
 
 
-def set_standing_statistics(generator: tf.keras.Model, inputs: Inputs) -> None:
+def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
     """Replaces moving statistics by means over many batches of the current weights.
 
     Source: BigGAN, Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix.

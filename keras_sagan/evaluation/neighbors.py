@@ -33,8 +33,8 @@ class Neighbors:
 
     def __getitem__(self, images: slice) -> "Neighbors":
         """The neighbors of some of the images."""
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return Neighbors(*(value if value is None else value[images] for value in values))
+        features = None if self.features is None else self.features[images]
+        return Neighbors(self.index[images], self.mirrored[images], self.pixels[images], features)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class NeighborSearch:
         Returns:
             `Neighbors` by "pixels" and, with an extractor, by "features".
         """
-        spaces = {"pixels": flattened}
+        spaces: dict[str, Callable] = {"pixels": flattened}
         if self.features_of:
             spaces["features"] = self.features_of
         queries = {name: space(images) for name, space in spaces.items()}

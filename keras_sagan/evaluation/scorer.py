@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -80,7 +79,7 @@ class Scorer:
     dataset: dict
 
     def score_generator(
-        self, generator: Callable, inputs: Inputs, keeps_images: bool
+        self, generator: Any, inputs: Inputs, keeps_images: bool
     ) -> dict[str, Score]:
         """The scores of a generator; none in processes other than the chief."""
         strategy, settings = self.cluster.strategy, self.settings
@@ -98,15 +97,15 @@ class Scorer:
 
     def conditions(self) -> dict[str, Any]:
         """What the scores depend on besides the checkpoint, for their records."""
-        extractor, settings = self.extractor, self.settings
+        extractor, settings, path = self.extractor, self.settings, self.settings.real_statistics
         meta = self.real.statistics.meta if self.real.statistics else {}
         return {
             "protocol": dataclasses.asdict(extractor.protocol),
             "extractor": extractor.record,
             "extractor_sha256": extractor.record["sha256"] or extractor.record["network"],
             # Of the real images; for a file that does not name them, the hash of the file.
-            "data_sha256": meta.get("data_sha256") or hash_of_statistics(settings),
-            "real_statistics": settings.real_statistics,
+            "data_sha256": meta.get("data_sha256") or (path and hash_of_file(path)),
+            "real_statistics": path,
             "dataset": self.dataset,
             "weights": "ema" if settings.ema else "raw",
             "batch_norm": settings.batch_norm,
@@ -164,7 +163,7 @@ def real_set(
         check_statistics(statistics, extractor, settings.real_statistics)
         return FeatureSet(None, statistics=statistics)
     real = stored_features(cluster, extractor, prepared, data_dir, settings.batch_size)
-    if settings.save_statistics and cluster.is_chief:
+    if settings.save_statistics and cluster.is_chief and real.statistics:
         path = pathlib.Path(settings.save_statistics)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,8 +173,8 @@ def real_set(
     return real
 
 
-def hash_of_statistics(settings: Settings) -> str:
-    return hashlib.sha256(pathlib.Path(settings.real_statistics).read_bytes()).hexdigest()
+def hash_of_file(path: str) -> str:
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
 def check_statistics(statistics: Statistics, extractor: Extractor, path: str) -> None:

@@ -68,14 +68,20 @@ def all_scores(
     if fake.features is None:
         raise UsageError("expected features of generated images. Received: none")
     scores = {}
-    if accuracy:
+    if accuracy and fake.logits is not None and fake.labels is not None:
         scores["label_accuracy"] = {"value": label_accuracy(fake.logits, fake.labels)}
     scores[names["frechet"]] = frechet_score(real, fake.features)
     if fake.logits is not None:
         scores[names["score"]] = if_enough(prediction_score, fake.logits, protocol.splits)
     if real.features is not None:
-        scores |= pairwise_scores(real, fake, protocol.kernel, names)
-    if fake.images is not None:
+        check_pair(real.features, fake.features, at_least=K + 1)
+        kernel = if_enough(kernel_score, real.features, fake.features, protocol.kernel)
+        scores[names["kernel"]] = kernel
+        scores |= neighbor_scores(real.features, fake.features)
+        if real.labels is not None and fake.labels is not None:
+            sets = real.features, real.labels, fake.features, fake.labels
+            scores[names["intra"]] = intra_class_score(class_distances(*sets))
+    if fake.images is not None and fake.labels is not None:
         scores["coherence"] = {"value": coherence(fake.images, fake.labels), "n_real": 0}
     for score in scores.values():
         score.setdefault("n_real", real_count(real))
@@ -107,7 +113,7 @@ def real_count(real: FeatureSet) -> int | None:
 def frechet_score(real: FeatureSet, fake: np.ndarray) -> Score:
     """The Frechet distance; from statistics where features are unknown or too many for memory."""
     if real.features is None or len(real.features) > MOST:
-        known = real.statistics or Moments.of(real.features).statistics()
+        known: Any = real.statistics or Moments.of(np.asarray(real.features)).statistics()
         value = statistics_distance(known, Moments.of(fake).statistics())
         return {"value": value, "tfgan": None, "relative_difference": None}
     value = frechet_distance(real.features, fake)
@@ -120,26 +126,21 @@ def frechet_score(real: FeatureSet, fake: np.ndarray) -> Score:
     return {"value": value, **check}
 
 
-def pairwise_scores(
-    real: FeatureSet, fake: FeatureSet, convention: str, names: dict[str, str]
-) -> dict[str, Score]:
-    """The metrics that need all real features, and not just their statistics."""
-    sets = real.features, fake.features
-    check_pair(*sets, at_least=K + 1)
-    scores = {names["kernel"]: if_enough(kernel_score, *sets, convention)}
-    number = min(NEIGHBORS, *map(len, sets))
-    values = precision_recall(*(shuffled(part, number) for part in sets))
-    for name, value in zip(("precision", "recall"), values, strict=True):
-        scores[name] = {"value": value, "n_real": number, "n_fake": number}
-    if real.labels is not None and fake.labels is not None:
-        scores[names["intra"]] = intra_class_score(real, fake)
-    return scores
+def neighbor_scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Score]:
+    """Precision and recall, of at most `NEIGHBORS` images of each set."""
+    number = min(NEIGHBORS, len(real), len(fake))
+    values = precision_recall(shuffled(real, number), shuffled(fake, number))
+    counts = {"n_real": number, "n_fake": number}
+    return {
+        name: {"value": value, **counts}
+        for name, value in zip(("precision", "recall"), values, strict=True)
+    }
 
 
 def kernel_score(real: np.ndarray, fake: np.ndarray, convention: str) -> Score:
     """The kernel distance, of at most `MOST` images of each set."""
     sets = [part if len(part) <= MOST else shuffled(part, MOST) for part in (real, fake)]
-    value, error = kernel_distance(*sets, convention)
+    value, error = kernel_distance(sets[0], sets[1], convention)
     # Kernel values cancel. Differences are therefore relative to at least a millionth of them.
     floor = 1e-6 * max(mean_kernel(part) for part in sets)
     check = tfgan.cross_check(value, tfgan.kernel_distance, *sets, convention, floor=floor)
@@ -153,9 +154,8 @@ def mean_kernel(features: np.ndarray) -> float:
     return np.mean((squares / features.shape[1] + 1) ** 3)
 
 
-def intra_class_score(real: FeatureSet, fake: FeatureSet) -> Score:
-    """The mean Frechet distance within classes; classes with too few images are left out."""
-    distances = class_distances(real.features, real.labels, fake.features, fake.labels)
+def intra_class_score(distances: dict[int, float | None]) -> Score:
+    """The mean of `class_distances`; classes with too few images are left out."""
     known = [value for value in distances.values() if value is not None]
     if not known:
         reason = "distances within classes need a class with two real images and two fakes"

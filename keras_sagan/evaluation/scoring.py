@@ -46,7 +46,7 @@ def evaluate_run(
     inputs = Inputs(settings.seed, config.z_dim, config.num_classes)
     with cluster.together():
         chosen = cluster.chief(lambda: choose_checkpoints(run.checkpoints, settings.checkpoint))
-        paths = cluster.word(chosen)
+        paths: list[str] = cluster.word(chosen)  # pyright: ignore[reportAssignmentType]
         cluster.chief(lambda: prepare(config), "prepares the data")
         prepared = prepare(config)
         for choice in settings.extractors:

@@ -39,7 +39,7 @@ def load_library() -> types.ModuleType | None:
         package.__path__ = [os.path.join(root, *name.split(".")[1:])]
         sys.modules[name] = package
     probability = types.ModuleType("tensorflow_probability")
-    probability.stats = types.SimpleNamespace(covariance=covariance)
+    vars(probability)["stats"] = types.SimpleNamespace(covariance=covariance)
     before = sys.modules.get("tensorflow_probability")
     sys.modules["tensorflow_probability"] = probability
     try:

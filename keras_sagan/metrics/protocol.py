@@ -73,8 +73,8 @@ def current_name(metric: str) -> str:
         metric: with or without count and suffix: `fcd10k/classifier-1234` becomes
             `fd10k/classifier-1234`, and `cs` becomes `is`.
     """
-    name, count, suffix = re.fullmatch(r"(\D*)(\d*k?)(.*)", metric, re.DOTALL).groups()
-    return EARLIER_NAMES.get(name, name) + count + suffix
+    name = re.split(r"\d", metric, maxsplit=1)[0]
+    return EARLIER_NAMES.get(name, name) + metric[len(name) :]
 
 
 # What must be equal in two rows to compare them. The name contains the number of fakes.

@@ -9,6 +9,7 @@ import html
 import io
 import string
 import zlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -121,7 +122,7 @@ def attention_page(exhibit: Exhibit, title: str, facts: list[str]) -> str:
         },
         "captions": exhibit.captions,
     }
-    data = {"exhibit": record}
+    data: dict[str, Any] = {"exhibit": record}
     for i, view in enumerate(exhibit.views):
         for j, packed in enumerate(view.maps):
             data[f"maps-{i}-{j}"] = packed.texts

@@ -10,6 +10,7 @@ from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.neighbors import NeighborSearch
 from keras_sagan.evaluation.scorer import make_extractor
 from keras_sagan.metrics.protocol import PROTOCOLS
+from keras_sagan.networks.network import Network
 from keras_sagan.pages.sample_page import Samples, Selection
 from keras_sagan.sampling.sampler import latents_between, latents_of_seeds, make_sampler
 from keras_sagan.values import ExtractorChoice
@@ -21,7 +22,7 @@ FRAMES, NEIGHBORS = 17, 4
 
 
 def gather_samples(
-    generator: tf.keras.Model,
+    generator: Network,
     selection: Selection,
     prepared: Prepared,
     features_of: Callable[[np.ndarray], np.ndarray] | None,
@@ -55,7 +56,7 @@ def gather_samples(
     )
 
 
-def make_drawer(generator: tf.keras.Model, labels: list[int]) -> Callable:
+def make_drawer(generator: Network, labels: list[int]) -> Callable:
     """A function of (a function of a truncation to latents `[n, z_dim]`) to images.
 
     It gives uint8 `[C, T, n, H, W, channels]` for C labels and T truncations.

@@ -103,7 +103,7 @@ def test_a_figure_is_drawn(finished, tmp_path):
         (["--checkpoint=last"], "--checkpoint must be newest, best, all, or steps"),
         (
             ["--checkpoint=all", "--format=png"],
-            "--format=png shows a single checkpoint. Received: a",
+            "shows a single checkpoint. Received: all",
         ),
         (["--labels=10"], "--labels must be whole numbers of 0 to 9"),
         (["--seeds=-1"], "--seeds must be whole numbers"),
