@@ -111,7 +111,7 @@ def test_curve_over_all_checkpoints(scored):
     steps = sorted({10, 20, int(index.stem[5:])})
     assert [int(step) for step in values] == steps
     assert len({json.dumps(scores) for scores in values.values()}) == len(steps)
-    more = ["--num_samples=50", "--checkpoint=all", "--noema", "--bn=batch"]
+    more = ["--num_samples=50", "--checkpoint=20,best,10", "--noema", "--bn=batch"]
     head, columns, *_ = evaluate(f"--run_dir={run_dir}", *more).splitlines()
     assert head == f"curve of {run_dir}"
     assert columns.split() == ["metric", *(word for step in steps for word in ("step", str(step)))]
@@ -149,6 +149,25 @@ def test_statistics_are_written_and_compared_with(scored, tmp_path):
     np.savez(path, **arrays, meta=json.dumps({"extractor": "other"}))
     result = run("evaluate", *more, f"--real_statistics={path}")
     assert_one_line(result, 2, "expected statistics of this extractor", "Received: other")
+
+
+def test_rows_with_earlier_names_are_compared(scored, tmp_path):
+    run_dir, out = scored
+    earlier = {
+        "fd300": "fcd300",
+        "is300": "cs300",
+        "kd300": "kcd300",
+        "intra_fd300": "intra_fcd300",
+    }
+    lines = []
+    for row in rows(run_dir / "metrics.jsonl")[:7]:
+        name, count, suffix = row["metric"].partition("300/")
+        metric = earlier.get(name, name) + count + suffix
+        lines.append(json.dumps(row | {"metric": metric}) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    compared = evaluate(f"--run_dir={run_dir}", "--num_samples=300", f"--compare={tmp_path}")
+    values = [line.split()[1] for line in out.splitlines()[2:-1]]
+    assert [line.split()[-1] for line in compared.splitlines()[2:-1]] == values
 
 
 def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
@@ -189,7 +208,7 @@ def test_weights_and_statistics_are_those_of_the_flags(scored):
         (["--extractor=classifier,classifier"], "--extractor must name different networks"),
         (
             ["--real_statistics=a.npz", "--save_statistics=b.npz"],
-            "--save_statistics writes statistics of one extractor",
+            "--save_statistics writes the statistics of one extractor",
         ),
         (
             ["--real_features=a.npz", "--fake_features=b.npz"],
