@@ -163,22 +163,15 @@ def page_room(config: Config, steps: int) -> int:
 def make_page(
     run: RunDirectory, config: Config, pair: Any, paths: list[str], points: list[Any]
 ) -> str:
-    """The page, as HTML.
-
-    Args:
-        run: the run.
-        config: its configuration, with the `data_dir` to use.
-        pair: `NetworkPair` of the run.
-        paths: of the checkpoints.
-        points: `Point` of each image.
-    """
+    """The page of a `NetworkPair`, some checkpoints and a `Point` for each image, as HTML."""
     from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.attention_exhibit import gamma_curves, gather_exhibit
     from keras_sagan.pages.attention_page import attention_page
 
     given = flags.FLAGS
     try:
-        prepared = prepare(config) if given.real else None
+        wanted = config.image_set, config.data_dir, config.max_bad_fraction
+        prepared = prepare(*wanted) if given.real else None
     except UsageError as error:
         raise UsageError(f"{error} (--noreal leaves out the real images)") from error
     curves = gamma_curves(run.rows("train.jsonl"))

@@ -83,7 +83,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("data_dir", None, "Folder of a page's prepared data. Default: the run's own.")
 
 
-class Restored(NamedTuple):
+class RestoredGenerator(NamedTuple):
     """A generator, and the step of its weights."""
 
     generator: Any
@@ -109,7 +109,7 @@ def main() -> None:
     from keras_sagan.runs.checkpoints import choose_checkpoints, load_generator
 
     (path,) = choose_checkpoints(run.checkpoints, checkpoint)
-    restored = Restored(*load_generator(config, path, given.ema))
+    restored = RestoredGenerator(*load_generator(config, path, given.ema))
     if is_page:
         seeds = seeds or [(given.seed + i) % (LARGEST_SEED + 1) for i in range(columns)]
         ends = ends or [*seeds, (seeds[0] + 1) % (LARGEST_SEED + 1)][:2]
@@ -142,7 +142,7 @@ def check_combinations(is_page: bool) -> None:
 def draw_page(
     run: RunDirectory,
     config: Config,
-    restored: Restored,
+    restored: RestoredGenerator,
     selection: Selection,
     extractor: ExtractorChoice | None,
 ) -> None:
@@ -155,7 +155,7 @@ def draw_page(
     from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
 
     data_dir = flags.FLAGS.data_dir or config.data_dir
-    prepared = prepare(dataclasses.replace(config, data_dir=data_dir))
+    prepared = prepare(config.image_set, data_dir, config.max_bad_fraction)
     run.check_data(prepared.record)
     features_of, features = feature_space(extractor, prepared, data_dir)
     samples = gather_samples(restored.generator, selection, prepared, features_of, config.flip)
@@ -172,7 +172,7 @@ def draw_page(
 
 
 def draw_grid(
-    restored: Restored, rows: list[int], latents: np.ndarray, measures_coherence: bool
+    restored: RestoredGenerator, rows: list[int], latents: np.ndarray, measures_coherence: bool
 ) -> None:
     """Writes a grid with a row for each label in `rows`."""
     from keras_sagan.sampling.sampler import make_sampler
@@ -191,15 +191,7 @@ def draw_grid(
 def make_latents(
     ends: list[int] | None, seeds: list[int] | None, rows: int, columns: int, z_dim: int
 ) -> np.ndarray:
-    """`[rows * columns, z_dim]`: the same for each row, or independent ones without seeds.
-
-    Args:
-        ends: two seeds between which each row interpolates, or None.
-        seeds: one for each column, or None.
-        rows: of the grid.
-        columns: of the grid.
-        z_dim: length of a latent.
-    """
+    """`[rows * columns, z_dim]`: between two ends, of a seed for each column, or all independent."""
     from keras_sagan.sampling.sampler import latents_between, latents_of, latents_of_seeds
 
     truncation = flags.FLAGS.truncation

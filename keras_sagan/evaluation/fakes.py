@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -63,8 +62,8 @@ def draw_block(seed: int, number: int, z_dim: int, classes: int) -> tuple[np.nda
     """Latents and labels of block `number`, `BLOCK` images long."""
     # On the CPU: other devices round normal numbers differently.
     with tf.device("CPU:0"):
-        block_seed = noise.fold(tf.constant([0, seed]), noise.EVALUATION, number)
-        seeds: Any = [noise.fold(block_seed, purpose) for purpose in (0, 1)]
+        block_seed = noise.derive_seed(tf.constant([0, seed]), noise.EVALUATION, number)
+        seeds = [noise.derive_seed(block_seed, purpose) for purpose in (0, 1)]
         latents = tf.random.stateless_normal([BLOCK, z_dim], seeds[0], alg="philox")
         labels = tf.random.stateless_uniform([BLOCK], seeds[1], 0, classes, tf.int32, alg="philox")
     return latents.numpy(), labels.numpy()

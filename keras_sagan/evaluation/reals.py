@@ -43,12 +43,7 @@ def stored_features(
 ) -> FeatureSet:
     """Features and statistics of the real images, memory-mapped from `data_dir`.
 
-    Args:
-        cluster: the processes of this evaluation; the chief writes the files on first use.
-        extractor: makes the features.
-        prepared: the real images.
-        data_dir: folder of data.
-        batch_size: images at a time on first use.
+    On first use, all processes make them and the chief writes the files.
 
     Raises:
         RunError: if the folder cannot be written, or its files cannot be read.
@@ -63,11 +58,11 @@ def stored_features(
     }
     key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(data_dir) / "features" / key
-    if not cluster.word(folder.exists()):
+    if not cluster.broadcast(folder.exists()):
         images = prepared.images[:count]
         features = real_features(cluster.strategy, extractor, images, batch_size)
         meta["dataset"] = prepared.summary
-        cluster.chief(lambda: write_feature_files(folder, features, meta))
+        cluster.run_on_chief(lambda: write_feature_files(folder, features, meta))
     try:
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         statistics = read_statistics(folder / "statistics.npz", "a file of features")

@@ -19,7 +19,7 @@ from keras_sagan.evaluation.fakes import (
 from keras_sagan.evaluation.reals import stored_features
 from keras_sagan.evaluation.score_rows import write_note
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
-from keras_sagan.extractors.classifier import classifier, trained
+from keras_sagan.extractors.classifier import classifier, train_once
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import Statistics, read_statistics
@@ -129,7 +129,7 @@ def make_scorer(
     """
     if choice.kind == "classifier":
         known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-        cluster.chief(lambda: trained(*known), "trains the classifier")
+        cluster.run_on_chief(lambda: train_once(*known), "trains the classifier")
     extractor = make_extractor(cluster.strategy, choice, settings.protocol, prepared, data_dir)
     real = real_set(cluster, extractor, settings, prepared, data_dir)
     return Scorer(cluster, extractor, settings, real, prepared.summary)

@@ -1,6 +1,5 @@
 """The scores of a run's checkpoints, from generator to record."""
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Iterator
@@ -9,8 +8,7 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
-from keras_sagan.devices.cluster import Cluster
-from keras_sagan.devices.strategy import make_strategy
+from keras_sagan.devices.strategy import make_cluster
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.score_rows import Row, make_rows
 from keras_sagan.evaluation.scorer import Scorer, Settings, make_scorer
@@ -32,7 +30,7 @@ def evaluate_run(
         run: the run.
         config: its configuration, with the `data_dir` to use.
         settings: what is scored, and how.
-        load: function of config, path and whether to average, as `load_generator`.
+        load: as `load_generator`.
 
     Returns:
         Rows by step; none in processes other than the chief. If the Inception network is missing,
@@ -42,16 +40,18 @@ def evaluate_run(
         UsageError: if a setting does not fit the run.
         RunError: if the run cannot be scored.
     """
-    cluster, found = evaluation_cluster(config, settings), {}
+    devices = settings.strategy, settings.replicas, settings.batch_size
+    cluster, found = make_cluster(*devices, config.join_seconds), {}
     inputs = Inputs(settings.seed, config.z_dim, config.num_classes)
-    with cluster.together():
-        chosen = cluster.chief(lambda: choose_checkpoints(run.checkpoints, settings.checkpoint))
-        paths: list[str] = cluster.word(chosen)  # pyright: ignore[reportAssignmentType]
-        cluster.chief(lambda: prepare(config), "prepares the data")
-        prepared = prepare(config)
-        for choice in settings.extractors:
+    with cluster.stay_together():
+        folder, choice = run.checkpoints, settings.checkpoint
+        paths = cluster.broadcast(cluster.run_on_chief(lambda: choose_checkpoints(folder, choice)))
+        wanted = config.image_set, config.data_dir, config.max_bad_fraction
+        cluster.run_on_chief(lambda: prepare(*wanted), "prepares the data")
+        prepared = prepare(*wanted)
+        for extractor in settings.extractors:
             try:
-                scorer = make_scorer(cluster, choice, settings, prepared, config.data_dir)
+                scorer = make_scorer(cluster, extractor, settings, prepared, config.data_dir)
             except FileNotFoundError as error:
                 scored = unavailable_scores(paths, settings, str(error))
             else:
@@ -65,13 +65,6 @@ def evaluate_run(
     return found
 
 
-def evaluation_cluster(config: Config, settings: Settings) -> Cluster:
-    """The processes and replicas that `settings` name, whatever those of the training were."""
-    changes = {"batch_size": settings.batch_size, "replicas": settings.replicas}
-    changes |= {"strategy": settings.strategy, "jit_compile": "off"}
-    return Cluster(make_strategy(dataclasses.replace(config, **changes)))
-
-
 def score_checkpoints(
     scorer: Scorer, names: dict[str, str], load: Callable, inputs: Inputs, keeps_images: bool
 ) -> Iterator[tuple[int, list[Row]]]:
@@ -82,7 +75,7 @@ def score_checkpoints(
         names: what records call each checkpoint, by path.
         load: function of a path to generator and step.
         inputs: latents and labels.
-        keeps_images: whether a metric looks at the images themselves.
+        keeps_images: as in `FakeSettings`.
     """
     for path, name in names.items():
         with scorer.cluster.strategy.scope():

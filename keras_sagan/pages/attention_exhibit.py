@@ -9,7 +9,7 @@ from keras_sagan.data.prepared import Prepared
 from keras_sagan.networks.network import Network
 from keras_sagan.pages.attention_page import Exhibit, View, pack_maps
 from keras_sagan.runs.checkpoint_files import step_of
-from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.visual.maps import attention_maps
 
@@ -27,10 +27,7 @@ class Point(NamedTuple):
 class NetworkPair:
     """Generator and discriminator of a run, restored from one checkpoint after another.
 
-    Args:
-        generator: of the run.
-        discriminator: of the run.
-        ema: whether the generator gets the averaged weights.
+    With `ema` the generator gets the averaged weights.
     """
 
     def __init__(self, generator: Network, discriminator: Network, ema: bool):
@@ -45,7 +42,7 @@ class NetworkPair:
             RunError: if it cannot be read or has other networks.
         """
         named = {self.generator_name: self.generator, "discriminator": self.discriminator}
-        read_networks(path, **named)
+        restore_networks(path, **named)
 
     def draw_inputs(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
         """A latent `[n, z_dim]` and a label `[n]` for each point."""

@@ -77,10 +77,7 @@ def feature_space(
 ) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
     """A function of uint8 images to features, None if there is none, and a sentence about it.
 
-    Args:
-        choice: None: a classifier, if the data have classes.
-        prepared: the real images.
-        data_dir: folder of data.
+    Without a choice it is a classifier, if the data have classes.
 
     Raises:
         UsageError: if the Inception network is missing.

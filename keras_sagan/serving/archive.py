@@ -6,7 +6,7 @@ import re
 
 from keras_sagan import networks
 from keras_sagan.errors import RunError
-from keras_sagan.runs.checkpoints import choose_checkpoints, read_weights
+from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
 from keras_sagan.serving.fold import fold
@@ -96,7 +96,7 @@ def load(run, config, settings):
     while True:
         paths = choose_checkpoints(run.checkpoints, choice)
         try:
-            return generator, read_weights(generator, paths[0], settings.ema)
+            return generator, restore_weights(generator, paths[0], settings.ema)
         except RunError:
             if choose_checkpoints(run.checkpoints, choice) == paths:
                 raise

@@ -75,12 +75,12 @@ def reached(*arguments, **named):
 def shorten():
     """What takes long is not done; before it is all that looks at flags and files."""
     for owner, name in (
-        (prepare, "write"),
-        (builders, "build"),
-        (folder, "image_files"),
+        (prepare, "write_arrays"),
+        (builders, "build_set"),
+        (folder, "list_images"),
         (networks, "generator"),
         (training, "create_state"),
-        (state, "restore_generator"),
+        (state, "load_generator"),
         (scorer, "classifier"),
         (archive, "write_saved_model"),
         (time, "sleep"),

@@ -203,7 +203,7 @@ def test_prepared_data(name, how, trained, run_dir, tmp_path):
     if (name, how) == ("images.npy", flipped):  # Training does not wait until all is read.
         config = dataclasses.replace(CONFIG, data_dir=str(data_dir))
         with pytest.raises(RunError, match=r"have changed since they were written; remove it"):
-            prepare(config).verify()
+            prepare(config.image_set, config.data_dir).verify()
     else:
         with pytest.raises((RunError, UsageError), match=r"Received: ") as error:
             train(run_dir, data_dir=data_dir)
@@ -211,7 +211,7 @@ def test_prepared_data(name, how, trained, run_dir, tmp_path):
 
 
 def test_prepared_data_that_are_whole(trained):
-    prepare(dataclasses.replace(CONFIG, data_dir=str(trained[1] / "data"))).verify()
+    prepare(CONFIG.image_set, str(trained[1] / "data")).verify()
 
 
 def test_row_after_a_cut_off_one(tmp_path):

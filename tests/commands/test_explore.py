@@ -13,7 +13,7 @@ from process import assert_one_line, run
 from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.pages.attention_exhibit import real_like
-from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.visual import attention_maps
 
@@ -62,7 +62,7 @@ def test_a_page_has_the_maps_of_both_networks_at_every_checkpoint(explored, fini
     labels = np.array([7, 7, 2, 2])
     for j, step in enumerate(exhibit["steps"]):
         path = str(run_dir / "checkpoints" / f"step-{step}")
-        read_networks(path, ema_generator=generator, discriminator=discriminator)
+        restore_networks(path, ema_generator=generator, discriminator=discriminator)
         images = np.round(generator(latents, labels, training=False) * 127.5 + 127.5)
         expected = [
             attention_maps(generator, latents, labels),

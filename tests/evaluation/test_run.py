@@ -73,7 +73,7 @@ def test_scores_by_a_toy_network_are_those_of_its_formula(form, trained, tmp_pat
     assert set(values) == {
         f"{name}50/tfgan" for name in ("fid", "is", "kid", "precision", "recall", "intra_fid")
     }
-    prepared = prepare(config)
+    prepared = prepare(config.image_set, config.data_dir)
     latents, labels = Inputs(2, config.z_dim, 10).draw_pairs(0, 50, "uniform")
     images = generator(latents, labels), prepared.images[:60] / np.float32(127.5) - 1
     fake, real = (toys.expected(preprocess(part, PROTOCOL).numpy()) for part in images)

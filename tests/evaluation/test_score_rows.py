@@ -1,7 +1,6 @@
 """Rows that were written under earlier names of metrics are still read."""
 
 import json
-import types
 
 import pytest
 
@@ -9,7 +8,7 @@ from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.score_rows import format_table, match_rows, read_scores
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.serving import card
-from keras_sagan.training.records import Records
+from keras_sagan.training.records import best_recorded
 
 ROW = {
     "metric": "fd10k/classifier-1234",
@@ -53,5 +52,4 @@ def test_the_model_card_has_the_current_names(earlier_run):
 
 
 def test_the_best_score_may_have_the_earlier_name(earlier_run):
-    judge = types.SimpleNamespace(name="fd1k/classifier-1234")
-    assert Records.best(types.SimpleNamespace(judge=judge, run=earlier_run)) == 9.0
+    assert best_recorded(earlier_run, "fd1k/classifier-1234") == 9.0
