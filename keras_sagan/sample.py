@@ -191,7 +191,7 @@ def draw_grid(
 def make_latents(
     ends: list[int] | None, seeds: list[int] | None, rows: int, columns: int, z_dim: int
 ) -> np.ndarray:
-    """`[rows * columns, z_dim]`: between two ends, of a seed for each column, or all independent."""
+    """`[rows * columns, z_dim]`: between two ends, from a seed per column, or all independent."""
     from keras_sagan.sampling.sampler import latents_between, latents_of, latents_of_seeds
 
     truncation = flags.FLAGS.truncation
