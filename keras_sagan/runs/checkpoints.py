@@ -21,6 +21,7 @@ from keras_sagan.runs.checkpoint_files import (
     step_of,
     write_checkpoint,
 )
+from keras_sagan.values import CheckpointChoice
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
@@ -169,35 +170,42 @@ def restore_networks(path: str, **named: keras.Model) -> int:
     return int(step.numpy())
 
 
-def all_checkpoints(directory):
-    """Paths of the checkpoints in `directory`, the best first, then from old to new.
+def all_checkpoints(directory: str | pathlib.Path) -> list[str]:
+    """Paths of the checkpoints in `directory`: the best one first, then from old to new.
 
     Raises:
         RunError: if there is none.
     """
-    newest_checkpoint(directory)
     directory = pathlib.Path(directory)
+    newest_checkpoint(directory)
     return [*list_checkpoints(directory / "best"), *list_checkpoints(directory)]
 
 
-def chosen_checkpoints(directory, choice):
-    """Paths of the checkpoints that `choice` names, in the order of their steps.
+def choose_checkpoints(directory: str | pathlib.Path, choice: CheckpointChoice) -> list[str]:
+    """Paths of the checkpoints that `choice` names, each once, in the order of their steps.
 
     Raises:
-        UsageError: if there is none of that step.
+        RunError: if there is no checkpoint.
+        UsageError: if there is none of a step that `choice` names.
     """
-    if choice == "newest":
-        return [newest_checkpoint(directory)]
-    if choice == "best":
-        return [newest_checkpoint(pathlib.Path(directory) / "best")]
-    by_step = {step_of(path): path for path in all_checkpoints(directory)}
-    if choice == "all":
-        return [by_step[step] for step in sorted(by_step)]
-    if int(choice) not in by_step:
-        raise UsageError(
-            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. Received: {choice}"
-        )
-    return [by_step[int(choice)]]
+    directory = pathlib.Path(directory)
+    chosen = {}
+    for part in choice.parts:
+        if part == "newest":
+            paths = [newest_checkpoint(directory)]
+        elif part == "best":
+            paths = [newest_checkpoint(directory / "best")]
+        else:
+            paths = all_checkpoints(directory)
+        by_step = {step_of(path): path for path in paths}
+        if isinstance(part, int):
+            if part not in by_step:
+                raise UsageError(
+                    f"expected the step of a checkpoint, one of {sorted(by_step)}. Received: {part}"
+                )
+            by_step = {part: by_step[part]}
+        chosen |= by_step
+    return [chosen[step] for step in sorted(chosen)]
 
 
 def digest(path: str) -> str:

@@ -6,13 +6,14 @@ import re
 
 from keras_sagan import networks
 from keras_sagan.errors import RunError
-from keras_sagan.runs.checkpoints import chosen_checkpoints, restore_weights
+from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
 from keras_sagan.serving.fold import fold
 from keras_sagan.serving.publish import new_version
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import write_warmup
+from keras_sagan.values import CheckpointChoice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +92,11 @@ def load(run, config, settings):
     """
     # First, since it takes longer than to read: training may write a checkpoint every second.
     generator = networks.generator(config)
+    choice = CheckpointChoice.parse(settings.checkpoint, several=False)
     while True:
-        paths = chosen_checkpoints(run.checkpoints, settings.checkpoint)
+        paths = choose_checkpoints(run.checkpoints, choice)
         try:
             return generator, restore_weights(generator, paths[0], settings.ema)
         except RunError:
-            if chosen_checkpoints(run.checkpoints, settings.checkpoint) == paths:
+            if choose_checkpoints(run.checkpoints, choice) == paths:
                 raise

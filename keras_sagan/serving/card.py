@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from keras_sagan.config import Config
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.provenance import version
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
@@ -126,7 +127,7 @@ def class_names(data_dir, sha256):
 def scores(run, facts):
     """The newest score of each metric, of these weights as they are served."""
     rows = {
-        row["metric"]: row
+        current_name(row["metric"]): row
         for row in run.rows("metrics.jsonl")
         if row.get("step") == facts["step"]
         and row.get("weights") == ("ema" if facts["ema"] else "raw")

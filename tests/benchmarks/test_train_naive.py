@@ -18,13 +18,15 @@ from benchmarks.keras_naive.method import NAIVE, NaiveState, load_generator
 from benchmarks.keras_naive.model import NaiveGan
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation.scoring import Settings, evaluate_run
+from keras_sagan.evaluation.scorer import Settings
+from keras_sagan.evaluation.scoring import evaluate_run
 from keras_sagan.extractors import classifier
-from keras_sagan.metrics.protocol import current_name
+from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.training.run import train
+from keras_sagan.values import CheckpointChoice, ExtractorChoice
 from keras_sagan.visual.grid import make_grid
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -207,11 +209,7 @@ def test_scores_of_all_checkpoints_are_rows_of_metrics_jsonl(finished, config):
     code, out, err = run("evaluate_naive", *given)
     assert code == 0, err
     assert out.startswith(f"curve of {run_dir}\n")
-    found = [
-        row
-        for row in rows(run_dir / "metrics.jsonl")
-        if current_name(row["metric"]).startswith("fd100/")
-    ]
+    found = [row for row in rows(run_dir / "metrics.jsonl") if row["metric"].startswith("fd100/")]
     assert [row["step"] for row in found] == list(range(10, killed + 11, 10))
     assert {row["weights"] for row in found} == {"ema"}
     for ema in (True, False):
@@ -221,13 +219,13 @@ def test_scores_of_all_checkpoints_are_rows_of_metrics_jsonl(finished, config):
 
 def scored_here(run_dir, step, ema):
     settings = Settings(
-        extractor="classifier",
-        protocol=None,
+        extractors=(ExtractorChoice("classifier"),),
+        protocol=NATIVE,
         count=100,
         batch_size=64,
         strategy="mirrored",
         replicas=1,
-        checkpoint=str(step),
+        checkpoint=CheckpointChoice((step,)),
         ema=ema,
         batch_norm="moving",
         seed=0,
@@ -236,9 +234,7 @@ def scored_here(run_dir, step, ema):
     )
     run = RunDirectory(run_dir)
     found = evaluate_run(run, run.read_config(), settings, load_generator)
-    return next(
-        row["value"] for row in found[step] if current_name(row["metric"]).startswith("fd100/")
-    )
+    return next(row["value"] for row in found[step] if row["metric"].startswith("fd100/"))
 
 
 def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, config):

@@ -27,7 +27,7 @@ from keras_sagan import commands, networks
 from keras_sagan.data import builders, folder
 from keras_sagan.data import prepared as prepare
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import scoring as evaluation
+from keras_sagan.evaluation import scorer
 from keras_sagan.serving import archive
 from keras_sagan.training import run as training
 from keras_sagan.training import state
@@ -80,8 +80,8 @@ def shorten():
         (folder, "list_images"),
         (networks, "generator"),
         (training, "create_state"),
-        (state, "restore_generator"),
-        (evaluation, "classifier"),
+        (state, "load_generator"),
+        (scorer, "classifier"),
         (archive, "write_saved_model"),
         (time, "sleep"),
     ):

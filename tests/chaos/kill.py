@@ -21,7 +21,7 @@ import traceback
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import scoring as evaluation
+from keras_sagan.evaluation import scorer, scoring
 from keras_sagan.runs import checkpoint_files
 from keras_sagan.runs.checkpoint_files import check_seal, list_checkpoints, step_of
 from keras_sagan.runs.checkpoints import Checkpoints
@@ -72,11 +72,11 @@ NOTED = (
     (Checkpoints, "save", "checkpoint"),
     (training, "prepare", "data"),
     (training, "create_state", "networks"),
-    (evaluation, "prepare", "data"),
-    (evaluation, "classifier", "classifier"),
-    (evaluation, "real_set", "real images"),
-    (evaluation, "score_generator", "fakes"),
-    (evaluation, "record", "metrics.jsonl"),
+    (scoring, "prepare", "data"),
+    (scorer, "classifier", "classifier"),
+    (scorer, "real_set", "real images"),
+    (scorer.Scorer, "score_generator", "fakes"),
+    (scoring, "record_scores", "metrics.jsonl"),
 )
 
 

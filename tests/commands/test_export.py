@@ -215,7 +215,7 @@ def test_without_the_serving_package_there_is_a_note(finished, tmp_path):
     [
         (["--seeds=a"], "--seeds must be whole numbers"),
         (["--seeds="], "--seeds must be"),
-        (["--seeds=0,1", "--columns=3"], "Received beside it: --columns"),
+        (["--seeds=0,1", "--columns=3"], "Received with it: --columns"),
         (["--seeds=0", "--seed=1", "--interpolate=0,1"], "--seed, --interpolate"),
     ],
 )
