@@ -215,7 +215,7 @@ def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monke
         port = listener.getsockname()[1]
     monkeypatch.setattr(client_module, "BACKOFF", 0.1)
     client = Client(f"127.0.0.1:{port}", protocol=protocol, retries=1)
-    ask_once = client.transport.status
+    ask_once = client.transport.request_status
     with contextlib.ExitStack() as stack:
 
         def status(*arguments, **options):
