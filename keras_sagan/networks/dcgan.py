@@ -20,7 +20,12 @@ import tensorflow as tf
 
 from keras_sagan.layers import ConditionalBatchNormalization, SpectralEmbedding
 from keras_sagan.layers.tensors import at_least_float32
-from keras_sagan.networks.network import LOWEST, Network, check_image_size, count_halvings
+from keras_sagan.networks.network import (
+    LOWEST,
+    Network,
+    check_images_and_classes,
+    count_halvings,
+)
 
 
 def generator(
@@ -42,7 +47,7 @@ def generator(
     Raises:
         ValueError: if no such network exists.
     """
-    check_image_size(image_size)
+    check_images_and_classes(image_size, num_classes)
     stages = count_halvings(image_size)
     width = channels * multiplier(stages - 1)
     norm = {"momentum": bn_momentum, "synchronized": sync_batch_norm, "fast": fast}
@@ -79,7 +84,7 @@ def discriminator(
     Raises:
         ValueError: if no such network exists.
     """
-    check_image_size(image_size)
+    check_images_and_classes(image_size, num_classes)
     norm = {"momentum": bn_momentum, "synchronized": sync_batch_norm, "fast": fast}
     stack = []
     for i in range(count_halvings(image_size)):

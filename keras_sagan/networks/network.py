@@ -13,12 +13,14 @@ from keras_sagan.options import IMAGE_SIZE
 LOWEST = 4
 
 
-def check_image_size(image_size: int) -> None:
-    """Checks that networks of this size exist.
+def check_images_and_classes(image_size: int, num_classes: int) -> None:
+    """Checks that networks for such images and labels exist.
 
     Raises:
         ValueError: if they do not.
     """
+    if num_classes < 0:
+        raise ValueError(f"`num_classes` must not be negative. Received: num_classes={num_classes}")
     if not IMAGE_SIZE.holds(image_size):
         raise ValueError(
             f"`image_size` must be {IMAGE_SIZE.text}. Received: image_size={image_size}"

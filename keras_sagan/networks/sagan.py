@@ -37,7 +37,12 @@ from keras_sagan.layers import (
 )
 from keras_sagan.layers.tensors import at_least_float32
 from keras_sagan.networks.blocks import DiscriminatorBlock, GeneratorBlock, ProjectionHead
-from keras_sagan.networks.network import LOWEST, Network, check_image_size, count_halvings
+from keras_sagan.networks.network import (
+    LOWEST,
+    Network,
+    check_images_and_classes,
+    count_halvings,
+)
 
 ATTENTION_BLOCKS = ("attention", "residual")
 
@@ -65,7 +70,7 @@ def generator(
     Raises:
         ValueError: if no such network exists.
     """
-    check_image_size(image_size)
+    check_images_and_classes(image_size, num_classes)
     doublings = count_halvings(image_size)
     resolutions = [LOWEST << i for i in range(1, doublings + 1)]
     attended = attention_layers(attention, attention_block, resolutions, spectral_norm, fast)
@@ -108,7 +113,7 @@ def discriminator(
     Raises:
         ValueError: if no such network exists.
     """
-    check_image_size(image_size)
+    check_images_and_classes(image_size, num_classes)
     small = image_size <= 32
     halvings = 2 if small else count_halvings(image_size)
     resolutions = [image_size >> i for i in range(1, halvings + 1)]

@@ -14,9 +14,9 @@ import signal
 import sys
 import time
 
+from keras_sagan.files import UNFINISHED
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.serving.archive import Settings, export_run
-from keras_sagan.serving.publish import UNFINISHED
 from keras_sagan.values import CheckpointChoice
 
 NEWEST = CheckpointChoice.parse("newest")

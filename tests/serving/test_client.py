@@ -218,7 +218,7 @@ def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monke
     ask_once = client.transport.request_status
     with contextlib.ExitStack() as stack:
 
-        def status(*arguments, **options):
+        def request_status(*arguments, **options):
             try:
                 return ask_once(*arguments, **options)
             except Unavailable:
@@ -226,7 +226,7 @@ def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monke
                 stack.enter_context(way)
                 raise
 
-        monkeypatch.setattr(client.transport, "status", status)
+        monkeypatch.setattr(client.transport, "request_status", request_status)
         assert len(client.status()) == 2
 
 

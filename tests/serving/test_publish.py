@@ -14,12 +14,13 @@ from exports import FOLDER, NEWEST, export, random_run, sampled
 from kills import visible
 
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.files import UNFINISHED
 from keras_sagan.runs.checkpoint_files import latest
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.serving import archive
 from keras_sagan.serving.archive import Settings, export_run
-from keras_sagan.serving.publish import UNFINISHED, new_version
+from keras_sagan.serving.publish import new_version
 from keras_sagan.training.state import State
 from keras_sagan.values import CheckpointChoice
 
