@@ -18,7 +18,9 @@ from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.training.run import train
 from keras_sagan.training.state import State
+from keras_sagan.values import CheckpointChoice
 
+NEWEST = CheckpointChoice.parse("newest")
 FOLDER = pathlib.Path(__file__).parent
 TINY = {
     "image_size": 16,
@@ -78,7 +80,7 @@ def randomize(network, seed):
 
 def export(run, export_dir, **changed):
     """The path of a version, written as by default or with other `Settings`."""
-    defaults = Settings(str(export_dir), "saved_model", "newest", True, None, "sagan")
+    defaults = Settings(pathlib.Path(export_dir), "saved_model", NEWEST, True, None, "sagan")
     settings = dataclasses.replace(defaults, **changed)
     name, _, _ = export_run(run, run.read_config(), settings)
     return pathlib.Path(export_dir) / name
