@@ -34,7 +34,8 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
-        self.image_set, self.profile_range  # noqa: B018 (a wrong text is an error now, not later)
+        for parsed in ("image_set", "profile_range"):  # A wrong text is an error now, not later.
+            getattr(self, parsed)
         additions = (
             self.g_attention_resolutions,
             self.d_attention_resolutions,

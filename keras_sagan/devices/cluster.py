@@ -62,11 +62,11 @@ class Cluster:
             return value
         key = f"broadcast/{next(self.numbers)}"
         if self.is_chief:
-            context.context().set_config_key_value(key, json.dumps(value))
+            coordination_service().set_config_key_value(key, json.dumps(value))
             return value
         while True:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
-                return json.loads(context.context().get_config_key_value(key, POLL))
+                return json.loads(coordination_service().get_config_key_value(key, POLL))
             if doing:
                 sys.stderr.write(f"waiting: the chief {doing}\n")
                 doing = None
@@ -104,7 +104,7 @@ class Cluster:
         """Waits until all processes are here; not for one that has died."""
         if self.size > 1:
             with contextlib.suppress(tf.errors.OpError):
-                context.context().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
+                coordination_service().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
 
     @contextlib.contextmanager
     def stay_together(self) -> Iterator[None]:
@@ -131,6 +131,11 @@ class Cluster:
         own = resolver.task_type, str(resolver.task_id)
         named = re.findall(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
         return next((" ".join(task) for task in named if task != own), "another worker")
+
+
+def coordination_service() -> Any:
+    """What TensorFlow's processes agree through."""
+    return context.context()
 
 
 @tf.function

@@ -94,7 +94,7 @@ class Network(keras.Model):
         return outputs
 
     def layer_inputs(
-        self, inputs: tf.Tensor, labels: tf.Tensor | None = None
+        self, inputs: Any, labels: Any = None
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Evaluates the network and keeps the input of every layer.
 

@@ -30,7 +30,8 @@ UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.Op
 class Checkpointable(Protocol):
     """What has a step, and all its variables in one `tf.train.Checkpoint`."""
 
-    step: tf.Variable
+    @property
+    def step(self) -> tf.Variable: ...
 
     def checkpoint(self) -> tf.train.Checkpoint: ...
 
@@ -160,7 +161,7 @@ def restore_networks(path: str, **named: keras.Model) -> int:
     Raises:
         RunError: if the checkpoint cannot be read or has other networks.
     """
-    step = tf.Variable(0, dtype=tf.int64)
+    step = tf.Variable(tf.constant(0, tf.int64))
     checkpoint = tf.train.Checkpoint(step=step, **named)
     check_seal(path)
     try:

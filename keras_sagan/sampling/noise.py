@@ -21,7 +21,12 @@ EVALUATION = -1
 def derive_seed(seed: tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
     """A new seed `[2]` for each distinct sequence of `numbers`, ints or scalar tensors."""
     for number in numbers:
-        seed = tf.random.fold_in(seed, tf.cast(number, tf.int32), alg="philox")
+        # TensorFlow says that it takes and returns ints.
+        seed = tf.random.fold_in(  # pyright: ignore[reportAssignmentType]
+            seed,
+            tf.cast(number, tf.int32),  # pyright: ignore[reportArgumentType]
+            alg="philox",
+        )
     return seed
 
 
