@@ -107,7 +107,7 @@ def losses_of(run_dir):
 
 
 def wait_for(path, process):
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
