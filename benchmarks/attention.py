@@ -1,13 +1,13 @@
-"""Whether attention looks at the place that the class of a texture makes equal to one's own.
+"""Measures whether attention looks at the position that a texture's class makes equal to its own.
 
 python -m benchmarks.attention --run_dirs=RUN_0,RUN_1
 
-Of runs on the set `symmetry` that differ in their seed: the share of attention that goes to the
-counterpart (`metrics/counterpart.py`), for each attention layer of both networks, each class,
-generated and real images, in the newest checkpoint and in the same networks before their first
-step. Beside it stand the shares at the places that the three other classes would make equal, and
-that of a map without preferences. Writes `results.jsonl`, a picture and the report to the report
-folder.
+The runs must be on the data set `symmetry` and differ only in their seed. For each attention layer
+of both networks and each class, on generated and on real images, the benchmark measures the share
+of attention that goes to the counterpart (`metrics/counterpart.py`): with the newest checkpoint,
+and with the same networks before their first step. For comparison it reports the shares at the
+counterparts of the other three classes, and the share of a uniform map. It writes `results.jsonl`,
+a picture and the report to the report folder.
 """
 
 import json
@@ -15,51 +15,51 @@ import pathlib
 
 from absl import flags
 
-from benchmarks.report import render
+from benchmarks.report.report_files import render_report
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import write_atomically
 from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_list("run_dirs", None, "Folders of runs. Required.")
+flags.DEFINE_integer("num_images", 256, "Images to measure, a quarter per class.", lower_bound=4)
 flags.DEFINE_integer(
-    "num_images", 256, "Images that are looked at, a quarter of each class.", lower_bound=4
+    "seed",
+    1,
+    "Seed of the latents; differs from the runs' own.",
+    lower_bound=0,
+    upper_bound=2**31 - 1,
 )
-flags.DEFINE_integer(
-    "seed", 1, "Of the latents: another than a run's own.", lower_bound=0, upper_bound=2**31 - 1
-)
-flags.DEFINE_string("report_dir", "reports/attention", "Where the report goes.")
+flags.DEFINE_string("report_dir", "reports/attention", "Folder of the report.")
 
 
 def main():
     given = flags.FLAGS
     runs = [RunDirectory(path) for path in commands.require("run_dirs")]
-    configs = [run.read_config() for run in runs]
-    for run, config in zip(runs, configs, strict=True):
-        check(run, config)
-    # TensorFlow takes seconds to import: not before the runs are known to be good.
-    from benchmarks.attention_turn import figure, measure
+    for run in runs:
+        check_run(run)
+    # TensorFlow takes seconds to import, so the runs are checked first.
+    from benchmarks.measure.attention_worker import draw_maps, measure_run
 
-    rows = []
-    for run, config in zip(runs, configs, strict=True):
-        rows += measure(run, config, given.num_images, given.seed)
-    picture = figure(runs[0], configs[0], given.seed)
+    rows = [row for run in runs for row in measure_run(run, given.num_images, given.seed)]
+    figure = draw_maps(runs[0], given.seed)
     folder = pathlib.Path(given.report_dir)
     try:
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-        picture.savefig(folder / "samples" / "maps.png", dpi=130, metadata={"Software": None})
+        figure.savefig(folder / "samples" / "maps.png", dpi=130, metadata={"Software": None})
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error}") from error
-    print(f"report: {render(folder)}")
+    print(f"report: {render_report(folder)}")
 
 
-def check(run, config):
-    """Whether a run can answer the question.
+def check_run(run):
+    """Checks that a run is on `symmetry`, with classes, and that its generator has attention.
 
     Raises:
-        UsageError: if it cannot.
+        UsageError: if not.
     """
+    config = run.read_config()
     attends = config.attention_block == "attention" and config.g_attention_resolutions
     if not (config.is_symmetry and attends):
         raise UsageError(

@@ -1,25 +1,25 @@
-"""Report of a folder of results, as Markdown and as one HTML file, with its plots and summary.
+"""Renders a folder of results as a report: Markdown, one HTML file, plots and a summary.
 
 python -m benchmarks.render --report_dir=reports/digits
 python -m benchmarks.render --report_dir=reports/speed
 
-A folder of a suite has `results.parquet`, `suite.json` and perhaps `samples/ROW.png`. One of
-`benchmarks.speed`, `layers`, `serving` and `scaling` has `results.jsonl`, what they print with
-`--format=json`, of one run or of several one after the other. Written beside them are `report.md`,
-`report.html`, `summary.csv` and `plots/`, and for the second kind `results.parquet`.
-The same results make the same bytes.
+A suite's folder has `results.parquet`, `suite.json` and optionally `samples/ROW.png`. A folder of
+`benchmarks.speed`, `layers`, `serving` or `scaling` has `results.jsonl`: their output with
+`--format=json`, of one run or of several, appended. The report consists of `report.md`,
+`report.html`, `summary.csv` and `plots/`, and for `results.jsonl` also `results.parquet`. The same
+results always give the same bytes.
 """
 
 from absl import flags
 
-from benchmarks.report import render
+from benchmarks.report.report_files import render_report
 from keras_sagan import commands
 
-flags.DEFINE_string("report_dir", None, "Folder of results, to which the report is added.")
+flags.DEFINE_string("report_dir", None, "Folder of results; the report is written there. Required.")
 
 
 def main():
-    print(render(commands.require("report_dir")))
+    print(render_report(commands.require("report_dir")))
 
 
 if __name__ == "__main__":

@@ -3,21 +3,30 @@
 python -m benchmarks.serving --export_dir=exports/digits
 python -m benchmarks.serving --export_dir=exports/digits --batch_sizes=1,8 --format=json
 
-TensorFlow Serving calls Session::Run on the graph of a version; so does this, without a network,
-JSON or waiting for a batch to fill. Every signature with every batch size is a setting and gives a
-row. In each round every setting has one turn, in a process of its own; ratios are to the first
-setting in the same round, of images per second. Percentiles are over the calls of all rounds. A
-setting that fails is a row that says why, and then the exit code is 1.
+TensorFlow Serving calls Session::Run on the graph of a version. This benchmark does the same,
+without a network, JSON, or waiting for a batch to fill.
+
+Every signature with every batch size is a setting and gives one row. In each round, every setting
+is measured once in its own process. Ratios are of images per second, to the first setting in the
+same round. Percentiles are over the calls of all rounds. A setting that fails gives a row with the
+reason, and the exit code is then 1.
 """
 
 import itertools
 import pathlib
-import statistics
 
 import numpy as np
 from absl import flags
 
-from benchmarks import apart
+from benchmarks.measure.subprocesses import (
+    compute_ratios,
+    gather_provenance,
+    max_peaks,
+    measure_in_rounds,
+    median_digits,
+    print_rows,
+    round_digits,
+)
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
 from keras_sagan.runs.provenance import PACKAGES
@@ -29,14 +38,14 @@ COLUMNS = (
 )
 SIGNATURES = ("serving_default", "png")
 
-flags.DEFINE_string("export_dir", None, "Folder of versions, as export writes it. Required.")
-flags.DEFINE_integer("version", None, "Which one. Default: the newest.", lower_bound=0)
-flags.DEFINE_multi_enum("signature", SIGNATURES, SIGNATURES, "May be given several times.")
-flags.DEFINE_list("batch_sizes", ["1", "2", "4", "8", "16", "32"], "Images a call.")
-flags.DEFINE_integer("calls", 50, "Timed calls a turn.", lower_bound=1)
-flags.DEFINE_integer("warmup_calls", 5, "Calls before them.", lower_bound=0)
-flags.DEFINE_integer("rounds", 3, "Turns of each setting.", lower_bound=1)
-flags.DEFINE_enum("format", "text", ["text", "json"], "json: one object a row.")
+flags.DEFINE_string("export_dir", None, "Folder of versions, as written by export. Required.")
+flags.DEFINE_integer("version", None, "Which version. Default: the newest.", lower_bound=0)
+flags.DEFINE_multi_enum("signature", SIGNATURES, SIGNATURES, "Can be given several times.")
+flags.DEFINE_list("batch_sizes", ["1", "2", "4", "8", "16", "32"], "Images per call.")
+flags.DEFINE_integer("calls", 50, "Timed calls per round.", lower_bound=1)
+flags.DEFINE_integer("warmup_calls", 5, "Untimed calls before them.", lower_bound=0)
+flags.DEFINE_integer("rounds", 3, "Measurements of each setting.", lower_bound=1)
+flags.DEFINE_enum("format", "text", ["text", "json"], "json: one JSON object per row.")
 
 
 def main():
@@ -55,14 +64,14 @@ def main():
         }
         for setting in settings
     ]
-    turns = apart.interleaved("benchmarks.serving_turn", requests, given.rounds)
+    answers = measure_in_rounds("benchmarks.measure.serving_worker", requests, given.rounds)
     common = {"model": path.parent.name, "version": int(path.name)} | counts
-    common |= {"rounds": given.rounds} | apart.provenance(PACKAGES)
+    common |= {"rounds": given.rounds} | gather_provenance(PACKAGES)
     rows = [
-        {"benchmark": "serving"} | setting | summary(own, turns[0]) | common
-        for setting, own in zip(settings, turns, strict=True)
+        {"benchmark": "serving"} | setting | summarize_serving(own, answers[0]) | common
+        for setting, own in zip(settings, answers, strict=True)
     ]
-    apart.report(rows, given.format, COLUMNS)
+    print_rows(rows, given.format, COLUMNS)
 
 
 def find_version(export_dir, version):
@@ -83,32 +92,32 @@ def find_version(export_dir, version):
     return versions[wanted]
 
 
-def summary(turns, first_turns):
-    """Figures of a setting from its turns.
+def summarize_serving(measurements, references):
+    """Figures of a setting.
 
     Args:
-        turns: list of dicts, what `serving_turn.measure` gave in each round.
-        first_turns: the same of the setting that ratios are to.
+        measurements: list of dicts, one `serving_worker.measure_serving` per round.
+        references: the same of the first setting, to which ratios are computed.
     """
-    if "error" in turns[-1]:
-        return {"status": "failed", "error": turns[-1]["error"]}
-    milliseconds = [1000 * seconds for turn in turns for seconds in turn["call_s"]]
+    if "error" in measurements[-1]:
+        return {"status": "failed", "error": measurements[-1]["error"]}
+    first = measurements[0]
+    milliseconds = [1000 * seconds for each in measurements for seconds in each["call_s"]]
     percentiles = {
-        f"ms_p{rank}": apart.rounded(float(np.percentile(milliseconds, rank)))
+        f"ms_p{rank}": round_digits(float(np.percentile(milliseconds, rank)))
         for rank in (50, 95, 99)
     }
-    rates = [turn["images_per_s"] for turn in turns]
     return {
         "status": "ok",
-        "image_shape": turns[0]["image_shape"],
+        "image_shape": first["image_shape"],
         "timed_calls": len(milliseconds),
-        "images_per_s": apart.rounded(statistics.median(rates)),
+        "images_per_s": median_digits(measurements, "images_per_s"),
         **percentiles,
-        "load_s": apart.rounded(statistics.median(turn["load_s"] for turn in turns)),
-        **apart.highest_peaks(turns),
-        "images_per_s_by_round": [apart.rounded(rate) for rate in rates],
-        **apart.ratios("images_per_s", turns, first_turns),
-        "device": turns[0]["device"],
+        "load_s": median_digits(measurements, "load_s"),
+        **max_peaks(measurements),
+        "images_per_s_by_round": [round_digits(each["images_per_s"]) for each in measurements],
+        **compute_ratios("images_per_s", measurements, references),
+        "device": first["device"],
     }
 
 

@@ -3,20 +3,20 @@
 python -m benchmarks.speed --models=sagan,keras_naive --image_sizes=32,128 --jit=off,on
 python -m benchmarks.speed --models=sagan_plain,sagan --precisions=mixed_bfloat16
 
-Every combination is a setting and gives a row. In each round every setting has one turn, in a
-process of its own, so that what else the machine does falls on all alike; ratios are to the first
-setting in the same round, of training images per second. Data are noise, fed as training feeds it.
-`utilization` is the part of a matrix product's FLOP/s, measured in the same turn, that training
-achieves; it counts the operations of the papers' form (`sagan_plain`), whatever form does the
-work. A setting that fails is a row that says why, and then the exit code is 1.
+Every combination is a setting and gives one row. In each round, every setting is measured once in
+its own process, so that other load on the machine affects all settings alike. Ratios are of
+training images per second, to the first setting in the same round. The data are noise, fed as in
+training. `utilization` is the FLOP/s of training as a fraction of a matrix product's in the same
+process; it counts the operations of the papers' form (`sagan_plain`), whichever form runs. A
+setting that fails gives a row with the reason, and the exit code is then 1.
 """
 
 import itertools
 
 from absl import flags
 
-from benchmarks import apart
-from benchmarks.speed_row import summary
+from benchmarks.measure.speed_row import summarize_speed
+from benchmarks.measure.subprocesses import gather_provenance, measure_in_rounds, print_rows
 from keras_sagan import commands
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
@@ -24,7 +24,7 @@ from keras_sagan.runs.provenance import PACKAGES
 
 WITHOUT_SN = {"g_spectral_norm": False, "d_spectral_norm": False}
 NO_ATTENTION = {"g_attention": "none", "d_attention": "none"}
-# What of `Config` makes each model.
+# The fields of `Config` that make each model.
 MODELS = {
     "sagan": {},
     "sagan_plain": {"fast": False},
@@ -41,38 +41,45 @@ COLUMNS = (
     *("g_macs", "d_macs", "utilization", "breakdown", "device"),
 )
 
-flags.DEFINE_list("models", ["sagan", "keras_naive", "dcgan"], f"Some of {', '.join(MODELS)}.")
+flags.DEFINE_list("models", ["sagan", "keras_naive", "dcgan"], f"Any of {', '.join(MODELS)}.")
 flags.DEFINE_list("image_sizes", ["32"], "Heights of images, in pixels.")
-flags.DEFINE_list("batch_sizes", ["8"], "Images a step.")
-flags.DEFINE_list("precisions", ["float32"], "Some of float32, mixed_bfloat16.")
-flags.DEFINE_list("jit", ["off"], "Whether XLA compiles the steps: some of auto, off, on.")
+flags.DEFINE_list("batch_sizes", ["8"], "Images per step.")
+flags.DEFINE_list("precisions", ["float32"], "Any of float32, mixed_bfloat16.")
+flags.DEFINE_list("jit", ["off"], "Whether XLA compiles the steps: any of auto, off, on.")
 flags.DEFINE_integer("g_channels", 16, "Channels of the generator's last feature maps.")
 flags.DEFINE_integer("d_channels", 16, "Channels of the discriminator's first feature maps.")
 flags.DEFINE_integer("num_classes", 10, "Classes; 0: unconditional.", lower_bound=0)
-flags.DEFINE_integer("steps", 20, "Timed training steps a turn.", lower_bound=1)
-flags.DEFINE_integer("warmup_steps", 5, "Steps before them, after the first.", lower_bound=0)
+flags.DEFINE_integer("steps", 20, "Timed training steps per round.", lower_bound=1)
+flags.DEFINE_integer(
+    "warmup_steps", 5, "Untimed steps between the first step and the timed ones.", lower_bound=0
+)
 flags.DEFINE_integer("steps_per_call", 1, "Steps in one call of the runtime.", lower_bound=1)
-flags.DEFINE_integer("rounds", 3, "Turns of each setting; figures are medians.", lower_bound=1)
-flags.DEFINE_bool("breakdown", False, "Milliseconds of the parts of a step, of models of ours.")
-flags.DEFINE_enum("format", "text", ["text", "json"], "json: one object a row.")
+flags.DEFINE_integer(
+    "rounds", 3, "Measurements of each setting; figures are medians over them.", lower_bound=1
+)
+flags.DEFINE_bool("breakdown", False, "Also time the parts of a step of our models.")
+flags.DEFINE_enum("format", "text", ["text", "json"], "json: one JSON object per row.")
 
 
 def main():
+    given = flags.FLAGS
     settings = settings_from_flags()
     requests = [
-        {"name": " ".join(map(str, setting.values())), "request": request(setting)}
+        {"name": " ".join(map(str, setting.values())), "request": make_request(setting)}
         for setting in settings
     ]
-    turns = apart.interleaved("benchmarks.speed_turn", requests, flags.FLAGS.rounds)
-    common = shared() | apart.provenance(PACKAGES)
+    answers = measure_in_rounds("benchmarks.measure.speed_worker", requests, given.rounds)
+    names = ("g_channels", "d_channels", "num_classes", "steps", "warmup_steps", "steps_per_call")
+    common = {name: getattr(given, name) for name in (*names, "rounds")}
+    common |= gather_provenance(PACKAGES)
     rows = [
         {"benchmark": "speed"}
         | setting
-        | summary(own, turns[0], flags.FLAGS.steps_per_call)
+        | summarize_speed(own, answers[0], given.steps_per_call)
         | common
-        for setting, own in zip(settings, turns, strict=True)
+        for setting, own in zip(settings, answers, strict=True)
     ]
-    apart.report(rows, flags.FLAGS.format, COLUMNS)
+    print_rows(rows, given.format, COLUMNS)
 
 
 def settings_from_flags():
@@ -100,17 +107,12 @@ def settings_from_flags():
     if not settings:
         raise UsageError("expected at least one value in each list of flags")
     for setting in settings:
-        config_of(setting)
+        make_config(setting)
     return settings
 
 
-def shared():
-    """Flags that all settings have in common."""
-    names = ("g_channels", "d_channels", "num_classes", "steps", "warmup_steps", "steps_per_call")
-    return {name: getattr(flags.FLAGS, name) for name in (*names, "rounds")}
-
-
-def config_of(setting):
+def make_config(setting):
+    """The `Config` of a setting."""
     if setting["model"] not in MODELS:
         raise UsageError(
             f"--models must be some of {', '.join(MODELS)}. Received: {setting['model']}"
@@ -124,17 +126,21 @@ def config_of(setting):
         g_channels=flags.FLAGS.g_channels,
         d_channels=flags.FLAGS.d_channels,
         num_classes=flags.FLAGS.num_classes,
+        steps_per_call=flags.FLAGS.steps_per_call,
         replicas=1,
         **MODELS[setting["model"]],
     )
 
 
-def request(setting):
-    """What `speed_turn.measure` takes."""
-    names = ("steps", "warmup_steps", "steps_per_call")
-    counts = {name: getattr(flags.FLAGS, name) for name in names}
-    asked = {"model": setting["model"], "config": config_of(setting).to_json()}
-    return asked | counts | {"parts": flags.FLAGS.breakdown}
+def make_request(setting):
+    """Arguments of `speed_worker.measure_speed`."""
+    return {
+        "model": setting["model"],
+        "config_json": make_config(setting).to_json(),
+        "steps": flags.FLAGS.steps,
+        "warmup_steps": flags.FLAGS.warmup_steps,
+        "parts": flags.FLAGS.breakdown,
+    }
 
 
 if __name__ == "__main__":

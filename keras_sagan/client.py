@@ -1,4 +1,4 @@
-"""Asks TensorFlow Serving for images, and draws them as a grid.
+"""Asks TensorFlow Serving for images and draws them as a grid.
 
 python -m keras_sagan.client --server=localhost:8501 --labels=3,7 --seeds=0,1 --output=grid.png
 python -m keras_sagan.client --server=localhost:8500 --protocol=grpc --labels=3 --output=grid.png
@@ -20,32 +20,32 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     "protocol", "rest", ["rest", "grpc"], "rest; or grpc, which needs the extra serving."
 )
-flags.DEFINE_string("model", "sagan", "Name that the server knows the model by.")
+flags.DEFINE_string("model", "sagan", "Name by which the server knows the model.")
 flags.DEFINE_integer(
-    "version", None, "Version of the model. Default: the newest that the server has.", lower_bound=0
+    "version", None, "Version of the model. Default: the newest one on the server.", lower_bound=0
 )
 flags.DEFINE_list("labels", None, "Classes, one row each. Not for a network without classes.")
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4", "5", "6", "7"], "Seeds, one column each.")
 flags.DEFINE_string("output", "grid.png", "PNG file to write.")
-flags.DEFINE_float("timeout", 60, "Seconds for all that is asked, retries included.")
+flags.DEFINE_float("timeout", 60, "Seconds for all requests, including retries.")
 flags.DEFINE_integer(
     "retries",
     3,
-    "Further tries of a request, ever later, if the server refuses or drops the connection or is "
-    "unavailable.",
+    "Further tries of a request, with growing pauses, when the server is unavailable, or refuses "
+    "or drops the connection.",
     lower_bound=0,
 )
 flags.DEFINE_bool("status", False, "Print versions and their states instead.")
 flags.DEFINE_bool("metadata", False, "Print signatures with dtypes and shapes instead.")
 
 
-def main():
+def main() -> None:
     given = flags.FLAGS
     server = commands.require("server")
     labels = commands.integers("labels")
     seeds = commands.integers("seeds")
     if given.status and given.metadata:
-        raise UsageError("--status and --metadata are two questions: ask one at a time")
+        raise UsageError("--status and --metadata exclude each other")
     client = Client(
         server, given.model, given.version, given.protocol, given.timeout, given.retries
     )
@@ -55,25 +55,25 @@ def main():
             print(f"version {each['version']}: {each['state']}{error}")
     elif given.metadata:
         for name, signature in client.metadata().items():
-            inputs, outputs = map(listed, (signature["inputs"], signature["outputs"]))
+            inputs, outputs = map(list_tensors, (signature["inputs"], signature["outputs"]))
             print(f"{name}: {inputs} -> {outputs}")
     else:
-        draw(client, labels, seeds)
+        draw_images(client, labels, seeds or [])
 
 
-def listed(tensors):
+def list_tensors(tensors: dict[str, tuple[str, list[int | None]]]) -> str:
     return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in tensors.items())
 
 
-def draw(client, labels, seeds):
-    """A row for each label and a column for each seed, as a file."""
+def draw_images(client: Client, labels: list[int] | None, seeds: list[int]) -> None:
+    """Writes a grid with a row for each label and a column for each seed."""
     rows = 1 if labels is None else len(labels)
     images = client.images(
         None if labels is None else np.repeat(labels, len(seeds)), np.tile(seeds, rows)
     )
     grid = make_grid(images, len(seeds))
     output = commands.write("output", lambda path: save_png(grid, path, images.shape[1]))
-    of_classes = "" if labels is None else f", a row each of labels {labels}"
+    of_classes = "" if labels is None else f", one row for each of the labels {labels}"
     print(f"{len(images)} images{of_classes}: {output}")
 
 

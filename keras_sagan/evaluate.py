@@ -1,36 +1,40 @@
-"""Scores a run's images against real ones, or files of features against each other.
+"""Scores a run's images against real images, or compares two files of features.
 
 python -m keras_sagan.evaluate --run_dir=runs/digits
 python -m keras_sagan.evaluate --run_dir=runs/digits --checkpoint=all --num_samples=5000
+python -m keras_sagan.evaluate --run_dir=runs/digits --checkpoint=500,1000,best
 python -m keras_sagan.evaluate --run_dir=runs/a --extractor=inception:inception-2015-12-05.tgz
 python -m keras_sagan.evaluate --real_features=a.npz --fake_features=b.npz --json
 """
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
-flags.DEFINE_string("run_dir", None, "Folder of a run. Required without feature files.")
-flags.DEFINE_string("data_dir", None, "Where prepared data are kept. Default: the run's own.")
+flags.DEFINE_string("run_dir", None, "Folder of a run. Required unless feature files are given.")
+flags.DEFINE_string("data_dir", None, "Folder of prepared data. Default: the run's own.")
 flags.DEFINE_list(
     "extractor",
     ["classifier"],
-    "Networks that make features, with commas between them. classifier: trained on the real images "
-    "on first use. inception:PATH: the 2015 Inception network as frozen graph .pb, archive .tgz, "
+    "Networks that make features, comma-separated. classifier: trained on the real images on "
+    "first use. inception:PATH: the 2015 Inception network as a frozen graph .pb, archive .tgz, "
     "SavedModel folder, Keras model .keras, or TensorFlow Hub URL.",
 )
 flags.DEFINE_enum(
     "protocol",
     "tfgan",
     list(PROTOCOLS),
-    "How images come to the Inception network. tfgan: the released SAGAN evaluation.",
+    "How images are prepared for the Inception network. tfgan: the released SAGAN evaluation.",
 )
 flags.DEFINE_integer(
     "num_samples",
@@ -38,150 +42,154 @@ flags.DEFINE_integer(
     "Generated images. Default: the protocol's, 50,000, and 10,000 for the classifier.",
     lower_bound=4,
 )
-flags.DEFINE_string("checkpoint", "newest", "newest, best, all (a curve), or a step.")
-flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes those being trained.")
+flags.DEFINE_string(
+    "checkpoint",
+    "newest",
+    "newest, best, all, a step, or several of these, comma-separated. Several print a curve.",
+)
+flags.DEFINE_bool("ema", True, "Averaged weights; --noema takes the weights being trained.")
 flags.DEFINE_enum(
     "bn",
     "moving",
     ["moving", "batch", "standing"],
-    "Statistics of batch normalization: those of training; the batch's own, so that scores depend "
-    "on --batch_size; or means over 6,400 images of the weights that are scored.",
+    "Statistics of batch normalization. moving: from training. batch: from each batch, so that "
+    "scores depend on --batch_size. standing: means over 6,400 images with the scored weights.",
 )
 flags.DEFINE_integer("batch_size", 64, "Images at a time, over all replicas.", lower_bound=1)
 flags.DEFINE_enum(
     "strategy",
     "mirrored",
     ["mirrored", "multi_worker"],
-    "As for training. Of many processes each makes its share of the images, the chief the scores.",
+    "As for training. Each of several processes makes its share of the images.",
 )
 flags.DEFINE_integer("replicas", 0, "Devices, as for training.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Seed of latents.", lower_bound=0, upper_bound=2**31 - 1)
 flags.DEFINE_string("real_statistics", None, "Mean and covariance (.npz) to compare with.")
-flags.DEFINE_string("save_statistics", None, "Where to write those of the real images (.npz).")
-flags.DEFINE_string("compare", None, "Another run, whose scores stand beside, if comparable.")
-flags.DEFINE_string("real_features", None, "File (.npz) with features, and logits and labels.")
-flags.DEFINE_string("fake_features", None, "The same of generated images.")
+flags.DEFINE_string("save_statistics", None, "File (.npz) to write those of the real images to.")
+flags.DEFINE_string("compare", None, "Another run, to show its comparable scores too.")
+flags.DEFINE_string("real_features", None, "File (.npz) of features, and maybe logits and labels.")
+flags.DEFINE_string("fake_features", None, "The same for generated images.")
 flags.DEFINE_bool("json", False, "Print one JSON object instead of a table.")
 
 
-def main(load=None):
-    """Scores what the flags name; `load`, if given, makes the generators, as `load_generator`."""
+def main(load: Callable | None = None) -> None:
+    """Scores what the flags name; `load`, if given, replaces `load_generator`."""
     given = flags.FLAGS
     if given.real_features or given.fake_features:
         if not (given.real_features and given.fake_features):
-            raise UsageError("--real_features and --fake_features are given together")
-        refuse_beside_files()
+            raise UsageError("--real_features and --fake_features must be given together")
+        refuse_run_flags()
         score_files(given.real_features, given.fake_features)
         return
     if not given.run_dir:
         raise UsageError("--run_dir is required, or --real_features and --fake_features")
-    for name in given.extractor:
-        if name != "classifier" and not name.startswith("inception:"):
-            raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {name}")
-    if not given.extractor or len(set(given.extractor)) < len(given.extractor):
+    extractors = tuple(map(ExtractorChoice.parse, given.extractor))
+    if not extractors or len(set(extractors)) < len(extractors):
         raise UsageError(
             f"--extractor must name different networks. Received: {','.join(given.extractor)}"
         )
-    if given.save_statistics and (given.real_statistics or len(given.extractor) > 1):
+    if given.save_statistics and (given.real_statistics or len(extractors) > 1):
         raise UsageError(
-            "--save_statistics writes those of one extractor's real images: it goes neither with "
-            "--real_statistics nor with several extractors"
+            "--save_statistics writes the statistics of one extractor. It cannot be combined with "
+            "--real_statistics or several extractors"
         )
-    if given.checkpoint not in ("newest", "best", "all") and not given.checkpoint.isdecimal():
+    checkpoint = CheckpointChoice.parse(given.checkpoint)
+    if given.compare and not checkpoint.is_one:
         raise UsageError(
-            f"--checkpoint must be newest, best, all or a step. Received: {given.checkpoint}"
+            f"--compare needs a single checkpoint. Received: --checkpoint={checkpoint}"
         )
-    if given.compare and given.checkpoint == "all":
-        raise UsageError("--compare takes the scores of one checkpoint. Received: --checkpoint=all")
     run = RunDirectory(given.run_dir)
     config = run.read_config()
     if given.data_dir:
         config = dataclasses.replace(config, data_dir=given.data_dir)
-    score_run(run, config, load)
+    score_run(run, config, extractors, checkpoint, load)
 
 
-def refuse_beside_files():
-    """Flags that would change nothing must not look as if they did."""
+def refuse_run_flags() -> None:
+    """Refuses flags that feature files ignore, so that nobody expects an effect."""
     names = ("run_dir", "extractor", "num_samples", "checkpoint", "ema", "bn", "real_statistics")
     names += ("save_statistics", "compare", "strategy", "replicas", "batch_size", "seed")
     given = [f"--{name}" for name in names if flags.FLAGS[name].present]
     if given:
         raise UsageError(
-            "feature files are scored as they are, by --protocol's splits and kernel alone. "
+            "feature files are scored as they are; only --protocol applies, for splits and kernel. "
             f"Received: {', '.join(given)}"
         )
 
 
-def score_run(run, config, load):
-    # TensorFlow takes seconds to import: not before the flags are known to be good.
+def score_run(
+    run: RunDirectory,
+    config: Config,
+    extractors: tuple[ExtractorChoice, ...],
+    checkpoint: CheckpointChoice,
+    load: Callable | None,
+) -> None:
+    # TensorFlow takes seconds to import, so flags are checked first.
     import tensorflow as tf
 
-    from keras_sagan.evaluation import report
-    from keras_sagan.evaluation.scoring import Settings, evaluate_run
+    from keras_sagan.evaluation.score_rows import read_scores
+    from keras_sagan.evaluation.scorer import Settings
+    from keras_sagan.evaluation.scoring import evaluate_run
     from keras_sagan.runs.checkpoints import load_generator
 
     # Features in TensorFloat-32 differ from those of other devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     given = flags.FLAGS
-    others = report.read_rows(RunDirectory(given.compare)) if given.compare else None
-    found = {}
-    for extractor in given.extractor:
-        settings = Settings(
-            extractor=extractor,
-            protocol=PROTOCOLS[given.protocol],
-            count=given.num_samples,
-            batch_size=given.batch_size,
-            strategy=given.strategy,
-            replicas=given.replicas,
-            checkpoint=given.checkpoint,
-            ema=given.ema,
-            batch_norm=given.bn,
-            seed=given.seed,
-            real_statistics=given.real_statistics,
-            save_statistics=given.save_statistics,
-        )
-        try:
-            scored = evaluate_run(run, config, settings, load or load_generator)
-        except (OSError, tf.errors.OpError) as error:
-            raise RunError(f"{run.path} cannot be scored: {reason_of(error)}") from error
-        for step, rows in scored.items():
-            found.setdefault(step, []).extend(rows)
+    others = read_scores(RunDirectory(given.compare)) if given.compare else None
+    settings = Settings(
+        extractors=extractors,
+        protocol=PROTOCOLS[given.protocol],
+        count=given.num_samples,
+        batch_size=given.batch_size,
+        strategy=given.strategy,
+        replicas=given.replicas,
+        checkpoint=checkpoint,
+        ema=given.ema,
+        batch_norm=given.bn,
+        seed=given.seed,
+        real_statistics=given.real_statistics,
+        save_statistics=given.save_statistics,
+    )
+    try:
+        found = evaluate_run(run, config, settings, load or load_generator)
+    except (OSError, tf.errors.OpError) as error:
+        raise RunError(f"{run.path} cannot be scored: {reason_of(error)}") from error
     if found:
-        tell(run, found, others)
+        print_scores(run, found, others)
 
 
-def tell(run, found, others):
-    """Prints what was found, a dict of step to rows, beside the rows `others` if there are any."""
-    from keras_sagan.evaluation import report
+def print_scores(run: RunDirectory, found: dict[int, list], others: list | None) -> None:
+    """Prints scores, rows by step, beside the rows `others` if there are any."""
+    from keras_sagan.evaluation import score_rows
 
     beside = None
     if others:
-        (rows,) = found.values()  # Of one checkpoint, which `main` has seen to.
-        beside = report.matching(rows, others)
-    notes = report.notes(row for rows in found.values() for row in rows)
+        (rows,) = found.values()  # `main` has checked that it is one checkpoint.
+        beside = score_rows.match_rows(rows, others)
+    notes = score_rows.describe_extractors(row for rows in found.values() for row in rows)
     if flags.FLAGS.json:
         for note in notes:
-            report.say(note)
+            score_rows.write_note(note)
         values = {
             step: {row["metric"]: row["value"] for row in rows} for step, rows in found.items()
         }
         print(json.dumps(values))
         return
     if len(found) > 1:
-        print(f"curve of {run.path}\n{report.curve(found)}")
+        print(f"curve of {run.path}\n{score_rows.format_curve(found)}")
     else:
         ((step, rows),) = found.items()
-        print(f"step {step} of {run.path}\n{report.table(rows, beside)}")
+        print(f"step {step} of {run.path}\n{score_rows.format_table(rows, beside)}")
     for note in notes:
         print(note)
 
 
-def score_files(real_path, fake_path):
+def score_files(real_path: str, fake_path: str) -> None:
     arrays = [
         read_features(path, f"--{name}")
         for path, name in ((real_path, "real_features"), (fake_path, "fake_features"))
     ]
-    from keras_sagan.evaluation import report
+    from keras_sagan.evaluation.score_rows import format_table
     from keras_sagan.evaluation.scores import INCEPTION, FeatureSet, all_scores
 
     real, fake = (
@@ -194,7 +202,7 @@ def score_files(real_path, fake_path):
         print(json.dumps({"is": None, **values, "details": scores}))
         return
     rows = [{"metric": f"{name} ({score['n_fake']})", **score} for name, score in scores.items()]
-    print(report.table(rows))
+    print(format_table(rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains a GAN, or goes on with a run that was stopped.
+"""Trains a GAN, or resumes a run that was stopped.
 
 python -m keras_sagan.train --flagfile=keras_sagan/configs/sagan_digits.flags --run_dir=runs/digits
 python -m keras_sagan.train --check --run_dir=runs/digits
@@ -20,8 +20,8 @@ flags.DEFINE_bool(
 flags.DEFINE_list(
     "allow_config_change",
     [],
-    "Fields in which a run may go on with other values than it began with, some of "
-    f"{','.join(CHANGEABLE)}. The change stands in environment.json.",
+    "Fields in which a run may resume with other values than it began with, some of "
+    f"{','.join(CHANGEABLE)}. The change is recorded in environment.json.",
 )
 commands.define_config_flags()
 
@@ -37,10 +37,10 @@ def main():
             f"--allow_config_change must be of {', '.join(CHANGEABLE)}. "
             f"Received: {','.join(allowed)}"
         )
-    # TensorFlow takes seconds to import: not before the flags are known to be good.
-    from keras_sagan.training.run import ending, train
+    # TensorFlow takes seconds to import: only once the flags are known to be good.
+    from keras_sagan.training.run import describe_ending, train
 
-    print(ending(train(config, run_dir, allowed=allowed)))
+    print(describe_ending(train(config, run_dir, allowed=allowed)))
 
 
 def check(run_dir):
@@ -66,7 +66,7 @@ def check(run_dir):
     if bad:
         raise RunError("; ".join(map(str, bad)))
     state = State.create(config)
-    step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore()
+    step = Checkpoints(run.checkpoints, state, config.keep_checkpoints).restore().step
     print(f"step: {step} of {config.total_steps}")
     for network in (state.generator, state.discriminator):
         weights, macs = costs(network).values()

@@ -66,12 +66,12 @@ def serve(folder):
 
 
 def import_what_takes_long():
-    import keras_sagan  # noqa: F401 (it sets variables that TensorFlow reads)
-
     import keras  # noqa: F401
     import tensorflow  # noqa: F401
     import tensorflow_datasets  # noqa: F401
     from absl import flags
+
+    import keras_sagan  # noqa: F401 (it sets variables that TensorFlow reads)
 
     # A command has parsed its flags before it imports those who define these.
     for name in set(flags.FLAGS) - {"flagfile", "undefok"}:

@@ -1,12 +1,15 @@
 """`Config`: its rules, its text, and the flags made of it."""
 
 import dataclasses
+import importlib.metadata
 import json
 
 import pytest
 
+import keras_sagan
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
+from keras_sagan.options import ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,42 @@ def test_other_json_is_refused(text):
 def test_config_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().image_size = 64  # pyright: ignore[reportAttributeAccessIssue]
+
+
+LATER = [field for field in dataclasses.fields(Config) if field.metadata["before"] is not ALWAYS]
+
+
+@pytest.mark.parametrize("field", LATER, ids=lambda field: field.name)
+def test_field_that_an_earlier_version_lacks_means_what_was_done_then(field):
+    values = json.loads(Config().to_json())
+    del values[field.name], values["version"]
+    expected = dataclasses.replace(Config(), **{field.name: field.metadata["before"]})
+    assert Config.from_json(json.dumps(values)) == expected
+
+
+def test_field_of_the_first_version_is_never_lacking():
+    values = json.loads(Config().to_json())
+    del values["z_dim"]
+    with pytest.raises(UsageError, match=r"fields of a Config\. Received: no z_dim$"):
+        Config.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"r1_weight": 1.0}, "or earlier. Received: r1_weight, written by version 0.2.0$"),
+        ({"r1_weight": 1.0, "version": "99.0.0"}, "or earlier. Received: version 99.0.0$"),
+        ({"version": "0.3.0"}, "or earlier. Received: version 0.3.0$"),
+        ({"version": "new"}, "expected a version, as 0.2.0. Received: new$"),
+        ({"version": 3}, "expected a version, as 0.2.0. Received: 3$"),
+    ],
+)
+def test_other_versions_are_named_in_one_line(changes, message):
+    values = json.loads(Config().to_json()) | changes
+    with pytest.raises(UsageError, match=message):
+        Config.from_json(json.dumps(values))
+
+
+def test_version_is_that_of_the_package():
+    assert json.loads(Config().to_json())["version"] == keras_sagan.__version__
+    assert importlib.metadata.version("keras-sagan") == keras_sagan.__version__

@@ -1,91 +1,50 @@
-"""Sets of TensorFlow Datasets, and the embedded ones, which are builders of it."""
+"""Sets of TensorFlow Datasets (TFDS), and the embedded sets, which are builders of it."""
 
 import contextlib
 import difflib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_sagan.data.source import Example, Source
+from keras_sagan.data.source import Example, ImageSource
 from keras_sagan.errors import RunError, UsageError
-
-EMBEDDED = ("digits", "symmetry", "synthetic")
-
-
-def digits_source(config):
-    """1,797 handwritten digits."""
-    from keras_sagan.data.digits import Digits
-
-    return read(Digits(data_dir=embedded_dir(config)), config)
+from keras_sagan.values import EMBEDDED_SETS, ImageSet
 
 
-def symmetry_source(config):
-    """Textures of `config.image_size` pixels in which one half determines the other.
+def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
+    """The source of an embedded set or a set of TFDS, which the first call builds.
+
+    Args:
+        image_set: which set and split.
+        data_dir: folder of all data; the embedded sets are built there.
 
     Raises:
-        UsageError: if the name is not symmetry, symmetry:COUNT or symmetry:COUNT:SEED.
+        UsageError: if the name, configuration, version or split is unknown, if the set needs files
+            that a person must download, or if it has no images.
+        RunError: if TFDS fails to download or build it.
     """
-    from keras_sagan.data.symmetry import Symmetry, SymmetryConfig
-
-    numbers = config.dataset.split(":")[1:]
-    valid = len(numbers) <= 2 and all(text.isdecimal() and len(text) < 10 for text in numbers)
-    count, seed = [*map(int, numbers), *(10_000, 0)[len(numbers) :]] if valid else (0, 0)
-    if count < 4:
-        raise UsageError(
-            "dataset must be symmetry, symmetry:COUNT or symmetry:COUNT:SEED, with at least an "
-            f"image for each of the four classes. Received: {config.dataset}"
-        )
-    settings = SymmetryConfig(image_size=config.image_size, count=count, seed=seed)
-    return read(Symmetry(config=settings, data_dir=embedded_dir(config)), config)
-
-
-def embedded_dir(config):
-    return os.path.join(config.data_dir, "tfds")
-
-
-def tfds_source(config):
-    """A set that TensorFlow Datasets knows, or one that was built into `config.tfds_dir`.
-
-    Raises:
-        UsageError: if the name, configuration, version or split is unknown, the set needs files
-            that a person must download, or it has no images.
-        RunError: if TensorFlow Datasets fails to download or build it.
-    """
-    try:
-        builder = tfds.builder(config.dataset, data_dir=config.tfds_dir or None)
-    except tfds.core.DatasetNotFoundError as error:
-        names = {*EMBEDDED, *tfds.list_builders(with_community_datasets=False)}
-        close = difflib.get_close_matches(config.dataset.partition(":")[0], names)
-        near = f" Did you mean: {', '.join(close)}?" if close else ""
-        raise UsageError(
-            "dataset must be folder:PATH, digits, symmetry, synthetic, or the name of a set of "
-            f"TensorFlow Datasets.{near} Received: {config.dataset}"
-        ) from error
-    except Exception as error:  # Its parts fail in many ways, each about the name it was given.
-        raise UsageError(f"dataset={config.dataset}: {type(error).__name__}: {error}") from error
-    return read(builder, config)
-
-
-def read(builder, config):
-    """The source of a builder, which builds its set first if that was not done."""
-    image, label = keys(builder.info, config.dataset)
-    build(builder, config.dataset)
-    info = builder.info
+    dataset, split = image_set.dataset.text, image_set.split
+    builder = find_builder(image_set, os.path.join(data_dir, "tfds"))
+    info: Any = builder.info  # Its annotations leave out what builders have.
+    image, label = find_features(info, dataset)
+    build_set(builder, dataset)
     classes = tuple(info.features[label].names) if label else (builder.name,)
-    parts = tfds.decode.PartialDecoding(
+    decoders = tfds.decode.PartialDecoding(
         {key: True for key in (image, label) if key},
         decoders={image: tfds.decode.SkipDecoding()},
     )
 
-    def examples():
-        for i, example in enumerate(read_all(builder, config, parts)):
-            name, number = f"{config.split}[{i}]", int(example[label]) if label else 0
+    def examples() -> Iterator[Example]:
+        for i, example in enumerate(read_examples(builder, image_set, decoders)):
+            name, number = f"{split}[{i}]", int(example[label]) if label else 0
             if not 0 <= number < len(classes):
                 raise UsageError(
-                    f"expected labels in 0...{len(classes) - 1} in {config.dataset}. "
+                    f"expected labels in 0...{len(classes) - 1} in {dataset}. "
                     f"Received: {number} at {name}"
                 )
             yield Example(name, example[image], number)
@@ -93,25 +52,57 @@ def read(builder, config):
     record = {
         "source": f"TFDS builder {info.full_name}",
         "version": str(info.version),
-        "split": config.split,
+        "split": split,
     }
-    return Source(record, classes, split_size(info, config), examples)
+    return ImageSource(record, classes, count_examples(info, image_set), examples)
 
 
-def read_all(builder, config, parts):
-    """Iterates over a split's examples as TensorFlow Datasets has them."""
+def find_builder(image_set: ImageSet, embedded_dir: str) -> tfds.core.DatasetBuilder:
+    """The builder of a set; those of TFDS, or built by a person, are in `image_set.tfds_dir`."""
+    dataset = image_set.dataset
+    if dataset.kind == "digits":
+        from keras_sagan.data.digits import Digits
+
+        return Digits(data_dir=embedded_dir)
+    if dataset.kind == "symmetry":
+        from keras_sagan.data.symmetry import Symmetry, SymmetryConfig
+
+        settings = SymmetryConfig(
+            image_size=image_set.image_size, count=dataset.count, seed=dataset.seed
+        )
+        return Symmetry(config=settings, data_dir=embedded_dir)
     try:
-        with silent(logging.getLogger("absl")):  # Partial decoding warns of its own code.
-            dataset = builder.as_dataset(split=config.split, decoders=parts)
+        return tfds.builder(dataset.text, data_dir=image_set.tfds_dir or None)
+    except tfds.core.DatasetNotFoundError as error:
+        names = {*EMBEDDED_SETS, *tfds.list_builders(with_community_datasets=False)}
+        close = difflib.get_close_matches(dataset.text, names)
+        near = f" Did you mean: {', '.join(close)}?" if close else ""
+        raise UsageError(
+            "dataset must be folder:PATH, digits, symmetry, synthetic, or the name of a set of "
+            f"TensorFlow Datasets.{near} Received: {dataset.text}"
+        ) from error
+    except Exception as error:  # Each part of TFDS fails in its own way on an odd name.
+        raise UsageError(f"dataset={dataset.text}: {type(error).__name__}: {error}") from error
+
+
+def read_examples(
+    builder: Any, image_set: ImageSet, decoders: tfds.decode.PartialDecoding
+) -> Iterator[dict[str, Any]]:
+    """Iterates over a split's examples as TFDS has them."""
+    try:
+        with silenced(logging.getLogger("absl")):  # Partial decoding warns about its own code.
+            dataset = builder.as_dataset(split=image_set.split, decoders=decoders)
         yield from tfds.as_numpy(dataset)
-    except Exception as error:  # Of TensorFlow, for files that are missing or damaged.
+    except Exception as error:  # TensorFlow's, about missing or damaged files.
         raise RunError(
-            f"TensorFlow Datasets cannot read {config.dataset}: {type(error).__name__}: {error}"
+            f"TensorFlow Datasets cannot read {image_set.dataset.text}: "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 
 @contextlib.contextmanager
-def silent(logger):
+def silenced(logger: logging.Logger) -> Iterator[None]:
+    """Drops a logger's messages."""
     before, logger.disabled = logger.disabled, True
     try:
         yield
@@ -119,11 +110,8 @@ def silent(logger):
         logger.disabled = before
 
 
-def keys(info, dataset):
-    """Names of the features that are the image and its label; None for the label of sets without.
-
-    Those of `supervised_keys` first: some sets have several.
-    """
+def find_features(info: Any, dataset: str) -> tuple[str, str | None]:
+    """Names of the image and its label, None without one; `supervised_keys` decides if several."""
     first = [key for key in info.supervised_keys or () if isinstance(key, str)]
     names = sorted(info.features, key=lambda name: (name not in first, name != "image", name))
     images = [name for name in names if is_photo(info.features[name])]
@@ -137,40 +125,40 @@ def keys(info, dataset):
     return images[0], next((name for name in labels if info.features[name].num_classes), None)
 
 
-def is_photo(feature):
+def is_photo(feature: Any) -> bool:
+    """Whether a feature is an image of unsigned integers, and no map of labels."""
     maps = isinstance(feature, tfds.features.LabeledImage)
-    return (
-        isinstance(feature, tfds.features.Image)
-        and not maps
-        and np.dtype(feature.np_dtype).kind == "u"
-    )
+    image = isinstance(feature, tfds.features.Image)
+    return image and not maps and np.dtype(feature.np_dtype).kind == "u"  # pyright: ignore
 
 
-def build(builder, dataset):
+def build_set(builder: tfds.core.DatasetBuilder, dataset: str) -> None:
+    """Downloads and builds a set unless that was done before."""
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
-    except AssertionError as error:  # The set's files must be downloaded by hand, to where it says.
+    except AssertionError as error:  # It says which files to download by hand, and to where.
         raise UsageError(f"dataset={dataset}: {error}") from error
-    except Exception as error:  # A builder is code of others, which may fail in any way.
+    except Exception as error:  # Builders are other people's code and may raise anything.
         raise RunError(
             f"TensorFlow Datasets cannot build {dataset}: {type(error).__name__}: {error}"
         ) from error
 
 
-def split_size(info, config):
-    """Examples in the split; None where the set does not know its splits."""
+def count_examples(info: Any, image_set: ImageSet) -> int | None:
+    """Examples in the split; None if the set does not know its splits."""
     if not info.splits:
         return None
+    split, dataset = image_set.split, image_set.dataset.text
     try:
-        count = info.splits[config.split].num_examples
+        count = info.splits[split].num_examples
     except (KeyError, ValueError) as error:
         raise UsageError(
-            f"split must be one of {', '.join(info.splits)} of {config.dataset}, or a sum or part "
-            f"of them. Received: {config.split}"
+            f"split must be one of {', '.join(info.splits)} of {dataset}, or a sum or part of "
+            f"them. Received: {split}"
         ) from error
     if not count:
-        raise UsageError(f"expected images in split={config.split} of {config.dataset}")
+        raise UsageError(f"expected images in split={split} of {dataset}")
     return count

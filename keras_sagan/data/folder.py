@@ -1,78 +1,62 @@
-"""Images in a folder as a set."""
+"""An image set in a folder of files."""
 
 import collections
 import hashlib
 import itertools
 import os
 import pathlib
+from collections.abc import Iterator
 
-from keras_sagan.data.pixels import extensions
-from keras_sagan.data.source import Example, Source, check_classes
+from keras_sagan.data.pixels import image_extensions
+from keras_sagan.data.source import Example, ImageSource, check_classes
 from keras_sagan.errors import UsageError
-
-PREFIX = "folder:"
-
-
-def folder_of(config):
-    """The absolute path that `dataset=folder:PATH` names."""
-    path = os.path.expanduser(config.dataset.removeprefix(PREFIX))
-    return pathlib.Path(os.path.abspath(path))
+from keras_sagan.values import ImageSet
 
 
-def folder_source(config):
-    """The images of a folder and of its subfolders; those of its first level are the classes.
+def folder_source(image_set: ImageSet) -> ImageSource:
+    """The images in a folder and its subfolders; the first level of subfolders are the classes.
 
-    A folder that is laid out as SPLIT/CLASS/IMAGE, as the `ImageFolder` of TensorFlow Datasets
-    reads it, gives the images of `config.split`. Hidden files, and files whose names do not end as
-    an image's, are passed over. The order is that of a hash of the names, so that classes mix.
+    A folder laid out as SPLIT/CLASS/IMAGE, the layout of `ImageFolder` in TensorFlow Datasets,
+    gives the images of `image_set.split`. Hidden files and files without an image's extension are
+    skipped. Images are ordered by a hash of their names, which mixes the classes.
 
     Raises:
-        UsageError: if there is no such folder or split, no image, images both in the folder and in
-            its subfolders, or a class without images.
+        UsageError: if the folder or the split does not exist, if there are no images, if images are
+            both in the folder and in its subfolders, or if a class has no images.
     """
-    top = folder_of(config)
-    if config.dataset == PREFIX or not top.is_dir():
-        raise UsageError(f"dataset must be folder:PATH of a folder. Received: {config.dataset}")
-    files = image_files(top)
+    top, dataset = image_set.dataset.folder, image_set.dataset.text
+    if top is None or not top.is_dir():
+        raise UsageError(f"dataset must be folder:PATH of a folder. Received: {dataset}")
+    files = list_images(top)
     if not files:
-        endings = " ".join(sorted(extensions()))
+        endings = " ".join(sorted(image_extensions()))
         raise UsageError(f"expected image files ({endings}) in the folder. Received: {top}")
-    listed = fingerprint(top, files)
-    root, files = of_split(top, files, config.split)
-    unlabeled = [path for path in files if len(path.parts) == 1]
-    if unlabeled and len(unlabeled) < len(files):
-        inside = next(path for path in files if len(path.parts) > 1)
-        raise UsageError(
-            "expected images in the folder, or one subfolder of images a class, not both. "
-            f"Received: {unlabeled[0]} and {inside} in {root}"
-        )
-    classes = (root.name,) if unlabeled else class_names(root)
-    numbers = {name: i for i, name in enumerate(classes)}
-    labels = [0 if unlabeled else numbers[path.parts[0]] for path in files]
-    if config.num_classes != 0:
+    listing = hash_listing(top, files)
+    root, files = select_split(top, files, image_set.split)
+    classes, labels = label_files(root, files)
+    if image_set.num_classes != 0:
         counts = collections.Counter(labels)
-        check_classes(classes, [counts[i] for i in range(len(classes))], config.dataset)
+        check_classes(classes, [counts[i] for i in range(len(classes))], dataset)
     record = {
         "source": f"folder {top.name}",
         "version": None,
-        "split": None if root == top else config.split,
-        "fingerprint": listed,
+        "split": None if root == top else image_set.split,
+        "fingerprint": listing,
     }
 
-    def examples():
+    def examples() -> Iterator[Example]:
         for path, label in zip(files, labels, strict=True):
             yield Example(str(path), str(root / path), label)
 
-    return Source(record, classes, len(files), examples)
+    return ImageSource(record, classes, len(files), examples)
 
 
-def current_fingerprint(config):
-    """What `dataset.json` calls `fingerprint`, of the folder now; None if there is none."""
-    top = folder_of(config)
-    return fingerprint(top, image_files(top)) if top.is_dir() else None
+def current_fingerprint(top: pathlib.Path) -> str | None:
+    """The `fingerprint` that `dataset.json` would record of a folder now; None if it is gone."""
+    return hash_listing(top, list_images(top)) if top.is_dir() else None
 
 
-def fingerprint(top, files):
+def hash_listing(top: pathlib.Path, files: list[pathlib.Path]) -> str:
     """A hash of the names and sizes of files."""
     total = hashlib.sha256()
     for path in files:
@@ -80,9 +64,9 @@ def fingerprint(top, files):
     return total.hexdigest()
 
 
-def image_files(top):
-    """Paths below `top`, relative to it, of the files named as images, ordered by a hash."""
-    known, found = extensions(), []
+def list_images(top: pathlib.Path) -> list[pathlib.Path]:
+    """Paths, relative to `top`, of all files below it with an image's extension, by a hash."""
+    known, found = image_extensions(), []
     for folder, subfolders, names in os.walk(top, followlinks=True):
         if leads_back(folder, top):
             subfolders.clear()
@@ -95,25 +79,39 @@ def image_files(top):
     return sorted(found, key=lambda path: hashlib.sha256(os.fsencode(path)).digest())
 
 
-def leads_back(folder, top):
-    """Whether `folder`, by a symbolic link, is one of those between it and `top`."""
+def leads_back(folder: str, top: pathlib.Path) -> bool:
+    """Whether a symbolic link makes `folder` one of the folders between it and `top`."""
     above = itertools.takewhile(lambda path: path != top.parent, pathlib.Path(folder).parents)
     return os.path.realpath(folder) in map(os.path.realpath, above)
 
 
-def of_split(top, files, split):
-    """The folder of the split, and its files relative to it; `top` itself if it has no splits."""
+def select_split(
+    top: pathlib.Path, files: list[pathlib.Path], split: str
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """The split's folder and its files, relative to it; `top` and `files` without splits."""
     in_split = [path for path in files if path.parts[0] == split]
     if in_split and all(len(path.parts) > 2 for path in files):
         return top / split, [path.relative_to(split) for path in in_split]
     if split != "train":
         raise UsageError(
-            f"expected {top.name}/{split}/CLASS/IMAGE, as all of the folder must be laid out for "
-            f"a split. Received: split={split}"
+            f"expected {top.name}/{split}/CLASS/IMAGE; a split needs this layout for the whole "
+            f"folder. Received: split={split}"
         )
     return top, files
 
 
-def class_names(root):
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    return tuple(name for name in names if not name.startswith("."))
+def label_files(root: pathlib.Path, files: list[pathlib.Path]) -> tuple[tuple[str, ...], list[int]]:
+    """Names of the classes, and the label of each file."""
+    unlabeled = [path for path in files if len(path.parts) == 1]
+    if not unlabeled:
+        folders = sorted(path.name for path in root.iterdir() if path.is_dir())
+        classes = tuple(name for name in folders if not name.startswith("."))
+        numbers = {name: i for i, name in enumerate(classes)}
+        return classes, [numbers[path.parts[0]] for path in files]
+    if len(unlabeled) < len(files):
+        labeled = next(path for path in files if len(path.parts) > 1)
+        raise UsageError(
+            "expected images either in the folder or in one subfolder per class, not both. "
+            f"Received: {unlabeled[0]} and {labeled} in {root}"
+        )
+    return (root.name,), [0] * len(files)

@@ -1,4 +1,4 @@
-"""Any image set as `images.npy` and `labels.npy`, made once and memory-mapped since."""
+"""Any image set as `images.npy` and `labels.npy`, written once and memory-mapped from then on."""
 
 import hashlib
 import json
@@ -8,36 +8,34 @@ import shutil
 
 import numpy as np
 
-from keras_sagan.data import folder
-from keras_sagan.data.source import check_classes
+from keras_sagan.data.folder import current_fingerprint, folder_source
+from keras_sagan.data.source import ImageSource, check_classes
 from keras_sagan.data.synthetic import synthetic_source
-from keras_sagan.data.write import write
+from keras_sagan.data.write import write_arrays
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, remove_unfinished, written_whole
+from keras_sagan.values import ImageSet
 
-# Images that are read at a time to verify a set.
+# Images that `verify` reads at a time.
 PIECE = 1000
 
 
 class Prepared:
     """A prepared set.
 
-    Args:
-        directory: path of what `prepare` has written.
-
     Attributes:
-        directory: the same.
+        directory: what `prepare` wrote.
         images: uint8 `[N, image_size, image_size, image_channels]`, memory-mapped.
         labels: int32 `[N]`, memory-mapped.
-        num_classes: int; 1 for a set without labels.
-        record: dict, the set's `dataset.json`.
-        summary: dict, of it what other records quote.
+        num_classes: 1 for a set without labels.
+        record: the set's `dataset.json`.
+        summary: the part of `record` that other records quote.
 
     Raises:
         RunError: if a file is missing or broken.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
         try:
             self.images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
@@ -48,18 +46,18 @@ class Prepared:
             self.summary = {key: self.record[key] for key in self.record if key not in lists}
             counts = np.bincount(self.labels, minlength=self.num_classes).tolist()
             if len(self.images) != len(self.labels) or counts != self.record["counts"]:
-                raise ValueError("images, labels and counts that do not fit each other")
+                raise ValueError("images, labels and counts that contradict each other")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"prepared data in {directory} cannot be read; remove it to prepare it again. "
                 f"Received: {error}"
             ) from error
 
-    def verify(self):
-        """Reads all of it, which a training does not wait for.
+    def verify(self) -> None:
+        """Compares all of the content with its hash; training does not wait for that.
 
         Raises:
-            RunError: if it is not what was written.
+            RunError: if the content has changed.
         """
         content = hashlib.sha256()
         for i in range(0, len(self.images), PIECE):
@@ -72,114 +70,112 @@ class Prepared:
             )
 
 
-def prepare(config, renew=False):
-    """The set of `config`, prepared under `config.data_dir` on first use.
+def prepare(
+    image_set: ImageSet, data_dir: str, max_bad_fraction: float = 0.01, renew: bool = False
+) -> Prepared:
+    """Opens a prepared set, which the first call writes under `data_dir`.
 
-    Written to a temporary folder that is renamed at the end, so an interrupted preparation leaves
-    no half set. Of two processes at once the second waits for the first.
+    An interrupted preparation leaves no partial set. If two processes prepare at once, the second
+    waits for the first.
 
     Args:
-        config: `Config`.
-        renew: bool, whether to prepare a folder again whose images have changed since.
+        image_set: which images, and at which size.
+        data_dir: folder of all data.
+        max_bad_fraction: the share of broken images that may be left out.
+        renew: whether to prepare a folder again if its images have changed.
 
     Raises:
-        UsageError: if there is no such set, it has less than two images, a folder's images have
-            changed, or the set's classes are not those of `config.num_classes`.
-        RunError: if too many images are broken, the set cannot be written, or what is there cannot
-            be read.
+        UsageError: if the set does not exist or has fewer than two images, if a folder's images
+            have changed, or if the number of classes is not `image_set.num_classes`.
+        RunError: if too many images are broken, or the set cannot be written or read.
     """
-    parent = pathlib.Path(config.data_dir) / "prepared"
-    final, earlier = location(config, parent)
+    parent, dataset = pathlib.Path(data_dir) / "prepared", image_set.dataset.text
+    final, earlier = locate_set(image_set, parent)
     try:
         if not final.exists():
             if earlier and not renew:
                 raise UsageError(
-                    f"the images of {config.dataset} have changed since they were prepared: "
-                    "prepare them again with python -m keras_sagan.prepare and the same flags. "
+                    f"the images of {dataset} have changed since they were prepared: prepare them "
+                    "again with python -m keras_sagan.prepare and the same flags. "
                     f"Received: other names or sizes than in {earlier[-1]}"
                 )
             parent.mkdir(parents=True, exist_ok=True)
             with locked(parent / ".lock", "prepares data"):
                 if not final.exists():
-                    make(config, final)
+                    write_set(image_set, data_dir, max_bad_fraction, final)
                 for version in earlier:
                     shutil.rmtree(version)
     except OSError as error:
         raise RunError(f"data cannot be prepared in {final}: {error}") from error
     prepared = Prepared(final)
-    check_number(config, prepared.num_classes)
+    check_num_classes(image_set, prepared.num_classes)
     if len(prepared.images) < 2:
-        raise UsageError(f"expected at least two images in {config.dataset}. Received: one")
-    if config.num_classes != 0:
-        check_classes(prepared.record["classes"], prepared.record["counts"], config.dataset)
+        raise UsageError(f"expected at least two images in {dataset}. Received: one")
+    if image_set.num_classes != 0:
+        check_classes(prepared.record["classes"], prepared.record["counts"], dataset)
     return prepared
 
 
-def check_number(config, classes):
-    if config.num_classes not in (-1, 0, classes):
+def check_num_classes(image_set: ImageSet, found: int) -> None:
+    """Raises a `UsageError` if the data have another number of classes than asked for."""
+    if image_set.num_classes not in (-1, 0, found):
         raise UsageError(
-            f"num_classes must be {classes}, the classes of {config.dataset}, -1 for the same, or "
-            f"0 to leave them out. Received: {config.num_classes}"
+            f"num_classes must be {found}, the number of classes in {image_set.dataset.text}, -1 "
+            f"for the same, or 0 to ignore the classes. Received: {image_set.num_classes}"
         )
 
 
-def location(config, parent):
-    """Where the set is, or will be; and where it is of a folder's images of before, oldest first.
+def locate_set(
+    image_set: ImageSet, parent: pathlib.Path
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """Path of the prepared set, and paths of a folder's earlier versions, oldest first.
 
-    A folder that has gone stands for its images as they were prepared last.
+    If the folder itself is gone, its latest version stands for it.
     """
-    name = set_name(config)
-    if kind(config) != "folder":
+    name = set_name(image_set)
+    if image_set.dataset.folder is None:
         return parent / name, []
     versions = sorted(parent.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime_ns)
-    now = folder.current_fingerprint(config)
+    now = current_fingerprint(image_set.dataset.folder)
     if now is None and versions:
         return versions[-1], []
     final = parent / f"{name}-{(now or '')[:8]}"
     return final, [path for path in versions if path != final]
 
 
-def set_name(config):
-    """A name for the folder of a prepared set: other sets have others, and none leads elsewhere."""
-    key, legible = [config.dataset, config.split], config.dataset
-    if kind(config) == "folder":
-        key[0], legible = str(folder.folder_of(config)), folder.folder_of(config).name
-    elif kind(config) == "tfds":
-        key.append(config.tfds_dir)
-    elif kind(config) == "synthetic":
-        key.append(config.num_classes)
+def set_name(image_set: ImageSet) -> str:
+    """A file name, different for each image set. Existing sets depend on it: it must not change."""
+    dataset = image_set.dataset
+    key, legible = [dataset.text, image_set.split], dataset.text
+    if dataset.folder is not None:
+        key[0], legible = str(dataset.folder), dataset.folder.name
+    elif dataset.kind == "tfds":
+        key = [*key, image_set.tfds_dir]
+    elif dataset.kind == "synthetic":
+        key = [*key, image_set.num_classes]
     legible = re.sub(r"\W+", "_", legible, flags=re.ASCII)[:40]
-    size = f"{config.image_size}x{config.image_size}x{config.image_channels}"
+    size = "x".join(map(str, image_set.image_shape))
     return f"{legible}-{size}-{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"
 
 
-def kind(config):
-    """The part of `config.dataset` that decides where images come from."""
-    name = config.dataset.partition(":")[0]
-    return name if name in ("folder", "digits", "symmetry", "synthetic") else "tfds"
-
-
-def make(config, final):
-    """Makes the set; only for the holder of the lock."""
+def write_set(
+    image_set: ImageSet, data_dir: str, max_bad_fraction: float, final: pathlib.Path
+) -> None:
+    """Writes a set to `final`; only for the holder of the lock."""
     remove_unfinished(final.parent)
-    source = open_source(config)
-    check_number(config, len(source.classes))
+    source = open_source(image_set, data_dir)
+    check_num_classes(image_set, len(source.classes))
     with written_whole(final) as path:
-        write(source, config, path)
+        write_arrays(source, image_set, max_bad_fraction, path)
 
 
-def open_source(config):
-    """The `Source` that `config.dataset` names."""
-    if kind(config) == "folder":
-        return folder.folder_source(config)
-    if kind(config) == "synthetic":
-        return synthetic_source(config)
+def open_source(image_set: ImageSet, data_dir: str) -> ImageSource:
+    """The source of an image set; embedded sets are built under `data_dir`."""
+    if image_set.dataset.kind == "folder":
+        return folder_source(image_set)
+    if image_set.dataset.kind == "synthetic":
+        return synthetic_source(image_set)
     # It loads TensorFlow Datasets.
-    from keras_sagan.data import builders
+    from keras_sagan.data.builders import builder_source
 
-    sources = {
-        "digits": builders.digits_source,
-        "symmetry": builders.symmetry_source,
-        "tfds": builders.tfds_source,
-    }
-    return sources[kind(config)](config)
+    return builder_source(image_set, data_dir)

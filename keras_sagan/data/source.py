@@ -1,54 +1,56 @@
 """What every kind of image set looks like before it is prepared."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from keras_sagan.errors import UsageError
+
+# An image as its source has it: path of an encoded file, its bytes, or uint8 `[h, w, channels]`.
+Payload = str | bytes | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One image as its source has it.
+    """One image and its label.
 
     Attributes:
-        name: what a person finds it by.
-        payload: path of an encoded file, its bytes, or uint8 `[h, w, channels]`.
-        label: int, index in the source's classes.
+        name: how messages refer to it.
+        payload: the image.
+        label: index into the source's classes.
     """
 
     name: str
-    payload: object
+    payload: Payload
     label: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """An image set.
+class ImageSource:
+    """An image set as it is found.
 
     Attributes:
-        record: dict of what `dataset.json` says of it: source, version, split, and so on.
+        record: what `dataset.json` says about it: source, version, split, and so on.
         classes: names of the classes; one for a set without labels.
-        count: int, examples; None if not known before they are read.
-        examples: function of no arguments that gives an iterable of `Example`, always in the same
-            order, in which classes are mixed: a prefix stands for the whole.
+        count: number of examples; None if unknown before they are read.
+        examples: iterates over the examples, always in the same order. The order mixes the classes,
+            so any prefix represents the whole set.
     """
 
-    record: dict
+    record: dict[str, Any]
     classes: tuple[str, ...]
     count: int | None
     examples: Callable[[], Iterable[Example]]
 
 
-def check_classes(classes, counts, dataset):
-    """Whether every class has images.
-
-    Raises:
-        UsageError: if one has none: nothing could be learned of it.
-    """
+def check_classes(classes: Sequence[str], counts: Sequence[int], dataset: str) -> None:
+    """Raises a `UsageError` if a class has no images to learn from."""
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
         raise UsageError(
-            f"expected images in every class of {dataset}, or num_classes=0 to leave classes out. "
+            f"expected images in every class of {dataset}; num_classes=0 ignores the classes. "
             f"Received: {len(empty)} of {len(classes)} without images: {shown}"
         )

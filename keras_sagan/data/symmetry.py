@@ -1,7 +1,7 @@
-"""Textures of which one half determines the other, as a TFDS builder.
+"""Textures in which one half of the image determines the other, as a TFDS builder.
 
-Made for the claim that attention models structure over long ranges: most pixels are half an image
-away from their counterparts. `metrics/coherence.py` says exactly how well an image does.
+They test the claim that attention models long-range structure: most pixels are half an image away
+from their counterparts. `metrics/coherence.py` measures exactly how well an image agrees.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ class SymmetryConfig(tfds.core.BuilderConfig):
     """One set of textures.
 
     Attributes:
-        image_size: int, height and width, a multiple of 16.
-        count: int, images; classes take turns.
-        seed: int, in [0, 2^31).
+        image_size: height and width in pixels, a multiple of 16.
+        count: number of images; their classes take turns.
+        seed: in [0, 2^31).
     """
 
     image_size: int
@@ -27,19 +27,20 @@ class SymmetryConfig(tfds.core.BuilderConfig):
     seed: int
     name: str = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.name = f"{self.image_size}px_{self.count}_seed{self.seed}"
 
 
 class Symmetry(tfds.core.GeneratorBasedBuilder):
-    """Random textures whose halves are mirrored or repeated, as the class says.
+    """Random textures with one half mirrored or repeated in the other; the class says how.
 
-    The same configuration gives the same bits everywhere: it takes raw numbers of a counter-based
-    generator and adds integers.
+    The same configuration gives the same bits everywhere, because it only adds integers, the raw
+    output of a counter-based generator.
     """
 
+    builder_config: SymmetryConfig
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Four classes."}  # noqa: RUF012 (the base's form)
+    RELEASE_NOTES = {"1.0.0": "Four classes."}  # noqa: RUF012 (as in the base class)
 
     def _info(self):
         size = self.builder_config.image_size
@@ -66,23 +67,23 @@ class Symmetry(tfds.core.GeneratorBasedBuilder):
             yield i, {"image": image, "label": label}
 
 
-def texture(size, seed, number):
-    """Blots of random colors in two sizes, uint8 `[size, size, 3]`: no part tells of another.
+def texture(size: int, seed: int, number: int) -> np.ndarray:
+    """Blots of random colors in two sizes, uint8 `[size, size, 3]`; all parts are independent.
 
     Args:
-        size: int, a multiple of 16.
-        seed: int, of the set.
-        number: int, of the image in the set.
+        size: in pixels, a multiple of 16.
+        seed: of the set.
+        number: of the image in the set.
     """
     raw = np.random.Philox(key=[seed, number]).random_raw((8 * 8 + 16 * 16) * 3 // 8)
     values = raw.astype("<u8").view(np.uint8).astype(np.int32)
     large, small = np.split(values, [8 * 8 * 3])
-    blots = 2 * enlarged(large.reshape(8, 8, 3), size) + enlarged(small.reshape(16, 16, 3), size)
+    blots = 2 * enlarge(large.reshape(8, 8, 3), size) + enlarge(small.reshape(16, 16, 3), size)
     return (blots // 3).astype(np.uint8)
 
 
-def enlarged(cells, size):
-    """`[n, n, 3]` to `[size, size, 3]`, with edges softened over a cell, in integers."""
+def enlarge(cells: np.ndarray, size: int) -> np.ndarray:
+    """Scales `[n, n, 3]` to `[size, size, 3]` with edges softened over a cell, in integers."""
     factor = size // len(cells)
     pixels = cells.repeat(factor, axis=0).repeat(factor, axis=1)
     for axis in (0, 1):

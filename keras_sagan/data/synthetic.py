@@ -1,21 +1,24 @@
-"""Images of uniform noise, for measuring speed without a data set."""
+"""Uniform noise, for measuring speed without a data set."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from keras_sagan.data.source import Example, Source
+from keras_sagan.data.source import Example, ImageSource
+from keras_sagan.values import ImageSet
 
 COUNT = 1024
 
 
-def synthetic_source(config):
-    """`COUNT` images at the size and with the channels of `config`; 10 classes unless it says."""
-    classes = config.num_classes if config.num_classes > 0 else 10
-    shape = (config.image_size, config.image_size, config.image_channels)
+def synthetic_source(image_set: ImageSet) -> ImageSource:
+    """`COUNT` images of uniform noise, in `num_classes` classes, or in 10 if that is -1 or 0."""
+    classes = image_set.num_classes if image_set.num_classes > 0 else 10
 
-    def examples():
+    def examples() -> Iterator[Example]:
         rng = np.random.default_rng(0)
         for i in range(COUNT):
-            yield Example(str(i), rng.integers(0, 256, shape, np.uint8), i % classes)
+            image = rng.integers(0, 256, image_set.image_shape, np.uint8)
+            yield Example(str(i), image, i % classes)
 
     record = {"source": "uniform noise, seed 0", "version": None, "split": None}
-    return Source(record, tuple(map(str, range(classes))), COUNT, examples)
+    return ImageSource(record, tuple(map(str, range(classes))), COUNT, examples)

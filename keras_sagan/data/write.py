@@ -1,4 +1,4 @@
-"""Reads a source once, in several processes, and writes what the training reads."""
+"""Decodes a source once, in several processes, and writes the arrays that training reads."""
 
 import array
 import collections
@@ -8,146 +8,150 @@ import hashlib
 import json
 import multiprocessing
 import os
+import pathlib
 import signal
 import threading
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import BinaryIO
 
 import numpy as np
 import PIL
 
-from keras_sagan.data.pixels import PREPROCESSING, pixels
+from keras_sagan.data.pixels import PREPROCESSING, decode_image
+from keras_sagan.data.source import ImageSource, Payload
 from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
+from keras_sagan.values import ImageSet
 
-# Examples that wait for a process, or for one before them, by process.
-AHEAD = 16
-# Names of broken images in an error; all of them are lines of the log.
+# Examples in the queue per process, which bounds the memory.
+QUEUED = 16
+# Broken images that an error names; the log names all of them.
 NAMED = 20
 
 
-def write(source, config, directory):
-    """Makes `directory` with `images.npy`, `labels.npy` and `dataset.json`.
+def write_arrays(
+    source: ImageSource, image_set: ImageSet, max_bad_fraction: float, directory: pathlib.Path
+) -> None:
+    """Makes `directory`, which must not exist, with `images.npy`, `labels.npy`, `dataset.json`.
 
-    No more than a few images are in memory at a time.
-
-    Args:
-        source: `Source`.
-        config: `Config`; its size, channels and `max_bad_fraction` count.
-        directory: path, not there yet.
+    Only a few images are in memory at a time.
 
     Raises:
-        RunError: if more than `config.max_bad_fraction` of the images are broken, or none is left.
+        RunError: if more than `max_bad_fraction` of the images are broken, or all of them.
     """
     directory.mkdir()
-    labels, bad = array.array("i"), []
     content = hashlib.sha256()
-    progress = Progress(f"preparing {config.dataset}: image", source.count, "images")
-    with progress, (directory / "images.npy").open("wb") as file:
-        write_header(file, 0, config)
-        for example, result in decoded(source, config, progress):
-            if isinstance(result, str):
-                bad.append({"name": example.name, "reason": result})
-                progress.say(f"left out: {example.name}: {result}")
-                continue
-            labels.append(example.label)
-            content.update(result)
-            file.write(result)
+    numbers, left_out = array.array("i"), []
+    with (directory / "images.npy").open("wb") as file:
+        write_header(file, 0, image_set.image_shape)
+        for label, image in decode_examples(source, image_set, left_out):
+            numbers.append(label)
+            content.update(image.data)
+            file.write(image.data)
         file.seek(0)
-        write_header(file, len(labels), config)
-        file.flush()
-        os.fsync(file.fileno())
-    check_bad(bad, len(labels), config)
-    labels = np.array(labels, np.int32)
+        write_header(file, len(numbers), image_set.image_shape)
+    check_left_out(left_out, len(numbers), max_bad_fraction, image_set.dataset.text)
+    labels = np.array(numbers, np.int32)
     content.update(labels.tobytes())
     np.save(directory / "labels.npy", labels)
     record = {
-        "dataset": config.dataset,
+        "dataset": image_set.dataset.text,
         **source.record,
         "count": len(labels),
         "classes": source.classes,
         "counts": np.bincount(labels, minlength=len(source.classes)).tolist(),
         "preprocessing": f"{PREPROCESSING} (Pillow {PIL.__version__})",
-        "image_shape": image_shape(config),
+        "image_shape": image_set.image_shape,
         "sha256": content.hexdigest(),
-        "left_out": bad,
+        "left_out": left_out,
     }
     (directory / "dataset.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
-def image_shape(config):
-    return (config.image_size, config.image_size, config.image_channels)
-
-
-def write_header(file, count, config):
-    """NumPy leaves room in a header for more digits: its length does not depend on `count`."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *image_shape(config))}
+def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) -> None:
+    """NumPy leaves room in a header for more digits, so its length does not depend on `count`."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *image_shape)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def check_bad(bad, good, config):
-    total = good + len(bad)
-    if good and len(bad) <= config.max_bad_fraction * total:
+def check_left_out(
+    left_out: list[dict[str, str]], good: int, max_bad_fraction: float, dataset: str
+) -> None:
+    """Raises a `RunError` if too many images are broken."""
+    total = good + len(left_out)
+    if good and len(left_out) <= max_bad_fraction * total:
         return
-    named = "; ".join(f"{row['name']} ({row['reason']})" for row in bad[:NAMED])
-    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    named = "; ".join(f"{row['name']} ({row['reason']})" for row in left_out[:NAMED])
+    more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
     raise RunError(
-        f"expected at most {config.max_bad_fraction:.1%} of the images of {config.dataset} to be "
-        f"unreadable (max_bad_fraction). Received: {len(bad)} of {total}: {named}{more}"
+        f"expected at most {max_bad_fraction:.1%} of the images of {dataset} to be unreadable "
+        f"(max_bad_fraction). Received: {len(left_out)} of {total}: {named}{more}"
     )
 
 
-def decoded(source, config, progress):
-    """Pairs of each example and its pixels, or the reason for which it has none, in order."""
-    waiting = collections.deque()
+def decode_examples(
+    source: ImageSource, image_set: ImageSet, left_out: list[dict[str, str]]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Label and pixels of each example, in order; `left_out` gets names and reasons of the rest."""
+    queue = collections.deque()
+    size, channels = image_set.image_size, image_set.image_channels
+    progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
 
-    def next_result():
-        example, future = waiting.popleft()
+    def next_results():
+        example, future = queue.popleft()
         result = future.result()
         progress.update()
-        return example, result
+        if not isinstance(result, str):
+            yield example.label, result
+            return
+        left_out.append({"name": example.name, "reason": result})
+        progress.say(f"left out: {example.name}: {result}")
 
-    with processes() as pool:
+    with progress, process_pool() as pool:
         for example in source.examples():
-            payload = example.payload
-            with interruptions_held():  # A process that starts here has them held for good.
-                future = pool.submit(attempt, payload, config.image_size, config.image_channels)
-            waiting.append((example, future))
-            if len(waiting) == AHEAD * cores():
-                yield next_result()
-        while waiting:
-            yield next_result()
+            # A process that starts here inherits the blocked signal.
+            with interrupts_blocked():
+                future = pool.submit(decode_or_explain, example.payload, size, channels)
+            queue.append((example, future))
+            if len(queue) == QUEUED * count_cores():
+                yield from next_results()
+        while queue:
+            yield from next_results()
 
 
-def attempt(payload, size, channels):
-    """The pixels of an image, or in words why it has none. Runs in a process of its own."""
+def decode_or_explain(payload: Payload, size: int, channels: int) -> np.ndarray | str:
+    """The pixels of an image, or the reason why it has none. Runs in a worker process."""
     try:
-        return pixels(payload, size, channels)
+        return decode_image(payload, size, channels)
     except PIL.UnidentifiedImageError:
         return "no image of a known kind"
-    except Exception as error:  # Whatever a broken file makes Pillow's readers raise.
+    except Exception as error:  # Pillow's readers raise anything on a broken file.
         return f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
-def processes():
-    """Fresh processes, one a core, that do not load TensorFlow; they end with this one."""
+def process_pool() -> Iterator[concurrent.futures.Executor]:
+    """New processes, one per core, that do not load TensorFlow and end with this one."""
     pool = concurrent.futures.ProcessPoolExecutor(
-        cores(), multiprocessing.get_context("spawn"), initializer=follow_parent
+        count_cores(), multiprocessing.get_context("spawn"), initializer=follow_parent
     )
     try:
         yield pool
-    except concurrent.futures.process.BrokenProcessPool as error:
+    except BrokenProcessPool as error:
         raise RunError("a process that decodes images was killed, perhaps for memory") from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def cores():
+def count_cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
-def interruptions_held():
-    """Ctrl-C goes to every process of a terminal; only this one is to act on it."""
+def interrupts_blocked() -> Iterator[None]:
+    """A terminal sends Ctrl-C to all of its processes; only this one may act on it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -155,7 +159,7 @@ def interruptions_held():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
-def follow_parent():
-    """Ends a process when a kill has ended its parent."""
+def follow_parent() -> None:
+    """Ends this process when its parent is killed."""
     if parent := multiprocessing.parent_process():
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

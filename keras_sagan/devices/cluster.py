@@ -1,8 +1,8 @@
-"""The processes that share the work of one run: how they agree.
+"""The processes that share the work of one run, and how they agree.
 
-They must run the same calls in the same order, or they wait for each other forever. So what depends
-on files or clocks is decided once, by the first of them, the chief, which alone writes files; what
-depends on signals they add up.
+They must make the same calls in the same order, or they wait for each other forever. So what
+depends on files or clocks is decided by the first of them, the chief, which alone writes files;
+what depends on signals they decide together.
 """
 
 import contextlib
@@ -10,62 +10,75 @@ import itertools
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.eager import context  # The coordination service has no public name.
 
 from keras_sagan import errors
 
-# Of words and meetings. Each process counts its own, and all count alike.
-NUMBERS = itertools.count()
-# Milliseconds: between two looks for a word, when signals are seen, too; and of a meeting.
-LOOK, MEETING = 1000, 60_000
-# In what TensorFlow raises when another process ends, whatever this one was waiting for.
-SIGNS_OF_LOSS = ("Collective ops is aborted", "CoordinationService", "WorkerService", "CONNECTED")
+# Milliseconds between two looks for a broadcast, when signals are noticed too; and for a barrier.
+POLL, BARRIER = 1000, 60_000
+# Parts of what TensorFlow raises when another process ends, whatever this one was waiting for.
+LOSS_MESSAGES = (
+    "Collective ops is aborted",
+    "CoordinationService",
+    "WorkerService",
+    "CONNECTED",
+)
 
 
 class Cluster:
-    """All processes under one strategy, seen from one of them. Mostly there is no other.
+    """All processes under one strategy, seen from one of them. Usually there is only this one.
+
+    Make one per process: the names of broadcasts and barriers are numbered here, and must not
+    repeat.
 
     Args:
-        strategy: `tf.distribute.Strategy`. None: this process is alone.
+        strategy: of all processes. None: this process is alone, with TensorFlow's default.
 
     Attributes:
-        size: int, processes.
-        is_chief: bool.
+        strategy: the same.
+        size: processes.
+        is_chief: whether this process writes the files.
     """
 
-    def __init__(self, strategy=None):
+    def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
         self.strategy = strategy or tf.distribute.get_strategy()
         resolver = self.strategy.cluster_resolver
-        self.size = len(addresses(resolver.cluster_spec())) if resolver else 1
+        self.size = len(task_addresses(resolver.cluster_spec())) if resolver else 1
         self.is_chief = self.strategy.extended.should_checkpoint
+        self.numbers = itertools.count()
 
-    def word(self, value=None, doing=None):
-        """The chief's `value`, which JSON can hold, in every process; those of the others are lost.
+    def broadcast(self, value: Any = None, doing: str | None = None) -> Any:
+        """Broadcasts the chief's JSON-serializable `value`; other processes' values are ignored.
 
         Args:
-            value: what the chief says.
-            doing: str, what the chief does until then, for those that wait long.
+            value: what the chief sends.
+            doing: what the chief does until then, told to users of processes that wait for long.
         """
         if self.size == 1:
             return value
-        key = f"word/{next(NUMBERS)}"
+        key = f"broadcast/{next(self.numbers)}"
         if self.is_chief:
             context.context().set_config_key_value(key, json.dumps(value))
             return value
         while True:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
-                return json.loads(context.context().get_config_key_value(key, LOOK))
+                return json.loads(context.context().get_config_key_value(key, POLL))
             if doing:
                 sys.stderr.write(f"waiting: the chief {doing}\n")
                 doing = None
 
-    def chief(self, function, doing=None):
-        """What `function()` returns to the chief, None to the others, when it has returned.
+    def run_on_chief(self, function: Callable[[], Any], doing: str | None = None) -> Any:
+        """Calls `function` on the chief; all processes continue when it has returned.
+
+        Returns:
+            What it returned, on the chief; None elsewhere.
 
         Raises:
-            UsageError, RunError: in every process, if it raises them in the chief.
+            UsageError, RunError: in every process, if the chief's call raises them.
         """
         value = error = None
         if self.is_chief:
@@ -73,46 +86,47 @@ class Cluster:
                 value = function()
             except (errors.UsageError, errors.RunError) as raised:
                 error = raised
-        told = self.word(error and [type(error).__name__, str(error), vars(error)], doing)
-        if told:
-            name, message, others = told
-            self.meet()  # The chief may end now, and what it said with it.
-            raise error or getattr(errors, name)(message, **others)
+        failure = self.broadcast(error and [type(error).__name__, str(error), vars(error)], doing)
+        if failure:
+            name, message, attributes = failure
+            self.barrier()  # The chief's broadcast ends with its process.
+            raise error or getattr(errors, name)(message, **attributes)
         return value
 
-    def anywhere(self, flags):
-        """Whether each of the bools `flags` holds in some process; the same list in all."""
+    def any_process(self, flags: Sequence[bool]) -> list[bool]:
+        """For each of `flags`, whether it is true in some process; the same list in all."""
         if self.size == 1:
             return list(flags)
-        return [bool(count) for count in total(self.strategy, tf.constant(flags, tf.float32))]
+        counts = sum_over_replicas(self.strategy, tf.constant(flags, tf.float32))
+        return [bool(count) for count in counts]
 
-    def meet(self):
-        """Waits until all are here; not for one that has died, which had nothing more to do."""
+    def barrier(self) -> None:
+        """Waits until all processes are here; not for one that has died."""
         if self.size > 1:
             with contextlib.suppress(tf.errors.OpError):
-                context.context().wait_at_barrier(f"meeting/{next(NUMBERS)}", MEETING)
+                context.context().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
 
     @contextlib.contextmanager
-    def together(self):
-        """Inside, all do one piece of work, and leave when the chief has ended it.
+    def stay_together(self) -> Iterator[None]:
+        """Around work of all processes: none leaves before the chief has finished.
 
         Raises:
             RunError: if another process is lost.
         """
         try:
             yield
-            self.word()
-            self.meet()
+            self.broadcast()
+            self.barrier()
         except tf.errors.OpError as error:
-            if self.size == 1 or not any(sign in str(error) for sign in SIGNS_OF_LOSS):
+            if self.size == 1 or not any(each in str(error) for each in LOSS_MESSAGES):
                 raise
             raise errors.RunError(
-                f"{self.culprit(error)} has ended or cannot be reached: start all workers again "
-                "with the same command, and training goes on from its newest checkpoint"
+                f"{self.lost_process(error)} has ended or cannot be reached: start all workers "
+                "again with the same command, and training resumes from its newest checkpoint"
             ) from error
 
-    def culprit(self, error):
-        """The other process that TensorFlow names in an error, in words."""
+    def lost_process(self, error: tf.errors.OpError) -> str:
+        """The other process that TensorFlow names in an error, as text."""
         resolver = self.strategy.cluster_resolver
         own = resolver.task_type, str(resolver.task_id)
         named = re.findall(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
@@ -120,13 +134,13 @@ class Cluster:
 
 
 @tf.function
-def total(strategy, values):
+def sum_over_replicas(strategy, values):
     """The sum of `values`, a tensor, over all replicas of all processes."""
-    mine = strategy.run(lambda: tf.identity(values))
-    return strategy.reduce("SUM", mine, axis=None)
+    own = strategy.run(lambda: tf.identity(values))
+    return strategy.reduce("SUM", own, axis=None)
 
 
-def addresses(spec):
-    """Of a `ClusterSpec`: `host:port` of each process, the chief's first."""
+def task_addresses(spec: tf.train.ClusterSpec) -> list[str]:
+    """`host:port` of each process, the chief's first."""
     tasks = spec.as_dict()
     return [*tasks.get("chief", []), *tasks.get("worker", [])]

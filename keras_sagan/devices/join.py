@@ -7,61 +7,77 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_sagan.devices.cluster import addresses
-from keras_sagan.devices.rendezvous import meet
+from keras_sagan.devices.cluster import Cluster, task_addresses
+from keras_sagan.devices.rendezvous import wait_for_all
 from keras_sagan.errors import RunError, UsageError
 
 resolvers = tf.distribute.cluster_resolver
-# Seconds that TensorFlow may take to join processes which are all there.
+# Seconds that TensorFlow may take to join processes that are all there.
 JOINING = 60
 
 
-def find():
+class Place(NamedTuple):
+    """A process's place in a cluster.
+
+    Attributes:
+        spec: `tf.train.ClusterSpec` of jobs "chief" and "worker".
+        job: of this process.
+        task: index of this process in its job.
+    """
+
+    spec: tf.train.ClusterSpec
+    job: str
+    task: int
+
+
+def find_place() -> Place:
     """This process's place in the cluster, by `TF_CONFIG` or else the variables of Slurm's `srun`.
 
-    Returns:
-        `ClusterSpec` of jobs "chief" and "worker", the job of this process, and its task.
-
     Raises:
-        UsageError: if there are no such variables, or they say something else.
+        UsageError: if there are no such variables, or they describe no cluster.
     """
     if "TF_CONFIG" in os.environ:
-        source, read = f"TF_CONFIG={os.environ['TF_CONFIG']}", tf_config
+        source, read = f"TF_CONFIG={os.environ['TF_CONFIG']}", read_tf_config
     elif "SLURM_STEP_NODELIST" in os.environ:
-        source, read = "the variables of Slurm", slurm
+        source, read = "the variables of Slurm", read_slurm
     else:
         raise UsageError(
             "strategy=multi_worker needs the variable TF_CONFIG, or those that Slurm's srun sets. "
             "Received: neither"
         )
     try:
-        spec, job, task = read()
+        place = read()
+        spec, job, task = place
         spec.task_address(job, task)  # Raises, where there is no such task.
         jobs = spec.as_dict()
         if not {"chief", "worker"}.issuperset(jobs) or len(jobs.get("chief", [])) > 1:
             raise ValueError(f"jobs {', '.join(jobs)}")
-        for address in addresses(spec):
+        for address in task_addresses(spec):
             int(address.rpartition(":")[2])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         raise UsageError(
             "strategy=multi_worker needs the addresses of workers, and of one chief at most, and "
             f"which of them this process is. Received: {source} ({error})"
         ) from error
-    return spec, job, task
+    return place
 
 
-def tf_config():
+def read_tf_config() -> Place:
+    """As TensorFlow reads the variable `TF_CONFIG`."""
     resolver = resolvers.TFConfigClusterResolver()
-    return resolver.cluster_spec(), resolver.task_type, resolver.task_id
+    return Place(resolver.cluster_spec(), resolver.task_type, resolver.task_id)
 
 
-def slurm():
-    # Below Linux's own ports, and other ones for each job, since jobs may share a host.
+def read_slurm() -> Place:
+    """As TensorFlow reads the variables of Slurm, with tasks in Slurm's order."""
+    # Below Linux's ephemeral ports, and different for each job, since jobs may share a host.
     base = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
-    # One "GPU" a task, for else it finds no ports; which a task really has, Slurm sees to.
+    # One "GPU" per task, or it finds no ports. Slurm decides which GPUs a task really has.
     resolver = resolvers.SlurmClusterResolver(
         port_base=base,
         gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]),
@@ -69,42 +85,44 @@ def slurm():
         auto_set_gpu=False,
     )
     spec = resolver.cluster_spec()
-    # It sorts n10 before n9, and Slurm, which numbers the tasks, does not.
-    tasks = sorted(spec.as_dict()["worker"], key=natural)
-    return tf.train.ClusterSpec({"worker": tasks}), *resolver.get_task_info()
+    # TensorFlow sorts n10 before n9; Slurm, which numbers the tasks, does not.
+    tasks = sorted(spec.as_dict()["worker"], key=natural_order)
+    return Place(tf.train.ClusterSpec({"worker": tasks}), *resolver.get_task_info())
 
 
-def natural(text):
+def natural_order(text: str) -> list[int | str]:
+    """A key that sorts n9 before n10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
 
 
 @functools.lru_cache(maxsize=1)  # A process joins once, whatever it does then.
-def join(gpus, seconds):
-    """The strategy of all workers, each with `gpus` devices or, for 0, its CPU.
+def join_cluster(gpus: int, seconds: int) -> Cluster:
+    """The cluster of all workers, each with `gpus` devices or, for 0, its CPU.
 
     Raises:
         RunError: if the others are not there within `seconds`, or cannot be joined.
     """
-    spec, job, task = find()
+    spec, job, task = find_place()
     resolver = resolvers.SimpleClusterResolver(
         spec, task_type=job, task_id=task, num_accelerators={"GPU": gpus}, rpc_layer="grpc"
     )
-    meet(addresses(spec), addresses(spec).index(spec.task_address(job, task)), seconds)
+    addresses = task_addresses(spec)
+    wait_for_all(addresses, addresses.index(spec.task_address(job, task)), seconds)
     try:
-        with at_most(JOINING):
-            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        with time_limit(JOINING):
+            return Cluster(tf.distribute.MultiWorkerMirroredStrategy(resolver))
     except tf.errors.OpError as error:
         reason = str(error).partition("\n")[0]
         raise RunError(f"{job} {task} cannot join the others: {reason}") from error
 
 
 @contextlib.contextmanager
-def at_most(seconds):
-    """Exit code 1 if it takes longer inside, where no other thread of Python is heard.
+def time_limit(seconds: int) -> Iterator[None]:
+    """Ends the process with exit code 1 if the work inside takes longer.
 
-    Nor are signals, which TensorFlow takes for itself from there on.
+    No other Python thread runs while TensorFlow joins, and TensorFlow handles signals itself.
     """
-    sys.stderr.write(f"all workers are here and join, in {seconds} seconds or not at all\n")
+    sys.stderr.write(f"all workers are here; joining, within {seconds} seconds\n")
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:

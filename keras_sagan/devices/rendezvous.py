@@ -1,33 +1,36 @@
-"""Where the processes of a cluster meet before TensorFlow, which would wait for them without end.
+"""Waits until all processes of a cluster are there, before TensorFlow joins them.
 
-And deaf to signals. So the chief first listens at its own address, where TensorFlow will, until all
-others have called; then it lets all go at once.
+TensorFlow would wait without limit and ignore signals. So the chief first listens at its own
+address, where TensorFlow will listen later, until all others have called; then it releases them.
 """
 
 import contextlib
 import socket
 import time
+from collections.abc import Sequence
 
 from keras_sagan.errors import RunError
 
 GO = b"go"
-# Seconds between two calls, and for what a caller says.
+# Seconds between two calls, and for a caller to say its number.
 PAUSE = 0.5
 
 
-def meet(addresses, place, seconds):
-    """Returns when all processes are here.
+def wait_for_all(addresses: Sequence[str], place: int, seconds: float) -> None:
+    """Returns when all processes are there.
 
     Args:
-        addresses: `host:port` of each, the chief's first.
-        place: int, of this process among them.
-        seconds: the most that it waits.
+        addresses: `host:port` of each process, the chief's first.
+        place: index of this process among them.
+        seconds: longest wait.
 
     Raises:
-        RunError: if that was not enough, or the chief cannot listen.
+        RunError: if a process is missing after that, or the chief cannot listen.
     """
     deadline = time.monotonic() + seconds
-    absent = receive(addresses, deadline) if place == 0 else call(addresses, place, deadline)
+    absent = (
+        receive_calls(addresses, deadline) if place == 0 else call_chief(addresses, place, deadline)
+    )
     if absent:
         raise RunError(
             f"expected {len(addresses)} workers within join_seconds={seconds}. Received: no call "
@@ -35,8 +38,8 @@ def meet(addresses, place, seconds):
         )
 
 
-def receive(addresses, deadline):
-    """The chief's part; returns the addresses of those that have not called in time."""
+def receive_calls(addresses: Sequence[str], deadline: float) -> list[str]:
+    """The chief's part; returns the addresses of processes that have not called in time."""
     callers = {}
     with contextlib.ExitStack() as stack:
         try:
@@ -59,13 +62,13 @@ def receive(addresses, deadline):
     return absent
 
 
-def call(addresses, place, deadline):
-    """The part of the others; returns the chief's address if it has not let them go in time."""
+def call_chief(addresses: Sequence[str], place: int, deadline: float) -> Sequence[str]:
+    """The other processes' part; returns the chief's address if it did not release them in time."""
     host, _, port = addresses[0].rpartition(":")
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(OSError), socket.create_connection((host, port), left) as chief:
             chief.sendall(b"%d" % place)
-            # Something else than our chief may listen there.
+            # Another program than our chief may listen there.
             if chief.recv(len(GO)) == GO:
                 return []
         time.sleep(PAUSE)

@@ -1,1 +1,1 @@
-"""Scores of a run: its images, the features of them and of real ones, and what is recorded."""
+"""Scores of a run: features of its images and of real ones, metrics, and records."""

@@ -1,65 +1,78 @@
-"""Generated images by their global number, and what an extractor makes of images."""
+"""Features of generated images, which are numbered so that scores do not depend on batches."""
 
+import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.errors import RunError
+from keras_sagan.evaluation.extraction import Batches, extract_features
 from keras_sagan.evaluation.scores import FeatureSet
+from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.layers import ConditionalBatchNormalization
-from keras_sagan.progress import Progress
+from keras_sagan.networks.network import Network
 from keras_sagan.sampling import noise
 
-# Images that are drawn together. A constant, since it decides which latents an image has.
+# Images drawn together. A constant, because it decides which latents an image has.
 BLOCK = 1000
-# Batches that make standing statistics, as in BigGAN-PyTorch, and images in each.
+# Batches behind standing statistics, as in BigGAN-PyTorch, and images in each.
 STANDING_BATCHES, STANDING_BATCH = 100, 64
 
 
-def latents_and_labels(seed, start, count, config, labels):
-    """Those of the images `start`, ..., `start + count - 1` of an endless sequence.
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """An endless sequence of latents and labels, one pair for each image number.
 
-    A function of an image's number and the seed alone, so a score depends neither on batches nor
-    on replicas, and the first thousand of many images are the thousand of few.
+    A pair depends only on the seed and its number. A score therefore depends neither on batches nor
+    on replicas, and the first thousand of many images are the same as a thousand images.
 
-    Args:
-        seed: int.
-        start: int.
-        count: int.
-        config: `Config`.
-        labels: "uniform", or "balanced": the classes in turn.
-
-    Returns:
-        float32 `[count, z_dim]` and int32 `[count]`.
+    Attributes:
+        seed: of the sequence.
+        z_dim: length of a latent.
+        num_classes: classes of the labels; 0 gives label 0 only.
     """
-    numbers = range(start // BLOCK, (start + count - 1) // BLOCK + 1)
-    blocks = [draw(seed, number, config.z_dim, max(config.num_classes, 1)) for number in numbers]
-    skip = start - numbers[0] * BLOCK
-    latents, drawn = (
-        np.concatenate(parts)[skip : skip + count] for parts in zip(*blocks, strict=True)
-    )
-    if labels == "balanced":
-        drawn = np.arange(start, start + count, dtype=np.int32) % max(config.num_classes, 1)
-    return latents, drawn
+
+    seed: int
+    z_dim: int
+    num_classes: int
+
+    def draw_pairs(self, start: int, count: int, labels: str) -> tuple[np.ndarray, np.ndarray]:
+        """Latents float32 `[count, z_dim]` and labels int32 `[count]`, from number `start` on.
+
+        Args:
+            start: number of the first image.
+            count: images.
+            labels: "uniform" draws labels at random; "balanced" cycles through the classes.
+        """
+        classes = max(self.num_classes, 1)
+        numbers = range(start // BLOCK, (start + count - 1) // BLOCK + 1)
+        blocks = [draw_block(self.seed, number, self.z_dim, classes) for number in numbers]
+        skip = start - numbers[0] * BLOCK
+        latents, drawn = (
+            np.concatenate(parts)[skip : skip + count] for parts in zip(*blocks, strict=True)
+        )
+        if labels == "balanced":
+            drawn = np.arange(start, start + count, dtype=np.int32) % classes
+        return latents, drawn
 
 
 @functools.lru_cache(maxsize=2)
-def draw(seed, number, z_dim, classes):
-    # On the CPU: other devices round the normal numbers otherwise.
+def draw_block(seed: int, number: int, z_dim: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and labels of block `number`, `BLOCK` images long."""
+    # On the CPU: other devices round normal numbers differently.
     with tf.device("CPU:0"):
-        folded = noise.fold(tf.constant([0, seed]), noise.EVALUATION, number)
-        latents = tf.random.stateless_normal([BLOCK, z_dim], noise.fold(folded, 0), alg="philox")
-        labels = tf.random.stateless_uniform(
-            [BLOCK], noise.fold(folded, 1), 0, classes, tf.int32, alg="philox"
-        )
+        block_seed = noise.derive_seed(tf.constant([0, seed]), noise.EVALUATION, number)
+        seeds = [noise.derive_seed(block_seed, purpose) for purpose in (0, 1)]
+        latents = tf.random.stateless_normal([BLOCK, z_dim], seeds[0], alg="philox")
+        labels = tf.random.stateless_uniform([BLOCK], seeds[1], 0, classes, tf.int32, alg="philox")
     return latents.numpy(), labels.numpy()
 
 
-def standing_statistics(generator, config, seed):
-    """Replaces the moving statistics by the means over many batches of the present weights.
+def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
+    """Replaces moving statistics by means over many batches of the current weights.
 
-    BigGAN, Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix.
+    Source: BigGAN, Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix.
     """
     layers = [
         layer
@@ -67,98 +80,47 @@ def standing_statistics(generator, config, seed):
         if isinstance(layer, ConditionalBatchNormalization)
     ]
     for i in range(STANDING_BATCHES):
-        start = i * STANDING_BATCH
-        latents, labels = latents_and_labels(seed, start, STANDING_BATCH, config, "uniform")
+        latents, labels = inputs.draw_pairs(i * STANDING_BATCH, STANDING_BATCH, "uniform")
         for layer in layers:
-            layer.momentum = i / (i + 1)  # Which makes it the mean of all batches so far.
+            layer.momentum = i / (i + 1)  # This makes it the mean of all batches so far.
         generator(latents, labels, training=True)
 
 
-def fake_features(strategy, generator, extractor, config, settings):
-    """The features of `settings.count` generated images, as a `FeatureSet`.
+@dataclasses.dataclass(frozen=True)
+class FakeSettings:
+    """Which generated images are scored, and how they are computed.
 
-    Args:
-        strategy: `tf.distribute.Strategy`.
-        generator: made in its scope.
-        extractor: `Extractor`, likewise.
-        config: `Config`.
-        settings: object with `seed`, `count`, `batch_size` and `batch_norm`: "moving", "standing"
-            (both by the generator's statistics) or "batch".
+    Attributes:
+        count: images.
+        batch_size: images at a time, over all replicas.
+        batch_norm: statistics of batch normalization: the generator's own for "moving" and
+            "standing", those of each batch for "batch".
+        keeps_images: whether the images themselves are kept, for metrics that look at them.
     """
+
+    count: int
+    batch_size: int
+    batch_norm: str
+    keeps_images: bool
+
+
+def fake_features(
+    strategy: tf.distribute.Strategy,
+    generator: Callable,
+    extractor: Extractor,
+    inputs: Inputs,
+    settings: FakeSettings,
+) -> FeatureSet:
+    """Features of generated images; `generator` and `extractor` belong to `strategy`'s scope."""
 
     def network(latents, labels):
         images = generator(latents, labels, training=settings.batch_norm == "batch")
-        # Only a metric that looks at the images themselves needs them.
-        return *extractor(images), *([images] if config.is_symmetry else [])
+        return *extractor(images), *([images] if settings.keeps_images else [])
 
-    def batch(start, count):
-        return latents_and_labels(settings.seed, start, count, config, extractor.protocol.labels)
+    def read_batch(start, count):
+        return inputs.draw_pairs(start, count, extractor.protocol.labels)
 
-    _, labels = batch(0, settings.count)
-    features, logits, *images = extract(
-        strategy, network, batch, settings.count, settings.batch_size, "generated image"
-    )
-    labels = labels if config.num_classes else None
+    batches = Batches("generated image", settings.count, read_batch)
+    features, logits, *images = extract_features(strategy, network, batches, settings.batch_size)
+    labels = read_batch(0, settings.count)[1] if inputs.num_classes else None
     return FeatureSet(features, logits, labels, images=images[0] if images else None)
-
-
-def real_features(strategy, extractor, images, batch_size):
-    """The features `[N, d]` of images, uint8 `[N, H, W, C]`."""
-
-    def network(levels):
-        return extractor(tf.cast(levels, tf.float32) * (2 / 255) - 1)
-
-    def batch(start, count):
-        part = images[start : start + count]
-        # The last batch is filled up with its first image, and cut below.
-        return (np.concatenate([part, np.repeat(part[:1], count - len(part), axis=0)]),)
-
-    return extract(strategy, network, batch, len(images), batch_size, "real image")[0]
-
-
-def extract(strategy, network, batch, count, batch_size, title):
-    """`network` over `count` images, in equal batches over the replicas of all processes.
-
-    Args:
-        strategy: `tf.distribute.Strategy`.
-        network: function of a replica's share of a batch to features, logits, and perhaps more.
-        batch: function of start and count to arrays of that many rows.
-        count: int, images.
-        batch_size: int, over all replicas.
-        title: str, what the progress counts.
-
-    Returns:
-        Features `[count, d]`, logits `[count, classes]` and what else `network` gives, float32, in
-        the order of the images.
-
-    Raises:
-        RunError: if one of them is not finite.
-    """
-    replicas = strategy.num_replicas_in_sync
-    share = batch_size // replicas
-
-    @tf.function
-    def step(*arrays):
-        outputs = strategy.run(network, arrays)
-        return [strategy.gather(output, axis=0) for output in outputs]
-
-    results = []
-    starts = range(0, count, batch_size)
-    with Progress(title, count, "images") as progress:
-        for start in starts:
-            shares = [
-                strategy.experimental_distribute_values_from_function(
-                    lambda context, array=array: tf.constant(
-                        array[context.replica_id_in_sync_group * share :][:share]
-                    )
-                )
-                for array in batch(start, batch_size)
-            ]
-            results.append([output.numpy() for output in step(*shares)])
-            progress.update(min(batch_size, count - start))
-    arrays = [np.concatenate(parts)[:count] for parts in zip(*results, strict=True)]
-    for name, values in zip(("features", "logits"), arrays[:2], strict=True):
-        bad = np.count_nonzero(~np.isfinite(values).all(axis=1))
-        if bad:
-            raise RunError(f"expected finite {name}. Received: NaN or infinity for {bad} images")
-    return arrays

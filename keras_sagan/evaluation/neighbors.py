@@ -1,6 +1,7 @@
-"""The real images nearest to generated ones: they show whether a generator memorizes."""
+"""Real images nearest to generated ones, which show whether a generator memorizes."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,9 +9,9 @@ from keras_sagan.metrics.features import shuffled
 from keras_sagan.metrics.nearest import nearest, squared_distances
 from keras_sagan.progress import Progress
 
-# Real images whose nearest other one is sought, as a scale for the distances of generated ones.
+# Real images whose own nearest neighbor is found, as a scale for the distances of generated ones.
 REFERENCES = 500
-# Numbers of real images, as vectors, or of distances to them that are held at once.
+# Largest number of values, of images or of distances, held at once.
 ENTRIES = 1 << 23
 
 
@@ -19,9 +20,9 @@ class Neighbors:
     """The k nearest real images of each of n images, nearest first.
 
     Attributes:
-        index: int `[n, k]`, places in the real set.
-        mirrored: bool `[n, k]`, whether their mirror image is the near one.
-        pixels: float64 `[n, k]`, root mean square differences of levels, of 0 to 255.
+        index: int `[n, k]`, positions in the real set.
+        mirrored: bool `[n, k]`, whether the mirror image is the nearer one.
+        pixels: float64 `[n, k]`, root mean square differences of levels, from 0 to 255.
         features: float64 `[n, k]`, Euclidean distances of features; None without an extractor.
     """
 
@@ -30,60 +31,100 @@ class Neighbors:
     pixels: np.ndarray
     features: np.ndarray | None
 
-    def __getitem__(self, images):
-        """The same of some of the images."""
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return Neighbors(*(value if value is None else value[images] for value in values))
+    def __getitem__(self, images: slice) -> "Neighbors":
+        """The neighbors of some of the images."""
+        features = None if self.features is None else self.features[images]
+        return Neighbors(self.index[images], self.mirrored[images], self.pixels[images], features)
 
 
-def neighbors(images, real, extract, k, mirror, own=None):
-    """The nearest real images by each distance, exactly: every image is compared with every one.
+@dataclasses.dataclass(frozen=True)
+class NeighborSearch:
+    """An exact search: it compares every image with every real one.
 
-    Real images are read once, in blocks; besides `images` and their features, memory holds some
-    hundred MiB whatever the number of real ones.
+    It reads the real images once, in blocks. Besides the images and their features it holds a few
+    hundred MiB, however many real images there are.
 
-    Args:
-        images: uint8 `[n, H, W, C]`.
+    Attributes:
         real: uint8 `[N, H, W, C]`, may be memory-mapped.
-        extract: function of uint8 images to features `[n, d]`, or None.
-        k: int.
-        mirror: bool, whether a real image's mirror image counts as that image, as for a generator
-            whose training mirrored them. The distance is to the nearer one.
-        own: int `[n]`, the place in `real` that an image was taken from, which is no neighbor of
-            it; -1 for an image from elsewhere. None: all are.
-
-    Returns:
-        dict: `pixels`, and with an extractor `features`, to `Neighbors` by that distance.
+        features_of: function of uint8 images to features `[n, d]`; None searches by pixels only.
+        k: neighbors of each image.
+        mirror: whether a mirror image counts as the image itself, as for a generator trained with
+            random flips. The distance is then to the nearer of the two.
     """
-    spaces = {"pixels": flattened} | ({"features": extract} if extract else {})
-    queries = {name: space(images) for name, space in spaces.items()}
-    own = np.full(len(images), -1) if own is None else own
-    found = {name: {} for name in spaces}
-    rows = max(1, ENTRIES // max(queries["pixels"].shape))
-    with Progress("comparing with real image", len(real), "images") as progress:
-        for start in range(0, len(real), rows):
-            block = real[start : start + rows]
-            candidates = compare(queries, block, spaces, mirror)
-            index = np.broadcast_to(np.arange(start, start + len(block)), (len(images), len(block)))
-            for name in spaces:
-                candidates[name][index == own[:, None]] = np.inf
-            candidates["index"] = index
-            for name in spaces:
-                found[name] = merged(found[name], nearest(candidates, name, k), name, k)
-            progress.update(len(block))
-    # A pixel difference is divided by the number of values, which makes it one of levels.
-    scale = np.sqrt(queries["pixels"].shape[1])
-    return {name: as_neighbors(columns, name, scale) for name, columns in found.items()}
+
+    real: np.ndarray
+    features_of: Callable[[np.ndarray], np.ndarray] | None
+    k: int
+    mirror: bool
+
+    def find_neighbors(
+        self, images: np.ndarray, own: np.ndarray | None = None
+    ) -> dict[str, Neighbors]:
+        """Finds the nearest real images by each distance.
+
+        Args:
+            images: uint8 `[n, H, W, C]`.
+            own: int `[n]`, position in `real` from which an image was taken, which is not its
+                neighbor; -1 for an image from elsewhere. None: all are from elsewhere.
+
+        Returns:
+            `Neighbors` by "pixels" and, with an extractor, by "features".
+        """
+        spaces: dict[str, Callable] = {"pixels": flattened}
+        if self.features_of:
+            spaces["features"] = self.features_of
+        queries = {name: space(images) for name, space in spaces.items()}
+        own = np.full(len(images), -1) if own is None else own
+        found = {name: {} for name in spaces}
+        rows = max(1, ENTRIES // max(queries["pixels"].shape))
+        with Progress("comparing with real image", len(self.real), "images") as progress:
+            for start in range(0, len(self.real), rows):
+                block = self.real[start : start + rows]
+                candidates = compare_block(queries, block, spaces, self.mirror)
+                places = np.arange(start, start + len(block))
+                index = np.broadcast_to(places, (len(images), len(block)))
+                for name in spaces:
+                    candidates[name][index == own[:, None]] = np.inf
+                candidates["index"] = index
+                for name in spaces:
+                    of_block = nearest(candidates, name, self.k)
+                    found[name] = merge_candidates(found[name], of_block, name, self.k)
+                progress.update(len(block))
+        # Per value, a pixel distance is a difference of levels.
+        scale = np.sqrt(queries["pixels"].shape[1])
+        return {name: as_neighbors(columns, name, scale) for name, columns in found.items()}
+
+    def find_with_references(
+        self, samples: np.ndarray
+    ) -> tuple[dict[str, Neighbors], dict[str, np.ndarray]]:
+        """Finds the neighbors of samples, and how near real images are to each other.
+
+        Args:
+            samples: uint8 `[n, H, W, C]`.
+
+        Returns:
+            `find_neighbors` of the samples; and, by the same names, the distances of at most
+            `REFERENCES` real images to the nearest other one, ascending.
+        """
+        places = np.sort(shuffled(np.arange(len(self.real)), REFERENCES))
+        own = np.concatenate([np.full(len(samples), -1), places])
+        found = self.find_neighbors(np.concatenate([samples, self.real[places]]), own)
+        split = len(samples)
+        distances = {name: getattr(each[split:], name)[:, 0] for name, each in found.items()}
+        references = {name: np.sort(values) for name, values in distances.items()}
+        return {name: each[:split] for name, each in found.items()}, references
 
 
-def flattened(images):
+def flattened(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)
 
 
-def compare(queries, block, spaces, mirror):
-    """Squared distances `[n, rows]` in each space, and whether the mirror image is the nearer one.
+def compare_block(
+    queries: dict[str, np.ndarray], block: np.ndarray, spaces: dict[str, Callable], mirror: bool
+) -> dict[str, np.ndarray]:
+    """Squared distances `[n, rows]` in each space, and whether the mirror image is nearer.
 
-    Under the name of the space, and under `mirrored_` before it.
+    The latter is under the name of the space with the prefix `mirrored_`.
     """
     columns = {}
     for name, space in spaces.items():
@@ -96,7 +137,7 @@ def compare(queries, block, spaces, mirror):
     return columns
 
 
-def merged(first, second, by, k):
+def merge_candidates(first: dict, second: dict, by: str, k: int) -> dict[str, np.ndarray]:
     """The k nearest of two sets of candidates; `first` may be empty."""
     if not first:
         return second
@@ -104,32 +145,10 @@ def merged(first, second, by, k):
     return nearest(both, by, k)
 
 
-def as_neighbors(columns, by, scale):
+def as_neighbors(columns: dict[str, np.ndarray], by: str, scale: float) -> Neighbors:
     return Neighbors(
         index=columns["index"],
         mirrored=columns[f"mirrored_{by}"],
         pixels=np.sqrt(columns["pixels"]) / scale,
         features=np.sqrt(columns["features"]) if "features" in columns else None,
     )
-
-
-def with_reference(samples, real, extract, k, mirror):
-    """The neighbors of samples, and how near real images are to each other.
-
-    Args:
-        samples: uint8 `[n, H, W, C]`.
-        real: as for `neighbors`.
-        extract: as for `neighbors`.
-        k: as for `neighbors`.
-        mirror: as for `neighbors`.
-
-    Returns:
-        dict of each distance's name to `Neighbors` of the samples, and dict of the same names to
-        the distances of at most `REFERENCES` real images to their nearest other one, ascending.
-    """
-    places = np.sort(shuffled(np.arange(len(real)), REFERENCES))
-    own = np.concatenate([np.full(len(samples), -1), places])
-    found = neighbors(np.concatenate([samples, real[places]]), real, extract, k, mirror, own)
-    split = len(samples)
-    reference = {name: np.sort(getattr(each[split:], name)[:, 0]) for name, each in found.items()}
-    return {name: each[:split] for name, each in found.items()}, reference

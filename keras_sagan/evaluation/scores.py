@@ -1,6 +1,8 @@
 """All metrics of one pair of feature sets."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,26 +15,28 @@ from keras_sagan.metrics.inception_score import inception_score, label_accuracy
 from keras_sagan.metrics.kernel import kernel_distance
 from keras_sagan.metrics.moments import Moments, Statistics
 from keras_sagan.metrics.precision_recall import K, precision_recall
+from keras_sagan.metrics.protocol import Protocol
 
-# Names of the same arithmetic on features of the 2015 Inception network, and of any other one.
+# Names of the same computations on features of the 2015 Inception network and of other networks.
 INCEPTION = {"frechet": "fid", "score": "is", "kernel": "kid", "intra": "intra_fid"}
-CLASSIFIER = {"frechet": "fcd", "score": "cs", "kernel": "kcd", "intra": "intra_fcd"}
-# Images of either kind in precision and recall, which take a product of the two sets.
+CLASSIFIER = {"frechet": "fd", "score": "is", "kernel": "kd", "intra": "intra_fd"}
+# Most images of each set in precision and recall, whose cost is the product of the two numbers.
 NEIGHBORS = 10_000
-# Images of either kind that TF-GAN and the kernel distance look at: they hold them in float64.
+# Most images of each set for TF-GAN and the kernel distance, which hold them in float64.
 MOST = 50_000
+Score = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
-    """What is known of a set of images.
+    """What is known about a set of images.
 
     Attributes:
         features: `[n, d]`, or None where only statistics are known.
         logits: `[n, classes]` or None.
         labels: int `[n]` or None.
         statistics: `Statistics`, or None to compute them when needed.
-        images: `[n, size, size, channels]` of the set `symmetry`, else None.
+        images: `[n, size, size, channels]` of the data set `symmetry`, otherwise None.
     """
 
     features: np.ndarray | None
@@ -42,107 +46,116 @@ class FeatureSet:
     images: np.ndarray | None = None
 
 
-def all_scores(real, fake, protocol, names, accuracy):
+def all_scores(
+    real: FeatureSet, fake: FeatureSet, protocol: Protocol, names: dict[str, str], accuracy: bool
+) -> dict[str, Score]:
     """Every metric that the two sets allow.
 
     Args:
-        real: `FeatureSet`.
-        fake: `FeatureSet` with features.
-        protocol: `Protocol`.
+        real: of real images.
+        fake: of generated images, with features.
+        protocol: how inception scores and kernel distances are computed.
         names: `INCEPTION` or `CLASSIFIER`.
-        accuracy: bool, whether the logits are of the classes of the labels.
+        accuracy: whether the logits belong to the classes of the labels.
 
     Returns:
-        dict: name to dict of `value`, `n_real`, `n_fake` and what else belongs to it.
+        By name: `value`, `n_real`, `n_fake`, and what else belongs to a score.
 
     Raises:
         UsageError: if the sets cannot be compared.
-        RunError: if TF-GAN has another value.
+        RunError: if TF-GAN computes a different value.
     """
+    if fake.features is None:
+        raise UsageError("expected features of generated images. Received: none")
     scores = {}
-    if accuracy:
+    if accuracy and fake.logits is not None and fake.labels is not None:
         scores["label_accuracy"] = {"value": label_accuracy(fake.logits, fake.labels)}
-    scores[names["frechet"]] = frechet(real, fake)
+    scores[names["frechet"]] = frechet_score(real, fake.features)
     if fake.logits is not None:
-        scores[names["score"]] = if_enough(sureness, fake.logits, protocol.splits)
+        scores[names["score"]] = if_enough(prediction_score, fake.logits, protocol.splits)
     if real.features is not None:
-        scores |= pairwise(real, fake, protocol, names)
-    if fake.images is not None:
+        check_pair(real.features, fake.features, at_least=K + 1)
+        kernel = if_enough(kernel_score, real.features, fake.features, protocol.kernel)
+        scores[names["kernel"]] = kernel
+        scores |= neighbor_scores(real.features, fake.features)
+        if real.labels is not None and fake.labels is not None:
+            sets = real.features, real.labels, fake.features, fake.labels
+            scores[names["intra"]] = intra_class_score(class_distances(*sets))
+    if fake.images is not None and fake.labels is not None:
         scores["coherence"] = {"value": coherence(fake.images, fake.labels), "n_real": 0}
     for score in scores.values():
-        score.setdefault("n_real", count(real))
+        score.setdefault("n_real", real_count(real))
         score.setdefault("n_fake", len(fake.features))
     return scores
 
 
-def if_enough(score, *arguments):
-    """A score, or a record of why there are too few images for it: the others are still good."""
+def if_enough(score: Callable[..., Score], *arguments: Any) -> Score:
+    """A score, or why there are too few images for it: the other scores remain valid."""
     try:
         return score(*arguments)
     except UsageError as error:
         return {"value": None, "unavailable": str(error)}
 
 
-def sureness(logits, splits):
+def prediction_score(logits: np.ndarray, splits: int) -> Score:
+    """The inception score of a classifier's predictions."""
     value, deviation = inception_score(logits, splits)
-    second = tfgan.opinion(value, tfgan.inception_score, logits, splits)
-    return {"value": value, "standard_deviation": deviation, **second}
+    check = tfgan.cross_check(value, tfgan.inception_score, logits, splits)
+    return {"value": value, "standard_deviation": deviation, **check}
 
 
-def count(real):
-    return real.statistics.count if real.features is None else len(real.features)
+def real_count(real: FeatureSet) -> int | None:
+    if real.features is not None:
+        return len(real.features)
+    return real.statistics.count if real.statistics else None
 
 
-def frechet(real, fake):
-    """The Frechet distance, by statistics where features are not known or would fill the memory."""
+def frechet_score(real: FeatureSet, fake: np.ndarray) -> Score:
+    """The Frechet distance; from statistics where features are unknown or too many for memory."""
     if real.features is None or len(real.features) > MOST:
-        known = real.statistics or Moments.of(real.features).statistics()
-        value = statistics_distance(known, Moments.of(fake.features).statistics())
+        known: Any = real.statistics or Moments.of(np.asarray(real.features)).statistics()
+        value = statistics_distance(known, Moments.of(fake).statistics())
         return {"value": value, "tfgan": None, "relative_difference": None}
-    value = frechet_distance(real.features, fake.features)
-    exact = min(len(real.features), len(fake.features)) > fake.features.shape[1]
-    # The distance is what variances leave of each other, and TF-GAN rounds the variances: by 3e-8
-    # of their sum where some directions are unused, which was 5e-6 of a distance of digits.
-    sets = real.features, fake.features
+    value = frechet_distance(real.features, fake)
+    exact = min(len(real.features), len(fake)) > fake.shape[1]
+    # The distance is a small difference of variances, which TF-GAN rounds: by 3e-8 of their sum
+    # where some directions are unused. For digits that was 5e-6 of the distance.
+    sets = real.features, fake
     floor = sum(np.var(part, axis=0, dtype=np.float64).sum() for part in sets)
-    second = tfgan.opinion(value, tfgan.frechet_distance, *sets, exact=exact, floor=floor)
-    return {"value": value, **second}
+    check = tfgan.cross_check(value, tfgan.frechet_distance, *sets, exact=exact, floor=floor)
+    return {"value": value, **check}
 
 
-def pairwise(real, fake, protocol, names):
-    """The metrics that need the real features themselves."""
-    sets = real.features, fake.features
-    check_pair(*sets, at_least=K + 1)
-    scores = {names["kernel"]: if_enough(kernel, *sets, protocol.kernel)}
-    number = min(NEIGHBORS, *map(len, sets))
-    values = precision_recall(*(shuffled(part, number) for part in sets))
-    for name, value in zip(("precision", "recall"), values, strict=True):
-        scores[name] = {"value": value, "n_real": number, "n_fake": number}
-    if real.labels is not None and fake.labels is not None:
-        scores[names["intra"]] = intra(real, fake)
-    return scores
+def neighbor_scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Score]:
+    """Precision and recall, of at most `NEIGHBORS` images of each set."""
+    number = min(NEIGHBORS, len(real), len(fake))
+    values = precision_recall(shuffled(real, number), shuffled(fake, number))
+    counts = {"n_real": number, "n_fake": number}
+    return {
+        name: {"value": value, **counts}
+        for name, value in zip(("precision", "recall"), values, strict=True)
+    }
 
 
-def kernel(real, fake, convention):
-    """The kernel distance, in blocks of at most `MOST` images of either kind."""
+def kernel_score(real: np.ndarray, fake: np.ndarray, convention: str) -> Score:
+    """The kernel distance, of at most `MOST` images of each set."""
     sets = [part if len(part) <= MOST else shuffled(part, MOST) for part in (real, fake)]
-    value, error = kernel_distance(*sets, convention)
-    # Values of the kernel cancel: what is a millionth of them is compared with that millionth.
+    value, error = kernel_distance(sets[0], sets[1], convention)
+    # Kernel values cancel. Differences are therefore relative to at least a millionth of them.
     floor = 1e-6 * max(mean_kernel(part) for part in sets)
-    second = tfgan.opinion(value, tfgan.kernel_distance, *sets, convention, floor=floor)
+    check = tfgan.cross_check(value, tfgan.kernel_distance, *sets, convention, floor=floor)
     counts = {"n_real": len(sets[0]), "n_fake": len(sets[1])}
-    return {"value": value, "standard_error": error, **second, **counts}
+    return {"value": value, "standard_error": error, **check, **counts}
 
 
-def mean_kernel(features):
+def mean_kernel(features: np.ndarray) -> float:
     """The kernel of a vector with itself, on average."""
     squares = np.einsum("nd,nd->n", features, features, dtype=np.float64)
     return np.mean((squares / features.shape[1] + 1) ** 3)
 
 
-def intra(real, fake):
-    """The mean of the distances within classes; classes without images are left out, and said."""
-    distances = class_distances(real.features, real.labels, fake.features, fake.labels)
+def intra_class_score(distances: dict[int, float | None]) -> Score:
+    """The mean of `class_distances`; classes with too few images are left out."""
     known = [value for value in distances.values() if value is not None]
     if not known:
         reason = "distances within classes need a class with two real images and two fakes"

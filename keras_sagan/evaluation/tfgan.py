@@ -1,8 +1,9 @@
-"""TF-GAN's metrics on the same features: an independent second opinion.
+"""A cross-check of our metrics: TF-GAN's own, on the same features.
 
-`import tensorflow_gan` fails on TensorFlow 2.16 and later, since its training code needs
-`tf.estimator`. Its metrics need TensorFlow and one function of TensorFlow Probability. So the
-packages around them are entered without their `__init__.py`, and that function is given here.
+`import tensorflow_gan` fails on TensorFlow 2.16 and later, because its training code needs
+`tf.estimator`. Its metrics only need TensorFlow and one function of TensorFlow Probability. This
+module therefore imports them without running the `__init__.py` of the packages around them, and
+supplies that function itself.
 """
 
 import functools
@@ -11,23 +12,25 @@ import importlib.util
 import os
 import sys
 import types
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_sagan.errors import RunError
 from keras_sagan.metrics import kernel
-from keras_sagan.metrics.inception_score import split
+from keras_sagan.metrics.inception_score import split_logits
 
-# Above it, the two computations are of different things.
+# Beyond this relative difference, the two do not compute the same thing.
 TOLERANCE = 1e-6
 
 
 @functools.cache
-def library():
-    """TF-GAN's `classifier_metrics`; None where TF-GAN is not installed. Once in a process."""
+def load_library() -> types.ModuleType | None:
+    """TF-GAN's `classifier_metrics`, imported once; None where TF-GAN is not installed."""
     spec = importlib.util.find_spec("tensorflow_gan")
-    if spec is None:
+    if spec is None or spec.submodule_search_locations is None:
         return None
     (root,) = spec.submodule_search_locations
     for name in ("tensorflow_gan", "tensorflow_gan.python", "tensorflow_gan.python.eval"):
@@ -36,7 +39,7 @@ def library():
         package.__path__ = [os.path.join(root, *name.split(".")[1:])]
         sys.modules[name] = package
     probability = types.ModuleType("tensorflow_probability")
-    probability.stats = types.SimpleNamespace(covariance=covariance)
+    vars(probability)["stats"] = types.SimpleNamespace(covariance=covariance)
     before = sys.modules.get("tensorflow_probability")
     sys.modules["tensorflow_probability"] = probability
     try:
@@ -47,69 +50,78 @@ def library():
             sys.modules["tensorflow_probability"] = before
 
 
-def covariance(x):
-    """`tfp.stats.covariance(x)`: that of the population, over the first axis."""
+def covariance(x: tf.Tensor) -> tf.Tensor:
+    """`tfp.stats.covariance(x)`: the population covariance, over the first axis."""
     x = x - tf.reduce_mean(x, 0, keepdims=True)
     return tf.matmul(x, x, transpose_a=True) / tf.cast(tf.shape(x)[0], x.dtype)
 
 
-def frechet_distance(real, fake):
-    # TF-GAN takes eigenvalues below 1e-10 for zero, whatever the unit of the features. Its root
-    # then misses up to 1e-5, so the unit makes that 1e-14 of a mean variance, above rounding.
+def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
+    # TF-GAN treats eigenvalues below 1e-10 as zero, whatever the scale of the features, so that its
+    # square roots miss up to 1e-5. In this unit that is 1e-14 of a mean variance, above rounding.
     deviation = np.sqrt(np.mean([np.var(part, axis=0, dtype=np.float64) for part in (real, fake)]))
     unit = deviation / 100 or 1
     parts = [np.asarray(part, np.float64) / unit for part in (real, fake)]
-    return unit**2 * call("frechet_classifier_distance_from_activations", *parts)
+    return unit**2 * call_tfgan("frechet_classifier_distance_from_activations", *parts)
 
 
-def inception_score(logits, splits):
-    scores = [call("classifier_score_from_logits", part) for part in split(logits, splits)]
+def inception_score(logits: np.ndarray, splits: int) -> float:
+    scores = [
+        call_tfgan("classifier_score_from_logits", part) for part in split_logits(logits, splits)
+    ]
     return float(np.mean(scores))
 
 
-def kernel_distance(real, fake, convention):
-    """On the same subsets, or, in blocks, on the same order: the division is TF-GAN's own."""
+def kernel_distance(real: np.ndarray, fake: np.ndarray, convention: str) -> float:
+    """On the same subsets; for blocks, on the same order, which TF-GAN divides itself."""
     name = "kernel_classifier_distance_from_activations"
     if convention == "blocks":
-        return call(name, kernel.shuffled(real), kernel.shuffled(fake), kernel.BLOCK)
-    return float(np.mean([call(name, x, y) for x, y in kernel.parts(real, fake, convention)]))
+        return call_tfgan(name, kernel.shuffled(real), kernel.shuffled(fake), kernel.BLOCK)
+    pairs = kernel.paired_parts(real, fake, convention)
+    return float(np.mean([call_tfgan(name, x, y) for x, y in pairs]))
 
 
-def call(name, *arguments):
+def call_tfgan(name: str, *arguments: Any) -> float:
     logger = tf.get_logger()
     level = logger.level
-    logger.setLevel("ERROR")  # It warns of arguments that TF-GAN passes to TensorFlow.
+    logger.setLevel("ERROR")  # It warns about arguments that TF-GAN passes to TensorFlow.
     try:
-        # In float64, and on the CPU, where that is not slow.
+        # In float64, and on the CPU, where float64 is not slow.
         with tf.device("CPU:0"):
             tensors = [
                 tf.constant(part, tf.float64) if isinstance(part, np.ndarray) else part
                 for part in arguments
             ]
-            return float(getattr(library(), name)(*tensors))
+            return float(getattr(load_library(), name)(*tensors))
     finally:
         logger.setLevel(level)
 
 
-def opinion(ours, function, *arguments, exact=True, floor=0.0):
-    """What the record of a metric says of TF-GAN's value.
+def cross_check(
+    ours: float,
+    function: Callable[..., float],
+    *arguments: Any,
+    exact: bool = True,
+    floor: float = 0.0,
+) -> dict[str, float | None]:
+    """Compares a value with TF-GAN's.
 
     Args:
-        ours: float.
+        ours: our value.
         function: one of this module.
         *arguments: of `function`.
-        exact: bool, whether TF-GAN's value is to be trusted; with fewer vectors than dimensions
-            its distance is not.
-        floor: float, differences are relative to `ours` or, if larger, to this.
+        exact: whether TF-GAN's value can be trusted. With fewer vectors than dimensions its
+            Frechet distance cannot.
+        floor: differences are relative to `ours` or to this value, whichever is larger.
 
     Returns:
-        dict of `tfgan` and `relative_difference`, both None where TF-GAN is not installed or has
-        no value: its inception score is NaN when a class has probability zero.
+        `tfgan` and `relative_difference`. Both are None where TF-GAN is not installed or has no
+        value: its inception score is NaN when a class has probability zero.
 
     Raises:
-        RunError: if the values differ by more than 1e-6 though they are exact.
+        RunError: if both are exact and differ by more than 1e-6.
     """
-    theirs = function(*arguments) if library() else float("nan")
+    theirs = function(*arguments) if load_library() else float("nan")
     if not np.isfinite(theirs):
         return {"tfgan": None, "relative_difference": None}
     difference = abs(ours - theirs) / max(abs(ours), floor, np.finfo(float).tiny)

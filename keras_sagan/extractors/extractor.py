@@ -1,54 +1,57 @@
-"""What every extractor is to its users."""
+"""The interface of every extractor, and its preprocessing."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_sagan.metrics.protocol import Protocol
 
-# Height and width that the Inception network takes.
+# Height and width of the Inception network's input.
 INCEPTION_SIZE = 299
-# Images at a time, where features are made of whole arrays.
+# Images at a time, for the features of whole arrays.
 BATCH = 100
+# A function of images to features and logits.
+FeatureNetwork = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A network behind the preprocessing of a protocol.
+    """A network behind a protocol's preprocessing.
 
     Attributes:
-        name: str, the suffix of metrics: a protocol, or a classifier and its hash.
-        inception: bool, whether it is the 2015 Inception network, the only one of which a distance
-            is called `fid`.
-        labels: bool, whether its logits are of the classes of the data set.
-        protocol: `Protocol`.
+        name: the suffix of metrics: a protocol, or a classifier and its hash.
+        inception: whether it is the 2015 Inception network. Only a distance by that one is called
+            `fid`.
+        labels: whether its logits are over the classes of the data set.
+        protocol: how images become the network's input.
         network: function of images, float32 `[n, H, W, C]` as `protocol` makes them, to features
             `[n, d]` and logits `[n, classes]`.
-        record: dict, what it is: `sha256` of its weights and more.
+        record: what identifies the network: `sha256` of its weights, and more.
     """
 
     name: str
     inception: bool
     labels: bool
     protocol: Protocol
-    network: Callable
-    record: dict
+    network: FeatureNetwork
+    record: dict[str, Any]
 
-    def __call__(self, images):
+    def __call__(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """Features and logits, float32, of images `[n, H, W, C]` in [-1, 1]."""
         return self.network(preprocess(images, self.protocol))
 
-    def features(self, levels):
-        """Features, float32 `[n, d]`, of images as levels, uint8 `[n, H, W, C]`, for any n."""
+    def features(self, levels: np.ndarray) -> np.ndarray:
+        """Features, float32 `[n, d]`, of any number of images, uint8 `[n, H, W, C]`."""
         pieces = [levels[i : i + BATCH] for i in range(0, len(levels), BATCH)]
         images = (tf.cast(piece, tf.float32) * (2 / 255) - 1 for piece in pieces)
         return np.concatenate([self(piece)[0].numpy() for piece in images])
 
 
-def preprocess(images, protocol):
-    """Images in [-1, 1] as the network of `protocol` takes them."""
+def preprocess(images: tf.Tensor | np.ndarray, protocol: Protocol) -> tf.Tensor:
+    """Turns images in [-1, 1] into the network's input, as `protocol` says."""
     levels = (tf.clip_by_value(tf.cast(images, tf.float32), -1.0, 1.0) + 1) * 127.5
     if protocol.quantize:
         levels = tf.floor(levels + 0.5)
@@ -59,19 +62,19 @@ def preprocess(images, protocol):
     return levels / 127.5 - 1 if protocol.scale == "unit" else (levels - 128) / 128
 
 
-def legacy_resize(images, size=INCEPTION_SIZE):
-    """TensorFlow 1's bilinear: pixel i comes from i * old / new, edges are not centered.
+def legacy_resize(images: tf.Tensor | np.ndarray, size: int = INCEPTION_SIZE) -> tf.Tensor:
+    """Bilinear as in TensorFlow 1: pixel i comes from i * old / new, without centering.
 
-    `tf.image.resize`, which centers them, gives other images: by 6 to 11 levels of 255 on average
-    for noise of 32 to 128 pixels.
+    `tf.image.resize` centers the pixels. For noise of 32 to 128 pixels its images differ by 6 to
+    11 of 255 levels on average.
     """
     return tf.raw_ops.ResizeBilinear(
         images=images, size=[size, size], align_corners=False, half_pixel_centers=False
     )
 
 
-def antialias_resize(images, size=INCEPTION_SIZE):
-    """Bicubic with antialiasing, clipped to levels, as clean-fid does with Pillow."""
+def antialias_resize(images: tf.Tensor | np.ndarray, size: int = INCEPTION_SIZE) -> tf.Tensor:
+    """Antialiased bicubic, clipped to the range of levels, as in clean-fid by Pillow."""
     resized = tf.image.resize(images, [size, size], "bicubic", antialias=True)
     return tf.clip_by_value(resized, 0.0, 255.0)
 

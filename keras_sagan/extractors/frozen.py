@@ -1,32 +1,33 @@
-"""The 2015 Inception graph as a function of TensorFlow 2."""
+"""The 2015 Inception graph as a function in TensorFlow 2."""
 
 import numpy as np
 import tensorflow as tf
 
 from keras_sagan.errors import UsageError
+from keras_sagan.extractors.extractor import FeatureNetwork
 
 v1 = tf.compat.v1
 FLOAT = tf.float32.as_datatype_enum
 
 
-def load_frozen(content, source):
-    """Images `[n, 299, 299, 3]`, in about [-1, 1], to features and logits, for any n.
+def load_frozen(content: bytes, source: str) -> FeatureNetwork:
+    """Makes a function of any number of images `[n, 299, 299, 3]`, in about [-1, 1].
 
-    The graph is fed behind its own resizing and scaling, which are the protocol's task. Logits are
-    `pool_3` times the weights, without the bias, as in openai/improved-gan; graphs made for
-    TF-GAN have them as a node.
+    The graph is fed after its own resizing and scaling, because the protocol does both. Logits are
+    `pool_3` times the weights, without the bias, as in openai/improved-gan. Graphs made for TF-GAN
+    have them as a node.
 
     Args:
-        content: bytes, a serialized GraphDef.
-        source: str, where it comes from, for the error.
+        content: a serialized GraphDef.
+        source: where it comes from, for the error.
 
     Raises:
-        UsageError: if it is no graph, or not one with the nodes of the 2015 Inception.
+        UsageError: if it is not a graph, or lacks the nodes of the 2015 Inception.
     """
     graph = v1.GraphDef()
     try:
         graph.ParseFromString(content)
-    except Exception as error:  # protobuf's DecodeError, whose place has changed with versions.
+    except Exception as error:  # protobuf's DecodeError, which has moved between versions.
         raise UsageError(f"expected a frozen graph (GraphDef). Received: {source}") from error
     names = {node.name for node in graph.node}
     entry = "Mul" if "Mul" in names else "ExpandDims"
@@ -43,10 +44,10 @@ def load_frozen(content, source):
         raise UsageError(f"the graph in {source} cannot be run: {error}") from error
 
 
-def as_function(graph, entry, head):
+def as_function(graph: tf.compat.v1.GraphDef, entry: str, head: str) -> FeatureNetwork:
     """The part of `graph` from the node `entry` to `pool_3` and the logits."""
     for node in graph.node:
-        if node.name == entry:  # What decodes and resizes images before it falls away.
+        if node.name == entry:  # Removes what decodes and resizes before it.
             node.op = "Placeholder"
             del node.input[:]
             node.attr.clear()
@@ -60,7 +61,7 @@ def as_function(graph, entry, head):
     )
 
     def network(images):
-        # A graph without the node behind its scaling has the scaling still to come.
+        # Without the node `Mul`, the graph still scales its input itself.
         pool_3, last = run(images if entry == "Mul" else images * 128 + 128)
         count = tf.shape(images)[0]
         features = tf.reshape(pool_3, [count, -1])
@@ -71,10 +72,10 @@ def as_function(graph, entry, head):
     return network
 
 
-def without_global_batch_norm(graph):
-    """`graph` with each `BatchNormWithGlobalNormalization` as a product and a sum.
+def without_global_batch_norm(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """Replaces each `BatchNormWithGlobalNormalization` by a product and a sum.
 
-    That operation left TensorFlow with GraphDef version 9; TensorFlow 2 refuses it.
+    GraphDef version 9 removed that operation, so TensorFlow 2 refuses it.
     """
     nodes = {node.name: node for node in graph.node}
 

@@ -1,17 +1,19 @@
-"""The 2015 Inception network, from whatever form of it is at hand."""
+"""The 2015 Inception network, loaded from any of its published forms."""
 
 import hashlib
 import pathlib
 import tarfile
 import tempfile
 import zlib
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_sagan.errors import RunError, UsageError, reason_of
-from keras_sagan.extractors.extractor import INCEPTION_SIZE, Extractor
+from keras_sagan.extractors.extractor import INCEPTION_SIZE, Extractor, FeatureNetwork
 from keras_sagan.extractors.frozen import load_frozen
+from keras_sagan.metrics.protocol import Protocol
 
 WHERE = (
     "download http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz and "
@@ -21,29 +23,33 @@ WHERE = (
 WIDTHS = (2048, 1008)
 
 
-def inception(path, protocol):
-    """The network at `path`: a frozen graph `.pb`, an archive `.tgz` of one or of a SavedModel, a
-    SavedModel's folder, a Keras model `.keras`, or a URL, which is handed to TensorFlow Hub.
+def inception(path: str, protocol: Protocol) -> Extractor:
+    """Loads the network at `path`.
 
-    SavedModels and Keras models take images in [-1, 1] and give `pool_3` and `logits`, as TF-GAN's
-    module does.
+    SavedModels and Keras models take images in [-1, 1] and return a dict with `pool_3` and
+    `logits`, like the module of TF-GAN.
+
+    Args:
+        path: a frozen graph `.pb`, an archive `.tgz` of one or of a SavedModel, the folder of a
+            SavedModel, a Keras model `.keras`, or a URL that TensorFlow Hub loads.
+        protocol: how images become the network's input.
 
     Raises:
-        FileNotFoundError: if there is nothing at `path`, saying where to get it.
-        UsageError: if what is there is none of these, or not Inception's.
+        FileNotFoundError: if there is nothing at `path`; the message says where to get it.
+        UsageError: if it is something else.
         RunError: if the URL cannot be loaded.
     """
     if "://" in path:
-        network, sha256 = from_hub(path), None
+        network, sha256 = load_from_hub(path), None
     else:
         place = pathlib.Path(path).expanduser()
         if not place.exists():
             raise FileNotFoundError(f"no Inception network at {path}: {WHERE}")
         try:
-            network, sha256 = from_path(place), hash_of(place)
+            network, sha256 = load_from_path(place), hash_files(place)
         except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
             raise UsageError(f"{path} cannot be read as an Inception network: {error}") from error
-    widths = widths_of(network, path)
+    widths = measure_widths(network, path)
     record = {"network": path, "sha256": sha256, "widths": widths}
     if widths == WIDTHS:
         return Extractor(protocol.name, True, False, protocol, network, record)
@@ -52,7 +58,7 @@ def inception(path, protocol):
     return Extractor(name, False, False, protocol, network, record)
 
 
-def widths_of(network, path):
+def measure_widths(network: FeatureNetwork, path: str) -> tuple[int | None, ...]:
     """Lengths of features and logits."""
     try:
         outputs = network(tf.zeros([1, INCEPTION_SIZE, INCEPTION_SIZE, 3]))
@@ -66,58 +72,61 @@ def widths_of(network, path):
     return tuple(part.shape[-1] for part in outputs)
 
 
-def from_path(path):
-    """The function of images in a file or folder."""
+def load_from_path(path: pathlib.Path) -> FeatureNetwork:
+    """Loads a file or folder."""
     if path.is_dir():
-        return from_saved_model(path)
+        return load_saved_model(path)
     if path.suffix == ".keras":
         try:
-            return outputs_of(keras.saving.load_model(path, compile=False, safe_mode=True), path)
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            return with_flat_outputs(model, path)
         except (ValueError, KeyError) as error:
             raise UsageError(f"expected a Keras model. Received: {path}: {error}") from error
     if tarfile.is_tarfile(path):
-        return from_archive(path)
+        return load_archive(path)
     return load_frozen(path.read_bytes(), str(path))
 
 
-def from_archive(path):
+def load_archive(path: pathlib.Path) -> FeatureNetwork:
+    """Loads the one network in an archive."""
     with tarfile.open(path) as archive, tempfile.TemporaryDirectory() as folder:
         archive.extractall(folder, filter="data")
         files = sorted(pathlib.Path(folder).rglob("*.pb"))
         saved = [file for file in files if file.name == "saved_model.pb"]
         if saved:
-            return from_saved_model(saved[0].parent)
+            return load_saved_model(saved[0].parent)
         if len(files) != 1:
             names = [file.name for file in files]
             raise UsageError(f"expected one .pb file in the archive {path}. Received: {names}")
         return load_frozen(files[0].read_bytes(), f"{path}, {files[0].name}")
 
 
-def from_saved_model(path):
+def load_saved_model(path: pathlib.Path) -> FeatureNetwork:
+    """Loads the folder of a SavedModel."""
     try:
-        return outputs_of(tf.saved_model.load(str(path)), path)
+        return with_flat_outputs(tf.saved_model.load(str(path)), path)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise UsageError(f"expected a SavedModel. Received: {path}: {error}") from error
 
 
-def from_hub(url):
-    """Downloads, since the user named a URL; TFHUB_CACHE_DIR may hold it already."""
+def load_from_hub(url: str) -> FeatureNetwork:
+    """Downloads a module, unless it is in TFHUB_CACHE_DIR."""
     try:
-        import tensorflow_hub
+        import tensorflow_hub  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError(
             f"a URL needs the package tensorflow-hub. Received: inception:{url}"
         ) from error
     try:
-        return outputs_of(tensorflow_hub.load(url), url)
+        return with_flat_outputs(tensorflow_hub.load(url), url)
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
         raise RunError(f"{url} cannot be loaded: {error}") from error
 
 
-def outputs_of(model, source):
-    """`model` as function of images to features and logits, both flat.
+def with_flat_outputs(model: Any, source: pathlib.Path | str) -> FeatureNetwork:
+    """`model` as a function of images to features and logits, both flat.
 
-    A SavedModel without a call of its own is called by its `serving_default` signature.
+    A SavedModel that is not callable is called by its signature `serving_default`.
     """
     function = model if callable(model) else model.signatures["serving_default"]
 
@@ -129,15 +138,16 @@ def outputs_of(model, source):
                 f"expected a model that gives pool_3 and logits. Received: {source}, giving {given}"
             )
         count = tf.shape(images)[0]
-        return tuple(tf.reshape(outputs[name], [count, -1]) for name in ("pool_3", "logits"))
+        features, logits = outputs["pool_3"], outputs["logits"]
+        return tf.reshape(features, [count, -1]), tf.reshape(logits, [count, -1])
 
-    # What a model refers to lives as long as the function.
-    network.model = model
+    # The function needs the model's variables, which live as long as the model.
+    network.model = model  # pyright: ignore[reportFunctionMemberAccess]
     return network
 
 
-def hash_of(path):
-    """SHA-256 of a file, or of all files of a folder with their names."""
+def hash_files(path: pathlib.Path) -> str:
+    """SHA-256 of a file, or of all files in a folder and their names."""
     total = hashlib.sha256()
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     for file in files:

@@ -1,15 +1,18 @@
 """Self-attention over the positions of a feature map, and its control without attention."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_sagan.layers.attend import attend, attend_at_once, attention_weights
 from keras_sagan.layers.resample import max_pool
 from keras_sagan.layers.spectral import SpectralConv2D
+from keras_sagan.layers.tensors import static_shape
 
 
 class GatedResidual(keras.layers.Layer):
-    """Adds something to its input by a learned weight `gamma` that starts at zero.
+    """Adds a branch to its input, weighted by a learned `gamma` that starts at zero.
 
     Args:
         normalize: bool, whether the convolutions are spectrally normalized.
@@ -21,15 +24,16 @@ class GatedResidual(keras.layers.Layer):
         ValueError: if height or width is odd.
     """
 
-    def __init__(self, normalize=True, **kwargs):
+    def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.normalize = normalize
 
-    def convolution(self, name, filters, kernel_size=1):
+    def convolution(self, name: str, filters: int, kernel_size: int = 1) -> SpectralConv2D:
+        """A convolution of the branch, without bias and with the dtype policy of this layer."""
         settings = {"use_bias": False, "normalize": self.normalize, "dtype": self.dtype_policy}
         return SpectralConv2D(filters, kernel_size, name=name, **settings)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         _, height, width, _ = input_shape
         if height % 2 or width % 2:
             raise ValueError(
@@ -38,26 +42,26 @@ class GatedResidual(keras.layers.Layer):
             )
         self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"normalize": self.normalize}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
 class SelfAttention(GatedResidual):
-    """Adds to each position what it attends to at all positions.
+    """Adds to each position a weighted mean over all positions.
 
-    The released form (non_local.py, `sn_non_local_block_sim`), not the paper's: key and value are
-    max-pooled, the value has C / 2 channels, a fourth convolution brings them back to C, scores
-    are not divided by the square root of their depth. Names there: `theta` is our query, `phi`
-    the key, `g` the value, `attn` the output projection, `sigma_ratio` is gamma.
+    It has the form of the released code (non_local.py, `sn_non_local_block_sim`), not of the paper:
+    key and value are max-pooled, the value has C / 2 channels, a fourth convolution restores C, and
+    scores are not divided by the square root of their depth. The released code calls the query
+    `theta`, the key `phi`, the value `g`, the output projection `attn` and gamma `sigma_ratio`.
     Source: https://arxiv.org/abs/1805.08318, section 3, equations 1 to 3.
 
     Args:
         normalize: bool, whether the four 1x1 convolutions are spectrally normalized.
-        fast: bool, whether large maps are attended to in blocks; equal but for rounding.
+        fast: bool, whether attention to large maps is computed in blocks; equal up to rounding.
 
     Call arguments:
-        advance_u: bool, whether this call keeps its power iterations.
+        advance_u: bool, whether this call stores its power iterations.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
@@ -66,11 +70,11 @@ class SelfAttention(GatedResidual):
         ValueError: if height or width is odd.
     """
 
-    def __init__(self, normalize=True, fast=True, **kwargs):
+    def __init__(self, normalize: bool = True, fast: bool = True, **kwargs: Any) -> None:
         super().__init__(normalize, **kwargs)
         self.fast = fast
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-1]
         self.query = self.convolution("query", max(channels // 8, 1))
@@ -81,44 +85,50 @@ class SelfAttention(GatedResidual):
             layer.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.value.filters))
 
-    def call(self, inputs, advance_u=False):
+    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
         query, key = self.query_and_key(inputs, advance_u)
-        value = flatten(max_pool(self.value(inputs, advance_u=advance_u)))  # [B, N/4, C/2]
+        value = self.value(inputs, advance_u=advance_u)
+        value = flatten_positions(max_pool(value))  # [B, N/4, C/2]
         attended = (attend if self.fast else attend_at_once)(query, key, value)  # [B, N, C/2]
         attended = tf.reshape(attended, [-1, *inputs.shape[1:3], value.shape[-1]])
         return inputs + self.gamma * self.output_projection(attended, advance_u=advance_u)
 
-    def attention_map(self, inputs, advance_u=False):
-        """Where each position looks.
+    def attention_map(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
+        """The weights with which each position attends to the others.
+
+        Args:
+            inputs: `[batch, height, width, channels]`, as in a call.
+            advance_u: bool, as in a call.
 
         Returns:
-            `[batch, height * width, height * width / 4]`, float32, rows sum to 1. Row-major in
-            queries (positions of the input) and in keys (2x2 squares of positions).
+            `[batch, height * width, height * width / 4]`, float32. Each row sums to 1. Queries
+            (positions of the input) and keys (2x2 squares of positions) are in row-major order.
         """
         return attention_weights(*self.query_and_key(inputs, advance_u))
 
-    def query_and_key(self, inputs, advance_u):
-        query = flatten(self.query(inputs, advance_u=advance_u))  # [B, N, C/8]
-        return query, flatten(max_pool(self.key(inputs, advance_u=advance_u)))  # [B, N/4, C/8]
+    def query_and_key(self, inputs: tf.Tensor, advance_u: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Queries `[B, N, C / 8]` and max-pooled keys `[B, N / 4, C / 8]`."""
+        query = flatten_positions(self.query(inputs, advance_u=advance_u))
+        return query, flatten_positions(max_pool(self.key(inputs, advance_u=advance_u)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"fast": self.fast}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
 class ResidualControl(GatedResidual):
-    """A residual block with exactly the parameters of `SelfAttention`, to stand in its place.
+    """A residual block with exactly as many parameters as `SelfAttention`, to replace it.
 
-    The paper's control (section 5.2, Table 1) for the question whether attention helps or only
-    more weights. The paper gives neither kernel sizes nor widths. Our choice: 3x3 to C / 8, then
-    1x1 to C, no biases, and the same gamma, so that the sum of parameters is 1.25 C^2 + 1 in both
-    (for C a multiple of 8) and the two differ only in how far a position sees.
+    The paper uses such a control (section 5.2, Table 1) to find out whether attention helps or
+    merely more weights do. It gives neither kernel sizes nor widths. We chose 3x3 to C / 8, then
+    1x1 to C, without biases and with the same gamma. Both layers then have 1.25 C^2 + 1 parameters
+    (for C a multiple of 8) and differ only in how far a position sees.
 
     Args:
         normalize: bool, whether the two convolutions are spectrally normalized.
 
     Call arguments:
-        advance_u: bool, whether this call keeps its power iterations.
+        advance_u: bool, whether this call stores its power iterations.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
@@ -127,7 +137,7 @@ class ResidualControl(GatedResidual):
         ValueError: if height or width is odd.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-1]
         hidden = max(channels // 8, 1)
@@ -136,13 +146,13 @@ class ResidualControl(GatedResidual):
         self.squeeze.build(input_shape)
         self.output_projection.build((*input_shape[:-1], hidden))
 
-    def call(self, inputs, advance_u=False):
+    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
         hidden = self.squeeze(tf.nn.relu(inputs), advance_u=advance_u)
         outputs = self.output_projection(tf.nn.relu(hidden), advance_u=advance_u)
         return inputs + self.gamma * outputs
 
 
-def flatten(images):
+def flatten_positions(images: tf.Tensor) -> tf.Tensor:
     """`[B, H, W, C]` to `[B, H * W, C]`."""
-    _, height, width, channels = images.shape
+    _, height, width, channels = static_shape(images)
     return tf.reshape(images, [-1, height * width, channels])

@@ -1,31 +1,35 @@
 """Batch normalization whose scale and offset depend on the class."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from keras_sagan.layers.tensors import at_least_float32
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
 class ConditionalBatchNormalization(keras.layers.Layer):
     """Batch normalization with one row of scale and offset for each class.
 
-    Scales start at 1 and offsets at 0: a scale around zero broke hundreds of runs of others. As
-    in the released code (ops.py, `ConditionalBatchNorm`): biased variance, epsilon 1e-5, moving
-    statistics with decay 0.999, tables not spectrally normalized, statistics of each replica its
-    own unless `synchronized`. Statistics and tables are float32 under every dtype policy.
+    Scales start at 1 and offsets at 0: scales around zero broke hundreds of other people's runs. As
+    in the released code (ops.py, `ConditionalBatchNorm`), the variance is biased, epsilon is 1e-5,
+    moving statistics decay by 0.999, tables are not spectrally normalized, and each replica has its
+    own statistics unless `synchronized`. Statistics and tables stay float32 under mixed precision.
     Source: Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629, section 2.2.
 
     Args:
         num_classes: int. 0 for a single scale and offset, without labels.
-        momentum: float in [0, 1], decay of the moving statistics a training call.
+        momentum: float in [0, 1], decay of the moving statistics per training call.
         epsilon: float, added to the variance.
-        synchronized: bool, whether batch statistics are those of all replicas together. They
-            communicate, so the call cannot be compiled by XLA when there are several.
-        fast: bool, whether a training call is one operation of TensorFlow, where there are no
-            classes and nothing to communicate; equal but for rounding.
+        synchronized: bool, whether batch statistics are computed over all replicas. With several
+            replicas they communicate, so XLA cannot compile the call.
+        fast: bool, whether a training call is a single TensorFlow operation where there are neither
+            classes nor other replicas to communicate with; equal up to rounding.
 
     Call arguments:
         labels: `[batch]`, int, in [0, num_classes); None when `num_classes` is 0.
-        training: bool, whether to normalize by the batch and to move the moving statistics.
+        training: bool, whether to normalize by the batch and update the moving statistics.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: as the input.
@@ -37,13 +41,13 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     def __init__(
         self,
-        num_classes=0,
-        momentum=0.999,
-        epsilon=1e-5,
-        synchronized=False,
-        fast=True,
-        **kwargs,
-    ):
+        num_classes: int = 0,
+        momentum: float = 0.999,
+        epsilon: float = 1e-5,
+        synchronized: bool = False,
+        fast: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if num_classes < 0:
             raise ValueError(f"`num_classes` must not be negative. Received: {num_classes=}")
@@ -55,47 +59,73 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.synchronized = synchronized
         self.fast = fast
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        self.exact_dtype = at_least_float32(self.compute_dtype)
         channels = input_shape[-1]
         table = (self.num_classes, channels) if self.num_classes else (channels,)
-        self.scale = self.add_float32("scale", table, "ones")
-        self.offset = self.add_float32("offset", table, "zeros")
-        self.moving_mean = self.add_float32("moving_mean", (channels,), "zeros", trainable=False)
-        self.moving_variance = self.add_float32(
+        self.scale = self.add_table("scale", table, "ones")
+        self.offset = self.add_table("offset", table, "zeros")
+        self.moving_mean = self.add_table("moving_mean", (channels,), "zeros", trainable=False)
+        self.moving_variance = self.add_table(
             "moving_variance", (channels,), "ones", trainable=False
         )
 
-    def add_float32(self, name, shape, initializer, trainable=True):
+    def add_table(
+        self, name: str, shape: tuple[int, ...], initializer: str, trainable: bool = True
+    ) -> keras.Variable:
+        """A weight that mixed precision does not round."""
         return self.add_weight(
             name=name,
             shape=shape,
             initializer=initializer,
             trainable=trainable,
-            dtype="float32",
+            dtype=self.exact_dtype,
             autocast=False,
         )
 
-    def call(self, inputs, labels=None, training=False):
+    def call(
+        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         scale, offset = self.scale_and_offset(labels)
         if not training:
-            moving = map(tf.convert_to_tensor, (self.moving_mean, self.moving_variance))
-            return self.scaled(inputs, *moving, scale, offset)
-        if self.fast and not self.num_classes and not self.communicates():
-            outputs, mean, variance = self.at_once(inputs, scale, offset)
+            mean = tf.convert_to_tensor(self.moving_mean)
+            variance = tf.convert_to_tensor(self.moving_variance)
+            return self.normalize(inputs, mean, variance, scale, offset)
+        if self.is_one_operation():
+            outputs, mean, variance = self.normalize_by_batch(inputs, scale, offset)
         else:
-            mean, variance = self.batch_statistics(tf.cast(inputs, tf.float32))
-            outputs = self.scaled(inputs, mean, variance, scale, offset)
-        self.move(self.moving_mean, mean)
-        self.move(self.moving_variance, variance)
+            mean, variance = self.batch_statistics(tf.cast(inputs, self.exact_dtype))
+            outputs = self.normalize(inputs, mean, variance, scale, offset)
+        self.update_moving(self.moving_mean, mean)
+        self.update_moving(self.moving_variance, variance)
         return outputs
 
-    def scaled(self, inputs, mean, variance, scale, offset):
-        factor = scale * tf.math.rsqrt(variance + self.epsilon)  # [B, 1, 1, C] or [C]
-        images = tf.cast(inputs, tf.float32)
+    def is_one_operation(self) -> bool:
+        """Whether a training call is one TensorFlow operation, which does not exist in float64."""
+        possible = not self.num_classes and self.exact_dtype == "float32"
+        return self.fast and possible and not self.communicates()
+
+    def normalize(
+        self,
+        inputs: tf.Tensor,
+        mean: tf.Tensor,
+        variance: tf.Tensor,
+        scale: tf.Tensor,
+        offset: tf.Tensor,
+    ) -> tf.Tensor:
+        """Normalizes by mean and variance `[C]`; scale and offset are `[C]` or `[B, 1, 1, C]`."""
+        factor = scale * tf.math.rsqrt(variance + self.epsilon)
+        images = tf.cast(inputs, self.exact_dtype)
         return tf.cast(images * factor + (offset - mean * factor), inputs.dtype)
 
-    def at_once(self, inputs, scale, offset):
-        """Normalizes by the batch, for `[C]` of each; returns its mean and biased variance, too."""
+    def normalize_by_batch(
+        self, inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Normalizes by the batch in one operation; scale and offset are `[C]`.
+
+        Returns:
+            Outputs, and the mean and biased variance `[C]` of the batch.
+        """
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=scale,
@@ -109,26 +139,30 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         # The operation's variance is unbiased.
         return outputs, mean, variance * (tf.maximum(count - 1, 1) / count)
 
-    def batch_statistics(self, images):
-        mean = self.over_replicas(tf.reduce_mean(images, axis=(0, 1, 2)))
+    def batch_statistics(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and biased variance `[C]`, over all replicas if `synchronized`."""
+        mean = self.mean_over_replicas(tf.reduce_mean(images, axis=(0, 1, 2)))
         variance = tf.reduce_mean(tf.math.squared_difference(images, mean), axis=(0, 1, 2))
-        return mean, self.over_replicas(variance)
+        return mean, self.mean_over_replicas(variance)
 
-    def communicates(self):
+    def communicates(self) -> bool:
+        """Whether a training call here exchanges statistics with other replicas."""
         replicas = tf.distribute.get_replica_context()
         return self.synchronized and replicas is not None and replicas.num_replicas_in_sync > 1
 
-    def over_replicas(self, statistic):
-        """The mean over replicas, which hold equal shares of the batch."""
+    def mean_over_replicas(self, statistic: tf.Tensor) -> tf.Tensor:
+        """Averages over replicas, which hold equal shares of the batch."""
         if not self.communicates():
             return statistic
         replicas = tf.distribute.get_replica_context()
         return replicas.all_reduce(tf.distribute.ReduceOp.MEAN, statistic)
 
-    def move(self, moving, statistic):
+    def update_moving(self, moving: keras.Variable, statistic: tf.Tensor) -> None:
+        """Moves a moving statistic toward the batch's."""
         moving.assign(moving * self.momentum + tf.stop_gradient(statistic) * (1 - self.momentum))
 
-    def scale_and_offset(self, labels):
+    def scale_and_offset(self, labels: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scale and offset of each image, `[B, 1, 1, C]`, or of all, `[C]`, without classes."""
         scale, offset = tf.convert_to_tensor(self.scale), tf.convert_to_tensor(self.offset)
         if not self.num_classes:
             return scale, offset
@@ -136,11 +170,11 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             raise ValueError(
                 f"A layer with classes needs `labels`. Received: labels=None, {self.num_classes=}"
             )
-        # Not a gather: its sparse gradient cannot be compiled over replicas.
-        one_hot = tf.one_hot(labels, self.num_classes)
+        # Not a gather: XLA cannot compile its sparse gradient over replicas.
+        one_hot = tf.one_hot(labels, self.num_classes, dtype=self.exact_dtype)
         rows = [tf.matmul(one_hot, table)[:, None, None] for table in (scale, offset)]
         return rows[0], rows[1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         keys = ("num_classes", "momentum", "epsilon", "synchronized", "fast")
         return super().get_config() | {key: getattr(self, key) for key in keys}

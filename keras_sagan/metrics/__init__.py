@@ -1,1 +1,1 @@
-"""Scores of generated images: NumPy arithmetic, without TensorFlow."""
+"""Scores of generated images, computed with NumPy only."""

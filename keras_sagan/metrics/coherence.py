@@ -1,8 +1,8 @@
-"""How well one half of an image matches the other, where the class says how they belong together.
+"""How well the two halves of an image match, where its class defines how they are related.
 
-The arithmetic of the set `symmetry` (`data/symmetry.py`): for the claim of Zhang et al. 2019,
-https://arxiv.org/abs/1805.08318, that attention helps with structure over long ranges, without any
-network that judges.
+For the data set `symmetry` (`data/symmetry.py`). It tests the claim of Zhang et al. 2019,
+https://arxiv.org/abs/1805.08318, that attention helps with long-range structure, and needs no
+network to do so.
 """
 
 import numpy as np
@@ -15,18 +15,18 @@ CLASSES = (
 )
 
 
-def halves(image, label):
-    """Two views of an image, equal in images of class `label`.
+def halves(image: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two views of an image that are equal in images of class `label`.
 
     Args:
         image: `[size, size, ...]`, size even.
-        label: int, index in `CLASSES`.
+        label: index in `CLASSES`.
 
     Returns:
-        The left or upper half; and the other one, turned over for the mirrored classes.
+        The left or upper half; and the other one, flipped for the mirrored classes.
 
     Raises:
-        ValueError: if `label` is no index of `CLASSES`.
+        ValueError: if `label` is not an index of `CLASSES`.
     """
     if not 0 <= label < len(CLASSES):
         raise ValueError(f"expected a label in 0...{len(CLASSES) - 1}. Received: label={label}")
@@ -37,28 +37,28 @@ def halves(image, label):
     return first, second[::-1] if kind == "mirrored" else second
 
 
-def coherence(images, labels):
+def coherence(images: np.ndarray, labels: np.ndarray) -> float:
     """Mean correlation of the two halves: 1 for real images, about 0 for unrelated halves.
 
-    Pearson's, over pixels and channels of an image, with each channel's mean taken from each half;
-    0 for an image of which a half has no variation.
+    Pearson correlation over the pixels and channels of an image, after subtracting the mean of each
+    channel in each half. It is 0 for an image with a constant half.
 
     Args:
         images: `[n, size, size, channels]`, size even. Computed in float64.
         labels: int `[n]`, indices in `CLASSES`.
 
     Returns:
-        float in [-1, 1].
+        A value in [-1, 1].
 
     Raises:
-        ValueError: if a label is no index of `CLASSES`.
+        ValueError: if a label is not an index of `CLASSES`.
     """
     return float(
         np.mean([correlation(*halves(*pair)) for pair in zip(images, labels, strict=True)])
     )
 
 
-def correlation(first, second):
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
     first, second = (
         half.astype(np.float64) - half.mean(axis=(0, 1), dtype=np.float64)
         for half in (first, second)

@@ -1,24 +1,24 @@
-"""How much of the attention goes to the place that a texture's class makes equal to one's own.
+"""How much attention goes to the position that an image's class makes equal to the query.
 
-For the set `symmetry` (`data/symmetry.py`): its classes say which position repeats which, so
-whether attention has learned this is a count, not an impression. Source of the claim: Zhang et al.
-2019, https://arxiv.org/abs/1805.08318, section 5.2 and figure 5.
+For the data set `symmetry` (`data/symmetry.py`). Its classes define which position repeats which,
+so that we can count whether attention has learned this. Source of the claim: Zhang et al. 2019,
+https://arxiv.org/abs/1805.08318, section 5.2 and figure 5.
 """
 
 import numpy as np
 
 from keras_sagan.metrics.coherence import halves
 
-# How far off attention may be, in positions of the feature map.
+# How far from the counterpart attention still counts, in positions of the feature map.
 RADIUS = 2
 
 
-def counterparts(size, label):
-    """The position that each one mirrors or repeats, in images of class `label`.
+def counterparts(size: int, label: int) -> np.ndarray:
+    """The position that each position mirrors or repeats, in images of class `label`.
 
     Args:
-        size: int, height and width of the feature map, even.
-        label: int, index in `coherence.CLASSES`.
+        size: height and width of the feature map, even.
+        label: index in `coherence.CLASSES`.
 
     Returns:
         int `[size, size, 2]`: row and column.
@@ -26,20 +26,20 @@ def counterparts(size, label):
     positions = np.arange(size * size).reshape(size, size)
     found = np.empty_like(positions)
     first, second = halves(positions, label)
-    of_first, of_second = halves(found, label)  # Views, through which `found` is filled.
+    of_first, of_second = halves(found, label)  # Writing to these views fills `found`.
     of_first[:], of_second[:] = second, first
     return np.stack(np.divmod(found, size), axis=-1)
 
 
-def is_near(places, size):
+def is_near(places: np.ndarray, size: int) -> np.ndarray:
     """Which keys lie within `RADIUS` positions of a place, in both directions.
 
-    A key is a square of 2x2 positions, and lies where its center does: that of key k is half a
-    position behind position 2k. So two keys in each direction are near, or one at a border.
+    A key is a square of 2x2 positions. Its center counts: for key k, half a position behind
+    position 2k. In each direction two keys are therefore near, or one at a border.
 
     Args:
         places: int `[size, size, 2]`, row and column for each position.
-        size: int, even.
+        size: even.
 
     Returns:
         bool `[size, size, size / 2, size / 2]`.
@@ -49,19 +49,18 @@ def is_near(places, size):
     return rows[..., :, None] & columns[..., None, :]
 
 
-def counterpart_share(maps, label):
-    """The share of attention near the counterpart, a mean over queries, and what an even map has.
+def counterpart_share(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
+    """The share of attention near the counterpart, averaged over queries, and that of an even map.
 
-    Queries nearer to their counterpart than twice `RADIUS`, those along the axis of a mirror, do
-    not count: looking around oneself would look like knowing the class.
+    Queries nearer to their counterpart than twice `RADIUS`, along the axis of a mirror, are left
+    out: there, attention to the own surroundings cannot be told from knowledge of the class.
 
     Args:
-        maps: `[n, size, size, size / 2, size / 2]`: of each query what it attends to, sums to 1.
-        label: int, index in `coherence.CLASSES`; of the images, or another to compare with.
+        maps: `[n, size, size, size / 2, size / 2]`, the attention of each query, which sums to 1.
+        label: index in `coherence.CLASSES`: of the images, or another one for comparison.
 
     Returns:
-        share: float64 `[n]`, in [0, 1].
-        even: float, the same of maps that attend to all keys alike.
+        Shares, float64 `[n]`, in [0, 1]; and the share of a map that attends to all keys equally.
     """
     size = maps.shape[1]
     places = counterparts(size, label)

@@ -1,33 +1,33 @@
-"""Frechet distance between two sets of vectors, each taken for a normal distribution.
+"""Frechet distance between two sets of vectors, each treated as a normal distribution.
 
-Dowson and Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X; for generated images, with
-unbiased covariances, Heusel et al. 2017, https://arxiv.org/abs/1706.08500:
+Source: Dowson and Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X. For generated images,
+with unbiased covariances: Heusel et al. 2017, https://arxiv.org/abs/1706.08500:
 |mean1 - mean2|^2 + trace(cov1) + trace(cov2) - 2 trace((cov1 cov2)^(1/2)).
 
-`scipy.linalg.sqrtm` is not used: it is slow, and with fewer vectors than dimensions wrong in the
-fourth digit.
+`scipy.linalg.sqrtm` is not used: it is slow, and wrong in the fourth digit with fewer vectors than
+dimensions.
 """
 
 import numpy as np
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.features import check_pair
-from keras_sagan.metrics.moments import cut_off
+from keras_sagan.metrics.moments import Statistics, eigenvalue_cutoff
 
 
-def frechet_distance(first, second):
-    """The distance of two sets.
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The distance between two sets.
 
-    With cov1 = A A' and cov2 = B B' the trace of the root is the sum of the singular values of
-    A' B (nuclear norm). This needs no covariance, of which eigenvalues below some 1e-14 of the
-    largest are lost, and their roots, 1e-7, with them.
+    With cov1 = A A' and cov2 = B B', the trace of the root is the sum of the singular values of
+    A' B (nuclear norm). This avoids covariances, which lose eigenvalues below about 1e-14 of the
+    largest one and thereby roots of up to 1e-7.
 
     Args:
         first: `[n, d]`, n at least 2. Computed in float64.
         second: `[m, d]`, m at least 2.
 
     Returns:
-        float, at least 0, in squared units of the vectors.
+        At least 0, in squared units of the vectors.
 
     Raises:
         UsageError: if there are fewer than two vectors, their lengths differ, or they are not
@@ -39,22 +39,22 @@ def frechet_distance(first, second):
         vectors = np.asarray(vectors, np.float64)
         means.append(vectors.mean(axis=0))
         factor = (vectors - means[-1]) / np.sqrt(len(vectors) - 1)
-        # Rotating the vectors among each other changes no singular value: d of them suffice.
+        # A rotation of the rows changes no singular value, so d rows suffice.
         factors.append(factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r"))
     traces = sum(np.sum(factor**2) for factor in factors)
     cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
-    return assemble(means[0] - means[1], traces, cross)
+    return assemble_distance(means[0] - means[1], traces, cross)
 
 
-def statistics_distance(first, second):
-    """The distance of two `Statistics`, to some 1e-7 of their largest eigenvalues.
+def statistics_distance(first: Statistics, second: Statistics) -> float:
+    """The distance between two `Statistics`, to about 1e-7 of their largest eigenvalues.
 
-    The first's `root` is computed once and kept. With cov1 = A A', trace((cov1 cov2)^(1/2)) is the
-    trace of the symmetric (A' cov2 A)^(1/2).
+    The `root` of the first is computed once and cached. With cov1 = A A', trace((cov1 cov2)^(1/2))
+    is the trace of the symmetric (A' cov2 A)^(1/2).
     """
     if first.mean.shape != second.mean.shape:
         raise UsageError(
-            "expected two statistics of one width. "
+            "expected two statistics of the same width. "
             f"Received: {len(first.mean)} and {len(second.mean)}"
         )
     product = first.root.T @ second.covariance @ first.root
@@ -64,26 +64,28 @@ def statistics_distance(first, second):
             values = np.linalg.eigvalsh((product + product.T) / 2)
         except np.linalg.LinAlgError as error:
             raise RunError(f"features are too large for a Frechet distance: {error}") from error
-        keep = values > max(values[-1], 0.0) * cut_off(len(first.mean))
+        keep = values > max(values[-1], 0.0) * eigenvalue_cutoff(len(first.mean))
         cross = np.sqrt(values[keep]).sum()
     traces = np.trace(first.covariance) + np.trace(second.covariance)
-    return assemble(first.mean - second.mean, traces, cross)
+    return assemble_distance(first.mean - second.mean, traces, cross)
 
 
-def assemble(difference, traces, cross):
+def assemble_distance(difference: np.ndarray, traces: float, cross: float) -> float:
     distance = difference @ difference + traces - 2 * cross
-    # Rounding may bring the distance of equal sets below zero, but not far.
+    # Rounding may make the distance of equal sets slightly negative.
     if not distance >= -1e-6 * traces:
         raise RunError(f"expected a distance of at least 0. Received: {distance}, {traces=}")
     return float(max(distance, 0.0))
 
 
-def class_distances(real, real_labels, fake, fake_labels):
+def class_distances(
+    real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_labels: np.ndarray
+) -> dict[int, float | None]:
     """Frechet distances within classes; their mean is the intra-FID.
 
-    Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, section 4. One class is in memory at
-    a time, so the features may be memory-mapped. With fewer vectors than dimensions the distance
-    has a large bias: compare at equal numbers of images a class only.
+    Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, section 4. One class is in
+    memory at a time, so the features may be memory-mapped. With fewer vectors than dimensions the
+    distance has a large bias: compare only values of equal numbers of images per class.
 
     Args:
         real: `[n, d]`.
@@ -92,8 +94,7 @@ def class_distances(real, real_labels, fake, fake_labels):
         fake_labels: int `[m]`.
 
     Returns:
-        dict: class to distance, or to None where a class of the real images has fewer than two
-        vectors in one of the sets.
+        The distance by class; None where one of the sets has fewer than two vectors.
     """
     check_pair(real, fake)
     distances = {}
@@ -107,10 +108,10 @@ def class_distances(real, real_labels, fake, fake_labels):
     return distances
 
 
-def thumbnails(images, size=8):
+def thumbnails(images: np.ndarray, size: int = 8) -> np.ndarray:
     """Gray thumbnails as vectors: `[n, H, W, C]` uint8 to `[n, size * size]` in [0, 1].
 
-    Means over squares and channels; H and W are multiples of `size`.
+    Averages over squares and channels; H and W are multiples of `size`.
     """
     count, height, width, channels = images.shape
     shape = (count, size, height // size, size, width // size, channels)

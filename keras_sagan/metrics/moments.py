@@ -1,30 +1,31 @@
-"""Mean and covariance of features, added up piece by piece, and the files that hold them."""
+"""Mean and covariance of features, accumulated block by block, and files that hold them."""
 
 import contextlib
 import dataclasses
 import functools
 import json
 import operator
+from os import PathLike
 
 import numpy as np
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.metrics.features import blocks, read_npz
 
-# Names of mean and covariance in the files of others: TTUR, pytorch-fid, clean-fid and
+# Names of mean and covariance in files of other projects: TTUR, pytorch-fid, clean-fid and
 # guided-diffusion; sngan_projection; BigGAN's TensorFlow tool.
 NAMES = (("mu", "sigma"), ("mean", "cov"), ("pool_mean", "pool_var"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Moments in float64; those of a union of disjoint sets are the sum of theirs.
+    """Moments in float64. Adding two gives the moments of the union of disjoint sets.
 
-    Around the mean, so that features far from zero lose no digits: Chan et al. 1979,
+    Centered at the mean, so that features far from zero lose no digits: Chan et al. 1979,
     "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
 
     Attributes:
-        count: int, vectors.
+        count: vectors.
         mean: `[d]`.
         scatter: `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     """
@@ -34,24 +35,24 @@ class Moments:
     scatter: np.ndarray
 
     @classmethod
-    def of(cls, features):
+    def of(cls, features: np.ndarray) -> "Moments":
         """The moments of `[n, d]` features, converted to float64 block by block."""
 
-        def of_block(part):
+        def of_block(part: np.ndarray) -> "Moments":
             part = np.asarray(part, np.float64)
             mean = part.mean(axis=0)
             return cls(len(part), mean, (part - mean).T @ (part - mean))
 
         return functools.reduce(operator.add, map(of_block, blocks(features)))
 
-    def __add__(self, other):
+    def __add__(self, other: "Moments") -> "Moments":
         count = self.count + other.count
         difference = other.mean - self.mean
         between = np.outer(difference, difference) * (self.count * other.count / count)
         mean = self.mean + difference * (other.count / count)
         return Moments(count, mean, self.scatter + other.scatter + between)
 
-    def statistics(self):
+    def statistics(self) -> "Statistics":
         """Mean and unbiased covariance.
 
         Raises:
@@ -69,8 +70,8 @@ class Statistics:
     Attributes:
         mean: `[d]`, float64.
         covariance: `[d, d]`, float64, symmetric.
-        count: int, the vectors it was estimated from; None where a file does not say.
-        meta: dict, where it comes from.
+        count: vectors it was estimated from; None if a file does not say.
+        meta: where it comes from.
     """
 
     mean: np.ndarray
@@ -79,20 +80,20 @@ class Statistics:
     meta: dict = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
-    def root(self):
-        """`[d, r]`, with `root @ root.T` the covariance and r its rank.
+    def root(self) -> np.ndarray:
+        """`[d, r]`, where `root @ root.T` is the covariance and r its rank.
 
-        The cut is relative: an absolute one has an error that depends on the features' scale.
+        The cutoff is relative, so that the scale of the features does not matter.
         """
         try:
             values, vectors = np.linalg.eigh(self.covariance)
         except np.linalg.LinAlgError as error:
             raise RunError(f"features are too large for a covariance: {error}") from error
-        keep = values > max(values[-1], 0.0) * cut_off(len(values))
+        keep = values > max(values[-1], 0.0) * eigenvalue_cutoff(len(values))
         return vectors[:, keep] * np.sqrt(values[keep])
 
-    def write(self, path):
-        """Writes `mu` and `sigma`, as other projects read them, and what we know besides."""
+    def write_npz(self, path: str | PathLike) -> None:
+        """Writes `mu` and `sigma`, which other projects read, and everything else we know."""
         with open(path, "wb") as file:
             np.savez(
                 file,
@@ -104,13 +105,13 @@ class Statistics:
             )
 
 
-def cut_off(width):
-    """Eigenvalues below this share of the largest one are rounding errors of zero."""
+def eigenvalue_cutoff(width: int) -> float:
+    """Eigenvalues below this share of the largest one are rounding errors."""
     return width * np.finfo(np.float64).eps
 
 
-def read_statistics(path, source):
-    """The `Statistics` in a .npz file of this or of another project.
+def read_statistics(path: str | PathLike, source: str) -> Statistics:
+    """The `Statistics` in a .npz file of this or another project.
 
     Raises:
         UsageError: if it cannot be read or does not hold a mean and a covariance.
@@ -138,12 +139,12 @@ def read_statistics(path, source):
     )
     root = arrays.get("root")
     if meta and root is not None and root.dtype == np.float64 and len(root) == len(mean):
-        statistics.__dict__["root"] = root  # What `cached_property` looks at.
+        statistics.__dict__["root"] = root  # Where `cached_property` looks.
     return statistics
 
 
-def own_records(arrays):
-    """Number of vectors, None where it is not told, and provenance, as `write` has them."""
+def own_records(arrays: dict[str, np.ndarray]) -> tuple[int | None, dict]:
+    """Number of vectors, None if unknown, and provenance, as `write_npz` has written them."""
     count, meta = arrays.get("n", np.array(-1)), {}
     with contextlib.suppress(json.JSONDecodeError):
         meta = json.loads(str(arrays.get("meta")))

@@ -1,19 +1,21 @@
-"""Distances between vectors, in pieces that fit the memory, and the nearest of them."""
+"""Distances between vectors, in blocks that fit into memory, and the nearest vectors."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
-# Numbers held at once, of vectors or of distances: 128 MiB of float64.
+# Largest number of values, of vectors or of distances, held at once: 128 MiB of float64.
 ENTRIES = 1 << 24
 
 
-def squared_distances(x, y):
-    """Squared distances `[rows, len(y)]`, float64, some rows of `x` at a time.
+def squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields squared distances `[rows, len(y)]`, float64, for some rows of `x` at a time.
 
-    Of whole numbers, as of pixels, they are exact.
+    They are exact for integers such as pixels.
 
     Args:
         x: `[n, d]` of any dtype.
-        y: `[m, d]`, which must fit the memory in float64.
+        y: `[m, d]`, which must fit into memory in float64.
     """
     y = np.asarray(y, np.float64)
     squares = np.sum(y**2, axis=1)
@@ -23,19 +25,19 @@ def squared_distances(x, y):
         yield np.maximum(np.sum(part**2, axis=1)[:, None] - 2 * part @ y.T + squares, 0)
 
 
-def nearest(candidates, by, k):
-    """The `k` candidates of each row with the least distances, nearest first.
+def nearest(candidates: dict[str, np.ndarray], by: str, k: int) -> dict[str, np.ndarray]:
+    """The `k` candidates of each row with the smallest distances, nearest first.
 
-    Of equally near ones those that come first, so that it does not matter in which pieces the
-    candidates of a row come when the nearest of all pieces are put together and sought again.
+    The first of equally near candidates wins. Searching blocks, and then the nearest of all
+    blocks, therefore gives the same result as searching everything at once.
 
     Args:
-        candidates: dict of arrays `[n, m]`: what is known of the m candidates of each row.
-        by: name of the one that is the distance.
-        k: int.
+        candidates: arrays `[n, m]`, properties of the m candidates of each row.
+        by: name of the array that is the distance.
+        k: candidates to keep.
 
     Returns:
-        The same of arrays `[n, min(k, m)]`.
+        Arrays `[n, min(k, m)]` by the same names.
     """
     order = np.argsort(candidates[by], axis=1, kind="stable")[:, :k]
     return {name: np.take_along_axis(values, order, axis=1) for name, values in candidates.items()}

@@ -9,34 +9,34 @@ from keras_sagan.metrics.nearest import squared_distances
 K = 3
 
 
-def precision_recall(real, fake, k=K):
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = K) -> tuple[float, float]:
     """Improved precision and recall, Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991.
 
-    The manifold of a set is the union of balls around its vectors, each reaching to its k-th
-    nearest neighbor in the set, itself not counted; the border belongs to the ball.
+    The manifold of a set is a union of closed balls around its vectors. Each ball reaches to the
+    k-th nearest other vector of the set.
 
     Args:
-        real: `[n, d]`, n more than k. Computed in float64. Both values depend on n and m.
-        fake: `[m, d]`, m more than k.
-        k: int, which neighbor.
+        real: `[n, d]`, n larger than k. Computed in float64. Both values depend on n and m.
+        fake: `[m, d]`, m larger than k.
+        k: which neighbor.
 
     Returns:
-        Share of fakes in the manifold of the real vectors, and the reverse.
+        The share of fakes in the manifold of the real vectors, and vice versa.
 
     Raises:
         UsageError: if the sets cannot be compared or one has no more than `k` vectors.
     """
     check_pair(real, fake, at_least=k + 1)
-    # Around zero the products below lose fewer digits; by a whole number, so that equal distances
-    # of whole numbers stay equal.
+    # Near zero the products lose fewer digits. An integer shift keeps equal distances of integers
+    # equal.
     center = np.rint(np.mean(real, axis=0, dtype=np.float64))
     real, fake = (np.asarray(part, np.float64) - center for part in (real, fake))
-    return covered(fake, real, k), covered(real, fake, k)
+    return covered_share(fake, real, k), covered_share(real, fake, k)
 
 
-def covered(points, manifold, k):
+def covered_share(points: np.ndarray, manifold: np.ndarray, k: int) -> float:
     """The share of `points` within a ball of `manifold`."""
-    # The nearest in the row is the vector itself, so the k-th neighbor stands at place k.
+    # The nearest vector is the vector itself, so index k is the k-th neighbor.
     radii = np.concatenate(
         [np.partition(rows, k, axis=1)[:, k] for rows in squared_distances(manifold, manifold)]
     )

@@ -1,6 +1,6 @@
-"""What a score depends on besides the images: each protocol moves it, so names say which one.
+"""What a score depends on besides the images. Metric names therefore include the protocol.
 
-One checkpoint has FID 34.7 in one project's protocol and 40.1 in another's
+The same checkpoint has FID 34.7 by one project's protocol and 40.1 by another's
 (open-mmlab/mmgeneration, configs/sagan).
 """
 
@@ -12,20 +12,20 @@ from keras_sagan.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """From generated images to the numbers that a metric sees.
+    """How images become the numbers that a metric sees.
 
     Attributes:
-        name: str, the metric's suffix.
-        quantize: bool, whether fakes are rounded to the 256 levels of a file, half up.
-        resize: "legacy": TensorFlow 1's bilinear to 299 pixels. "antialias": bicubic, as Pillow's.
-            None: none.
+        name: suffix of the metric.
+        quantize: whether fakes are rounded, half up, to the 256 levels of an image file.
+        resize: "legacy": bilinear to 299 pixels, as in TensorFlow 1. "antialias": bicubic, as in
+            Pillow. None: none.
         scale: "unit": levels 0 and 255 become -1 and 1. "centered": (level - 128) / 128, as in the
             2015 graph.
-        fakes: int, generated images.
-        reals: int, the most real images; None: all.
-        splits: int, of the inception score.
+        fakes: generated images.
+        reals: largest number of real images; None: all.
+        splits: of the inception score.
         kernel: "blocks" or "subsets", see `kernel_distance`.
-        labels: "uniform": drawn at random. "balanced": the classes in turn.
+        labels: "uniform" draws labels at random; "balanced" cycles through the classes.
     """
 
     name: str
@@ -52,36 +52,36 @@ PROTOCOLS = {
         Protocol("adm", True, "legacy", "centered", 50_000, None, 10, "subsets", "uniform"),
     )
 }
-# Ours, for classifiers of the data set itself, which take its images as they are.
+# Our own, for classifiers of the data set, which take images unchanged.
 NATIVE = Protocol("native", True, None, "unit", 10_000, 50_000, 1, "blocks", "balanced")
 
 
-def metric_name(metric, count, suffix):
-    """`fid50k/tfgan` of 50,000 images; counts that are no whole thousands in full."""
+def metric_name(metric: str, count: int, suffix: str) -> str:
+    """For example `fid50k/tfgan` for 50,000 images, or `fid1797/tfgan`."""
     short = f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
     return f"{metric}{short}/{suffix}"
 
 
-# Names that records and reports had until version 0.1.0, of scores by a classifier.
+# Names of scores by a classifier in the records and reports of version 0.1.0.
 EARLIER_NAMES = {"fcd": "fd", "cs": "is", "kcd": "kd", "intra_fcd": "intra_fd"}
 
 
 def current_name(metric: str) -> str:
-    """The present name of a metric that a record may have by an earlier one.
+    """The current name of a metric, which an old record may have under its earlier name.
 
     Args:
-        metric: with or without count and suffix: `fcd10k/classifier-1234` is now
-            `fd10k/classifier-1234`, and `cs` is `is`.
+        metric: with or without count and suffix: `fcd10k/classifier-1234` becomes
+            `fd10k/classifier-1234`, and `cs` becomes `is`.
     """
-    name, count, suffix = re.fullmatch(r"(\D*)(\d*k?)(.*)", metric, re.DOTALL).groups()
-    return EARLIER_NAMES.get(name, name) + count + suffix
+    name = re.split(r"\d", metric, maxsplit=1)[0]
+    return EARLIER_NAMES.get(name, name) + metric[len(name) :]
 
 
-# What must be equal for two rows of one metric to be compared. The name has the count of fakes.
+# What must be equal in two rows to compare them. The name contains the number of fakes.
 CONDITIONS = ("metric", "n_real", "n_fake", "protocol", "extractor_sha256", "data_sha256")
 
 
-def differences(first, second):
+def differences(first: dict, second: dict) -> list[str]:
     """The conditions in which two rows of `metrics.jsonl` differ, each as text."""
     return [
         f"{name}={first[name]} and {second[name]}"
@@ -90,15 +90,15 @@ def differences(first, second):
     ]
 
 
-def check_comparable(first, second):
-    """Whether the values of two rows mean the same.
+def check_comparable(first: dict, second: dict) -> None:
+    """Checks that the values of two rows can be compared.
 
     Raises:
-        UsageError: naming the conditions in which they differ.
+        UsageError: if conditions differ, naming them.
     """
     differing = differences(first, second)
     if differing:
         raise UsageError(
-            "expected scores of one metric, number of images, protocol, extractor and data set. "
+            "expected scores of the same metric, number of images, protocol, extractor and data. "
             f"Received: {'; '.join(differing)}"
         )

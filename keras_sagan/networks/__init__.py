@@ -1,28 +1,64 @@
-"""The two networks of an experiment, as functions of its `Config`."""
+"""The two networks of an experiment: the one place that takes their arguments from a `Config`."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
+from keras_sagan.config import Config
 from keras_sagan.networks import dcgan, sagan
+from keras_sagan.networks.network import Network
 
 FAMILIES = {"sagan": sagan, "dcgan": dcgan}
 
 
-def generator(config):
-    """Latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1], float32."""
+def generator(config: Config) -> Network:
+    """Makes the generator of an experiment, with its dtype policy.
+
+    Returns:
+        Latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1], float32.
+    """
+    arguments = shared_arguments(config) | {"channels": config.g_channels, "z_dim": config.z_dim}
+    if config.model == "sagan":
+        arguments |= {
+            "attention": config.g_attention_resolutions,
+            "attention_block": config.attention_block,
+            "spectral_norm": config.g_spectral_norm,
+            "bn_momentum_last": config.bn_momentum_last,
+        }
+    arguments |= {"bn_momentum": config.bn_momentum, "sync_batch_norm": config.sync_batch_norm}
     with dtype_policy(config.precision):
-        return FAMILIES[config.model].generator(config)
+        return FAMILIES[config.model].generator(**arguments)
 
 
-def discriminator(config):
-    """Images in [-1, 1] and labels `[batch]` to logits `[batch]`, unbounded, float32."""
+def discriminator(config: Config) -> Network:
+    """Makes the discriminator of an experiment, with its dtype policy.
+
+    Returns:
+        Images in [-1, 1] and labels `[batch]` to logits `[batch]`, unbounded, float32.
+    """
+    arguments = shared_arguments(config) | {"channels": config.d_channels}
+    if config.model == "sagan":
+        arguments |= {
+            "attention": config.d_attention_resolutions,
+            "attention_block": config.attention_block,
+            "spectral_norm": config.d_spectral_norm,
+        }
+    else:
+        arguments |= {"bn_momentum": config.bn_momentum, "sync_batch_norm": config.sync_batch_norm}
     with dtype_policy(config.precision):
-        return FAMILIES[config.model].discriminator(config)
+        return FAMILIES[config.model].discriminator(**arguments)
+
+
+def shared_arguments(config: Config) -> dict[str, Any]:
+    """The arguments that have one value for every network of an experiment."""
+    names = ("image_size", "image_channels", "num_classes", "fast")
+    return {name: getattr(config, name) for name in names}
 
 
 @contextlib.contextmanager
-def dtype_policy(name):
+def dtype_policy(name: str) -> Iterator[None]:
     """Layers made in this context have the dtype policy `name`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)

@@ -1,5 +1,7 @@
 """Residual blocks and the output of the discriminator, as in the released code."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,25 +12,27 @@ from keras_sagan.layers import (
     SpectralEmbedding,
 )
 from keras_sagan.layers.resample import average_pool
+from keras_sagan.layers.tensors import at_least_float32
 
 
 class Block(keras.layers.Layer):
-    """A layer of layers, which share its dtype policy.
+    """A layer whose sublayers share its dtype policy.
 
     Args:
         normalize: bool, whether its kernels are spectrally normalized.
     """
 
-    def __init__(self, normalize=True, **kwargs):
+    def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.normalize = normalize
 
-    def spectral(self, layer_class, name, *arguments, **settings):
+    def spectral(self, layer_class: type, name: str, *arguments: Any, **settings: Any) -> Any:
+        """A spectral layer of this block, of the class and with the arguments given."""
         settings = {"dtype": self.dtype_policy} | settings
         settings |= {"name": name, "normalize": self.normalize}
         return layer_class(*arguments, **settings)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"normalize": self.normalize}
 
 
@@ -39,15 +43,18 @@ class ResamplingBlock(Block):
         fast: bool, whether a convolution and its change of resolution are one operation.
     """
 
-    def __init__(self, fast=True, **kwargs):
+    def __init__(self, fast: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fast = fast
 
-    def convolution(self, name, filters, kernel_size=3, resample="none"):
+    def convolution(
+        self, name: str, filters: int, kernel_size: int = 3, resample: str = "none"
+    ) -> SpectralConv2D:
+        """A convolution of this block."""
         settings = {"resample": resample, "fast": self.fast}
         return self.spectral(SpectralConv2D, name, filters, kernel_size, **settings)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"fast": self.fast}
 
 
@@ -55,30 +62,37 @@ class ResamplingBlock(Block):
 class GeneratorBlock(ResamplingBlock):
     """Doubles the resolution.
 
-    `norm -> ReLU -> upsample -> conv -> norm -> ReLU -> conv`, plus `upsample -> 1x1 conv` of the
-    raw input. Source: the released generator.py, `block`.
+    It computes `norm -> ReLU -> upsample -> conv -> norm -> ReLU -> conv`, plus `upsample -> 1x1
+    conv` of the raw input. Source: the released generator.py, `block`.
 
     Args:
         filters: int, output channels.
-        num_classes: int, of the batch normalizations; 0: unconditional.
+        num_classes: int, of the batch normalizations; 0 for unconditional ones.
         momentum: float, of the batch normalizations.
         synchronized: bool, of the batch normalizations.
         normalize: bool, whether the convolutions are spectrally normalized.
-        fast: bool, whether convolutions and changes of resolution are one operation, and batch
-            normalizations another.
+        fast: bool, whether a convolution and its change of resolution are one operation, and
+            likewise an unconditional batch normalization.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: `[batch, 2 * height, 2 * width, filters]`.
     """
 
-    def __init__(self, filters, num_classes=0, momentum=0.999, synchronized=False, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        num_classes: int = 0,
+        momentum: float = 0.999,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.num_classes = num_classes
         self.momentum = momentum
         self.synchronized = synchronized
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         batch, height, width, _ = input_shape
         double = (batch, 2 * height, 2 * width)
         self.norm_1, self.norm_2 = (
@@ -101,14 +115,20 @@ class GeneratorBlock(ResamplingBlock):
         self.conv_2.build((*double, self.filters))
         self.shortcut.build(input_shape)
 
-    def call(self, inputs, labels=None, training=False, advance_u=False):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        labels: tf.Tensor | None = None,
+        training: bool = False,
+        advance_u: bool = False,
+    ) -> tf.Tensor:
         residual = self.norm_1(inputs, labels=labels, training=training)
         residual = self.conv_1(tf.nn.relu(residual), advance_u=advance_u)
         residual = self.norm_2(residual, labels=labels, training=training)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
         return residual + self.shortcut(inputs, advance_u=advance_u)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         keys = ("filters", "num_classes", "momentum", "synchronized")
         return super().get_config() | {key: getattr(self, key) for key in keys}
 
@@ -117,29 +137,31 @@ class GeneratorBlock(ResamplingBlock):
 class DiscriminatorBlock(ResamplingBlock):
     """Halves the resolution, or keeps it.
 
-    `ReLU -> conv -> ReLU -> conv -> average pool`, plus `1x1 conv -> average pool` of the raw
-    input. Source: the released discriminator.py, `block`; `first` is its `optimized_block`.
+    It computes `ReLU -> conv -> ReLU -> conv -> average pool`, plus `1x1 conv -> average pool` of
+    the raw input. Source: the released discriminator.py, `block`; `first` is its `optimized_block`.
 
     Args:
         filters: int, output channels.
-        downsample: bool. Without it, and with as many channels as come in, the shortcut is the
-            input itself.
-        first: bool, for the block that sees images: no ReLU before the first convolution, and the
-            shortcut pools before it convolves.
+        downsample: bool. Without it, and with as many channels as the input has, the shortcut is
+            the input itself.
+        first: bool, whether the block sees images. Then no ReLU precedes the first convolution, and
+            the shortcut pools before it convolves.
         normalize: bool, whether the convolutions are spectrally normalized.
         fast: bool, whether convolutions and changes of resolution are one operation.
 
     Input shape: `[batch, height, width, channels]`.
-    Output shape: `[batch, height / 2, width / 2, filters]`, or without the halving.
+    Output shape: `[batch, height / 2, width / 2, filters]`, or not halved without `downsample`.
     """
 
-    def __init__(self, filters, downsample=True, first=False, **kwargs):
+    def __init__(
+        self, filters: int, downsample: bool = True, first: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.downsample = downsample
         self.first = first
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         resample = "down" if self.downsample else "none"
         self.conv_1 = self.convolution("conv_1", self.filters)
         self.conv_2 = self.convolution("conv_2", self.filters, resample=resample)
@@ -151,7 +173,7 @@ class DiscriminatorBlock(ResamplingBlock):
             self.shortcut = self.convolution("shortcut", self.filters, 1, own)
             self.shortcut.build(input_shape)
 
-    def call(self, inputs, advance_u=False):
+    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
         residual = inputs if self.first else tf.nn.relu(inputs)
         residual = self.conv_1(residual, advance_u=advance_u)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
@@ -161,19 +183,19 @@ class DiscriminatorBlock(ResamplingBlock):
             inputs = average_pool(inputs)
         return residual + self.shortcut(inputs, advance_u=advance_u)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         keys = ("filters", "downsample", "first")
         return super().get_config() | {key: getattr(self, key) for key in keys}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
 class ProjectionHead(Block):
-    """Logits from features, and from their product with a vector of the class.
+    """Logits from features and from their product with a vector of the class.
 
-    `ReLU -> sum over positions = h`; logits `dense(h) + h . embedding(label)`.
+    With h the sum over positions after a ReLU, logits are `dense(h) + h . embedding(label)`.
     Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, equation 4; the released
-    discriminator.py (a sum over positions, not a mean). Float32 under every dtype policy: a logit
-    of eight bits is too coarse for the margin of a hinge loss.
+    discriminator.py (a sum over positions, not a mean). Logits stay float32 under mixed precision,
+    since eight bits are too coarse for the margin of a hinge loss.
 
     Args:
         num_classes: int; 0 leaves out the embedding.
@@ -183,22 +205,25 @@ class ProjectionHead(Block):
     Output shape: `[batch]`, float32.
     """
 
-    def __init__(self, num_classes=0, **kwargs):
+    def __init__(self, num_classes: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         channels = input_shape[-1]
-        self.dense = self.spectral(SpectralDense, "dense", 1, dtype="float32")
+        dtype = at_least_float32(self.compute_dtype)
+        self.dense = self.spectral(SpectralDense, "dense", 1, dtype=dtype)
         self.dense.build((None, channels))
         if self.num_classes:
             self.embedding = self.spectral(
-                SpectralEmbedding, "embedding", self.num_classes, channels, dtype="float32"
+                SpectralEmbedding, "embedding", self.num_classes, channels, dtype=dtype
             )
             self.embedding.build((None,))
 
-    def call(self, inputs, labels=None, advance_u=False):
-        images = tf.cast(inputs, tf.float32)
+    def call(
+        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, advance_u: bool = False
+    ) -> tf.Tensor:
+        images = tf.cast(inputs, at_least_float32(inputs.dtype))
         features = tf.reduce_sum(tf.nn.relu(images), axis=(1, 2))  # [B, C]
         logits = self.dense(features, advance_u=advance_u)[:, 0]
         if self.num_classes:
@@ -206,5 +231,5 @@ class ProjectionHead(Block):
             logits += tf.reduce_sum(features * vectors, axis=1)
         return logits
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_classes": self.num_classes}

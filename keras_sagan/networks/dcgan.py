@@ -2,74 +2,100 @@
 
 Source: Radford et al. 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1: strided 5x5
 convolutions, batch normalization except at the generator's output and the discriminator's input,
-ReLU and LeakyReLU 0.2, weights from N(0, 0.02). Any size: one more stage per doubling. Latents are
-normal and of length z_dim as in our other models, so that the harness changes one thing at a time.
+ReLU and LeakyReLU 0.2, weights from N(0, 0.02). Larger images get one more stage per doubling.
+Latents are normal and have length z_dim, as in our other models, so that a comparison changes one
+thing at a time.
 
 The conditional variant is our choice: the generator's batch normalizations and the discriminator's
 output are conditioned as SAGAN's are, so that the two differ in the trunk alone.
+
+Both functions take some of the arguments of `sagan`, by keyword and with the same meaning. The
+discriminator, too, has batch normalizations.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_sagan.layers import ConditionalBatchNormalization, SpectralEmbedding
-from keras_sagan.networks.network import Network
+from keras_sagan.layers.tensors import at_least_float32
+from keras_sagan.networks.network import (
+    LOWEST,
+    Network,
+    check_images_and_classes,
+    count_halvings,
+)
 
-LOWEST = 4
 
+def generator(
+    *,
+    image_size: int = 128,
+    image_channels: int = 3,
+    z_dim: int = 128,
+    channels: int = 64,
+    num_classes: int = 0,
+    bn_momentum: float = 0.999,
+    sync_batch_norm: bool = False,
+    fast: bool = True,
+) -> Network:
+    """Makes the network from latents `[batch, z_dim]` and labels `[batch]` to images.
 
-def generator(config):
-    """Latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1], float32."""
-    stages = stages_of(config)
-    width = config.g_channels * multiplier(stages - 1)
-    stack = [
-        keras.layers.Dense(
-            LOWEST * LOWEST * width, kernel_initializer=normal(), name="input_dense"
-        ),
-        keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape"),
-        *normalized(config, LOWEST),
-    ]
+    Images are `[batch, image_size, image_size, image_channels]`, float32, in [-1, 1]. The docstring
+    of `sagan` describes the arguments.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+    check_images_and_classes(image_size, num_classes)
+    stages = count_halvings(image_size)
+    width = channels * multiplier(stages - 1)
+    norm = {"momentum": bn_momentum, "synchronized": sync_batch_norm, "fast": fast}
+    dense = keras.layers.Dense(
+        LOWEST * LOWEST * width, kernel_initializer=normal(), name="input_dense"
+    )
+    stack = [dense, keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape")]
+    stack += normalized_relu(LOWEST, num_classes, norm)
     for i in reversed(range(stages - 1)):
-        resolution = config.image_size >> (i + 1)
-        stack += [
-            deconvolution(config.g_channels * multiplier(i), f"deconv_{resolution}"),
-            *normalized(config, resolution),
-        ]
-    stack += [
-        deconvolution(config.image_channels, f"deconv_{config.image_size}"),
-        keras.layers.Activation("tanh", dtype="float32", name="images"),
-    ]
-    return Network(stack, (config.z_dim,), config.num_classes, name="generator")
+        resolution = image_size >> (i + 1)
+        stack.append(deconvolution(channels * multiplier(i), f"deconv_{resolution}"))
+        stack += normalized_relu(resolution, num_classes, norm)
+    stack.append(deconvolution(image_channels, f"deconv_{image_size}"))
+    dtype = at_least_float32(keras.config.dtype_policy().compute_dtype)
+    stack.append(keras.layers.Activation("tanh", dtype=dtype, name="images"))
+    return Network(stack, (z_dim,), num_classes, name="generator")
 
 
-def discriminator(config):
-    """Images in [-1, 1] and labels `[batch]` to logits `[batch]`, unbounded, float32."""
+def discriminator(
+    *,
+    image_size: int = 128,
+    image_channels: int = 3,
+    channels: int = 64,
+    num_classes: int = 0,
+    bn_momentum: float = 0.999,
+    sync_batch_norm: bool = False,
+    fast: bool = True,
+) -> Network:
+    """Makes the network from images and labels `[batch]` to logits `[batch]`.
+
+    Images are `[batch, image_size, image_size, image_channels]`, in [-1, 1]. Logits are unbounded,
+    float32. The docstring of `sagan` describes the arguments.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+    check_images_and_classes(image_size, num_classes)
+    norm = {"momentum": bn_momentum, "synchronized": sync_batch_norm, "fast": fast}
     stack = []
-    for i in range(stages_of(config)):
-        resolution = config.image_size >> (i + 1)
-        stack.append(
-            keras.layers.Conv2D(
-                config.d_channels * multiplier(i),
-                5,
-                2,
-                "same",
-                kernel_initializer=normal(),
-                name=f"conv_{resolution}",
-            )
-        )
+    for i in range(count_halvings(image_size)):
+        resolution = image_size >> (i + 1)
+        stack.append(convolution(channels * multiplier(i), f"conv_{resolution}"))
         if i > 0:
-            stack.append(
-                ConditionalBatchNormalization(
-                    momentum=config.bn_momentum,
-                    synchronized=config.sync_batch_norm,
-                    fast=config.fast,
-                    name=f"norm_{resolution}",
-                )
-            )
+            stack.append(ConditionalBatchNormalization(name=f"norm_{resolution}", **norm))
         stack.append(keras.layers.LeakyReLU(0.2, name=f"relu_{resolution}"))
-    stack.append(Head(config.num_classes, name="logits"))
-    image_shape = (config.image_size, config.image_size, config.image_channels)
-    return Network(stack, image_shape, config.num_classes, name="discriminator")
+    stack.append(Head(num_classes, name="logits"))
+    image_shape = (image_size, image_size, image_channels)
+    return Network(stack, image_shape, num_classes, name="discriminator")
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
@@ -83,27 +109,29 @@ class Head(keras.layers.Layer):
     Output shape: `[batch]`, float32.
     """
 
-    def __init__(self, num_classes=0, **kwargs):
+    def __init__(self, num_classes: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         _, height, width, channels = input_shape
-        self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype="float32")
-        self.dense.build((None, height * width * channels))
+        self.features = height * width * channels
+        dtype = at_least_float32(self.compute_dtype)
+        self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype=dtype)
+        self.dense.build((None, self.features))
         if self.num_classes:
             self.embedding = SpectralEmbedding(
                 self.num_classes,
                 channels,
                 normalize=False,
                 kernel_initializer=normal(),
-                dtype="float32",
+                dtype=dtype,
             )
             self.embedding.build((None,))
 
-    def call(self, inputs, labels=None):
-        images = tf.cast(inputs, tf.float32)
-        features = tf.reshape(images, [-1, self.dense.kernel.shape[0]])
+    def call(self, inputs: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        images = tf.cast(inputs, at_least_float32(inputs.dtype))
+        features = tf.reshape(images, [-1, self.features])
         logits = self.dense(features)[:, 0]
         if self.num_classes:
             logits += tf.reduce_sum(
@@ -111,36 +139,37 @@ class Head(keras.layers.Layer):
             )
         return logits
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_classes": self.num_classes}
 
 
-def stages_of(config):
-    return (config.image_size // LOWEST).bit_length() - 1
-
-
-def multiplier(halvings):
+def multiplier(halvings: int) -> int:
+    """How many times its channels at the image's end a network has `halvings` away from it."""
     return min(2**halvings, 16)
 
 
-def normal():
+def normal() -> Any:
+    """The paper's initializer. Keras' annotations of layers know initializers by name alone."""
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def deconvolution(filters, name):
+def convolution(filters: int, name: str) -> keras.layers.Layer:
+    """Halves the resolution."""
+    return keras.layers.Conv2D(filters, 5, 2, "same", kernel_initializer=normal(), name=name)
+
+
+def deconvolution(filters: int, name: str) -> keras.layers.Layer:
+    """Doubles the resolution."""
     return keras.layers.Conv2DTranspose(
         filters, 5, 2, "same", kernel_initializer=normal(), name=name
     )
 
 
-def normalized(config, resolution):
+def normalized_relu(
+    resolution: int, num_classes: int, norm: dict[str, Any]
+) -> list[keras.layers.Layer]:
+    """Batch normalization, with the further arguments `norm`, and ReLU."""
     return [
-        ConditionalBatchNormalization(
-            config.num_classes,
-            config.bn_momentum,
-            synchronized=config.sync_batch_norm,
-            fast=config.fast,
-            name=f"norm_{resolution}",
-        ),
+        ConditionalBatchNormalization(num_classes, name=f"norm_{resolution}", **norm),
         keras.layers.ReLU(name=f"relu_{resolution}"),
     ]

@@ -1,24 +1,27 @@
 """What a forward pass costs."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
+from keras_sagan.networks.network import Network
 
-def costs(network):
-    """Trainable parameters, and multiply-accumulates of one image forward, by name."""
+
+def costs(network: Network) -> dict[str, int]:
+    """`parameters`, the trainable ones, and `macs`, as of `forward_macs`."""
     parameters = sum(
         variable.value.shape.num_elements() for variable in network.trainable_variables
     )
     return {"parameters": parameters, "macs": forward_macs(network)}
 
 
-def forward_macs(network):
-    """Multiply-accumulates of one image's evaluation: all convolutions and matrix products.
+def forward_macs(network: Network) -> int:
+    """Counts the multiply-accumulates of all convolutions and matrix products for one image.
 
-    Those that are made: a network made with `fast` needs fewer. Counted on the traced graph, as the
-    cost of two images less that of one, which leaves out what does not depend on the batch, as
-    power iterations.
+    It counts what is computed, so a network with `fast` has fewer. The count is the cost of two
+    images minus the cost of one in the traced graph. That excludes what does not depend on the
+    batch, such as power iterations.
     """
     one, two = (
         sum(macs_of(operation) for operation in traced_operations(network, batch))
@@ -27,17 +30,18 @@ def forward_macs(network):
     return two - one
 
 
-def traced_operations(network, batch):
+def traced_operations(network: Network, batch: int) -> list[Any]:
+    """The operations of the graph that evaluates a batch."""
     inputs = tf.TensorSpec((batch, *network.example_shape), tf.float32)
     labels = tf.TensorSpec((batch,), tf.int32)
     return tf.function(network).get_concrete_function(inputs, labels).graph.get_operations()
 
 
-def macs_of(operation):
-    """Outputs, times the products that are summed in each."""
+def macs_of(operation: Any) -> int:
+    """Outputs of a graph operation, times the products summed in each."""
     shapes = [tensor.shape.as_list() for tensor in operation.inputs]
     outputs = math.prod(operation.outputs[0].shape.as_list()) if operation.outputs else 0
-    if operation.type == "StatelessWhile":  # Attention in blocks; its second input is their number.
+    if operation.type == "StatelessWhile":  # Attention in blocks; the second input counts them.
         body = sum(map(macs_of, operation._body_graph.get_operations()))
         return body * int(tf.get_static_value(operation.inputs[1]))
     if operation.type == "Conv2D":

@@ -1,40 +1,71 @@
-"""A network: layers in a row, of which each is handed what it takes."""
+"""A network: layers in a row, each of which receives the call arguments that it names."""
 
 import inspect
+from collections.abc import Iterable
+from typing import Any
 
 import keras
+import tensorflow as tf
+
+from keras_sagan.options import IMAGE_SIZE
+
+# Height and width, in pixels, of the smallest feature maps.
+LOWEST = 4
+
+
+def check_images_and_classes(image_size: int, num_classes: int) -> None:
+    """Checks that networks for such images and labels exist.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    if num_classes < 0:
+        raise ValueError(f"`num_classes` must not be negative. Received: num_classes={num_classes}")
+    if not IMAGE_SIZE.holds(image_size):
+        raise ValueError(
+            f"`image_size` must be {IMAGE_SIZE.text}. Received: image_size={image_size}"
+        )
+
+
+def count_halvings(image_size: int) -> int:
+    """How many halvings of the resolution lead from images to the smallest feature maps."""
+    return (image_size // LOWEST).bit_length() - 1
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
 class Network(keras.Model):
-    """Calls `stack` in order; a layer whose `call` names a call argument below receives it.
+    """Calls the layers of `stack` in order and gives each the call arguments that it names.
 
-    Built when made, so its weights exist and it can be saved at once.
+    It is built when constructed, so its weights exist and it can be saved immediately.
 
     Args:
-        stack: list of layers, the output of each being the input of the next. Each becomes an
-            attribute of its name.
+        stack: list of layers, each taking the output of the one before. Each becomes an attribute
+            under its name.
         example_shape: shape of one input, without the batch.
-        num_classes: int, classes of the labels it needs; 0 for a network without labels.
+        num_classes: int, classes of its labels; 0 for a network without labels.
 
     Call arguments:
         inputs: `[batch, *example_shape]`, float.
-        labels: `[batch]`, int, in [0, num_classes). Not looked at when `num_classes` is 0.
-        training: bool, whether batch normalization uses and records batch statistics.
-        advance_u: bool, whether spectral layers keep their power iterations.
+        labels: `[batch]`, int, in [0, num_classes). Ignored when `num_classes` is 0.
+        training: bool, whether batch normalization uses batch statistics and stores them.
+        advance_u: bool, whether spectral layers store their power iterations.
 
     Raises:
         ValueError: if a network with classes is called without labels, or two layers share a name.
     """
 
-    def __init__(self, stack, example_shape, num_classes=0, **kwargs):
+    def __init__(
+        self,
+        stack: list[keras.layers.Layer],
+        example_shape: Iterable[int],
+        num_classes: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.stack = stack
         for layer in stack:
             if hasattr(self, layer.name):
-                raise ValueError(
-                    f"Layers need names of their own. Received: layer.name={layer.name!r}"
-                )
+                raise ValueError(f"Layers need distinct names. Received: layer.name={layer.name!r}")
             # Keras hides lists from `tf.train.Checkpoint`: without this it would save no weights.
             setattr(self, layer.name, layer)
         self.example_shape = tuple(example_shape)
@@ -45,7 +76,13 @@ class Network(keras.Model):
         labels = keras.Input((), dtype="int32") if num_classes else None
         self(keras.Input(self.example_shape), labels)
 
-    def call(self, inputs, labels=None, training=False, advance_u=False):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        labels: tf.Tensor | None = None,
+        training: bool = False,
+        advance_u: bool = False,
+    ) -> tf.Tensor:
         if self.num_classes and labels is None:
             raise ValueError(
                 f"A network with classes needs `labels`. Received: labels=None, {self.num_classes=}"
@@ -56,15 +93,17 @@ class Network(keras.Model):
             outputs = layer(outputs, **{name: given[name] for name in names})
         return outputs
 
-    def layer_inputs(self, inputs, labels=None):
-        """What each layer is given in evaluation, and what comes out.
+    def layer_inputs(
+        self, inputs: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Evaluates the network and keeps the input of every layer.
 
         Args:
             inputs: `[batch, *example_shape]`, float.
             labels: `[batch]`, int; as in a call.
 
         Returns:
-            dict: layer name to the tensor that it is given; and the outputs of the network.
+            A dict from the name of a layer to its input, and the outputs of the network.
         """
         given = {"labels": labels, "training": False, "advance_u": False}
         found, values = {}, inputs
@@ -73,7 +112,7 @@ class Network(keras.Model):
             values = layer(values, **{name: given[name] for name in names})
         return found, values
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
         own = {
             "stack": stack,
@@ -83,9 +122,12 @@ class Network(keras.Model):
         return super().get_config() | own
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Network":
         stack = [
             keras.saving.deserialize_keras_object(layer, custom_objects)
             for layer in config["stack"]
         ]
-        return cls(**config | {"stack": stack})
+        own: dict[str, Any] = config | {"stack": stack}
+        return cls(**own)

@@ -1,1 +1,1 @@
-"""Self-contained HTML pages of samples and of attention."""
+"""Self-contained HTML pages of samples and of attention maps."""

@@ -1,105 +1,121 @@
-"""What the attention of a run's checkpoints looks at, gathered for a page or a figure."""
+"""The attention of a run's checkpoints, gathered for a page or a figure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_sagan import networks
-from keras_sagan.pages.attention_page import Exhibit, View, pack
+from keras_sagan.data.prepared import Prepared
+from keras_sagan.networks.network import Network
+from keras_sagan.pages.attention_page import Exhibit, View, pack_maps
 from keras_sagan.runs.checkpoint_files import step_of
-from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.visual.maps import attention_maps
 
 GENERATED, REAL = "generated", "real"
 
 
-class Networks:
-    """The two networks of a run, with the weights of one checkpoint after the other.
+class Point(NamedTuple):
+    """What one generated image is made from."""
 
-    Args:
-        config: `Config` of the run.
-        ema: bool, whether the generator has the averaged weights.
+    label: int
+    seed: int
+    truncation: float | None
+
+
+class NetworkPair:
+    """Generator and discriminator of a run, restored from one checkpoint after another.
+
+    With `ema` the generator gets the averaged weights.
     """
 
-    def __init__(self, config, ema):
-        self.generator = networks.generator(config)
-        self.discriminator = networks.discriminator(config)
-        self.sample = make_sampler(self.generator)
+    def __init__(self, generator: Network, discriminator: Network, ema: bool):
+        self.generator, self.discriminator = generator, discriminator
+        self.sample = make_sampler(generator)
         self.generator_name = "ema_generator" if ema else "generator"
 
-    def read(self, path):
-        """Takes the weights of a checkpoint.
+    def restore_weights(self, path: str) -> None:
+        """Restores the weights of a checkpoint.
 
         Raises:
             RunError: if it cannot be read or has other networks.
         """
         named = {self.generator_name: self.generator, "discriminator": self.discriminator}
-        read_networks(path, **named)
+        restore_networks(path, **named)
+
+    def draw_inputs(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+        """A latent `[n, z_dim]` and a label `[n]` for each point."""
+        (z_dim,) = self.generator.example_shape
+        latents = [latents_of(seed, 1, z_dim, truncation)[0] for _, seed, truncation in points]
+        return np.stack(latents), np.array([point.label for point in points], np.int32)
 
 
-def latents_and_labels(points, z_dim):
-    """A latent `[n, z_dim]` and a label `[n]` for each (label, seed, truncation)."""
-    latents = [latents_of(seed, 1, z_dim, truncation)[0] for _, seed, truncation in points]
-    return np.stack(latents), np.array([label for label, *_ in points], np.int32)
-
-
-def make_exhibit(run, config, paths, points, ema, prepared):
-    """The `Exhibit` of checkpoints, but for `facts`.
+def gather_exhibit(
+    pair: NetworkPair,
+    paths: Sequence[str],
+    points: Sequence[Point],
+    prepared: Prepared | None,
+    curves: dict[str, list],
+) -> Exhibit:
+    """The `Exhibit` of some checkpoints.
 
     Args:
-        run: `RunDirectory`.
-        config: its `Config`.
+        pair: the networks.
         paths: of the checkpoints, in the order of their steps.
-        points: list of (label, seed, truncation or None), one for each image.
-        ema: bool, whether the generator has the averaged weights.
-        prepared: `Prepared`, for the real images and the names of classes; None leaves them out.
+        points: one for each image.
+        prepared: the real images and the names of classes; None leaves them out.
+        curves: `gamma_curves` of the run.
     """
-    both = Networks(config, ema)
-    latents, labels = latents_and_labels(points, config.z_dim)
-    images, captions = {GENERATED: []}, {GENERATED: captions_of(points, config, prepared)}
+    num_classes = pair.generator.num_classes
+    latents, labels = pair.draw_inputs(points)
+    images = {GENERATED: []}
+    captions = {GENERATED: [caption_of(point, num_classes, prepared) for point in points]}
     if prepared:
-        indices = real_like(prepared.labels, labels, config.num_classes)
+        indices = real_like(prepared.labels, labels, num_classes)
         images[REAL] = [prepared.images[indices]]
         captions[REAL] = [class_name(label, prepared) for label in prepared.labels[indices]]
     seen = {}
     for path in paths:
-        both.read(path)
-        images[GENERATED].append(both.sample(latents, labels))
+        pair.restore_weights(path)
+        images[GENERATED].append(pair.sample(latents, labels))
         newest = {group: of_steps[-1] for group, of_steps in images.items()}
-        for key, gamma, maps in look(both, latents, labels, newest):
-            seen.setdefault(key, []).append((gamma, pack(maps)))
+        for key, gamma, maps in layer_maps(pair, latents, labels, newest):
+            seen.setdefault(key, []).append((gamma, pack_maps(maps)))
     views = [View(*key, *map(list, zip(*pairs, strict=True))) for key, pairs in seen.items()]
-    title = f"Where the attention of {run.path.resolve().name} looks"
-    return Exhibit(title, [], [*map(step_of, paths)], images, captions, views, gamma_curves(run))
+    return Exhibit([*map(step_of, paths)], images, captions, views, curves)
 
 
-def look(both, latents, labels, images):
+def layer_maps(
+    pair: NetworkPair, latents: np.ndarray, labels: np.ndarray, images: dict[str, np.ndarray]
+) -> Iterator[tuple[tuple[str, str], float, np.ndarray]]:
     """Yields name and group of a `View`, gamma and maps, for each layer and group of images.
 
-    The generator's layers come first, from its images to its latents.
+    The generator's layers come first, from the image to the latent.
     """
-    maps = attention_maps(both.generator, latents, labels)
+    maps = attention_maps(pair.generator, latents, labels)
     for name, found in reversed(maps.items()):
         key = layer_name("Generator", *found.shape[1:3]), GENERATED
-        yield key, gamma(both.generator, name), found
+        yield key, gamma_of(pair.generator, name), found
     for group, levels in images.items():
-        # Of real images the labels are those that `real_like` chose by these.
+        # `real_like` has chosen real images of the same labels.
         inputs = levels.astype(np.float32) / 127.5 - 1
-        maps = attention_maps(both.discriminator, inputs, labels)
+        maps = attention_maps(pair.discriminator, inputs, labels)
         for name, found in maps.items():
             layer = layer_name("Discriminator", *found.shape[1:3])
-            yield (f"{layer}, {group}", group), gamma(both.discriminator, name), found
+            yield (f"{layer}, {group}", group), gamma_of(pair.discriminator, name), found
 
 
-def layer_name(network, height, width):
+def layer_name(network: str, height: int | str, width: int | str) -> str:
     return f"{network}, {height} \N{MULTIPLICATION SIGN} {width}"
 
 
-def gamma(network, layer):
+def gamma_of(network: Network, layer: str) -> float:
     return float(getattr(network, layer).gamma.numpy())
 
 
-def real_like(real_labels, labels, num_classes):
-    """Indices `[n]` of real images of the classes `labels`, each image once if there are enough."""
+def real_like(real_labels: Any, labels: Any, num_classes: int) -> np.ndarray:
+    """Indices `[n]` of real images of the classes `labels`, without repeats where possible."""
     real_labels = np.asarray(real_labels)
     taken, indices = {}, []
     for label in labels if num_classes else np.zeros_like(labels):
@@ -110,27 +126,24 @@ def real_like(real_labels, labels, num_classes):
     return np.array(indices)
 
 
-def captions_of(points, config, prepared):
-    """What tells generated images apart."""
-    captions = []
-    for label, seed, truncation in points:
-        parts = [class_name(label, prepared)] if config.num_classes else []
-        parts.append(f"seed {seed}")
-        if truncation is not None:
-            parts.append(f"truncation {truncation:g}")
-        captions.append(", ".join(parts))
-    return captions
+def caption_of(point: Point, num_classes: int, prepared: Prepared | None) -> str:
+    """What distinguishes a generated image from the others."""
+    parts = [class_name(point.label, prepared)] if num_classes else []
+    parts.append(f"seed {point.seed}")
+    if point.truncation is not None:
+        parts.append(f"truncation {point.truncation:g}")
+    return ", ".join(parts)
 
 
-def class_name(label, prepared):
+def class_name(label: int, prepared: Prepared | None) -> str:
     name = prepared.record["classes"][label] if prepared else str(label)
     return f"class {name}" if name.isdecimal() else name
 
 
-def gamma_curves(run):
-    """Gamma of each attention layer over training: name to a list of (step, gamma)."""
+def gamma_curves(rows: Iterable[dict]) -> dict[str, list[tuple[int, float]]]:
+    """Gamma of each attention layer over training, from the rows of `train.jsonl`."""
     curves = {}
-    for row in run.rows("train.jsonl"):
+    for row in rows:
         for key, value in row.items():
             if key.startswith("gamma/"):
                 network, _, resolution = key.removeprefix("gamma/").split("_")

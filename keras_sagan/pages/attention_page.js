@@ -1,12 +1,12 @@
-// The page of attention maps. All it shows stands in its JSON elements: `exhibit` says what there
-// is, and `maps-VIEW-STEP` has the maps of a view at a step, a text for each image, which is decoded
-// when it is first looked at. `pack` in attention_page.py writes them.
+// The page of attention maps. Its JSON elements contain everything it shows. `exhibit` lists views,
+// steps and images. `maps-VIEW-STEP` has the maps of a view at a step, one text for each image, which
+// is decoded when it is first needed. `pack_maps` in attention_page.py writes these texts.
 
 const exhibit = JSON.parse(document.getElementById("exhibit").textContent);
 const at = (id) => document.getElementById(id);
 
-// What is looked at. Points are fractions of the image, so that they stay where they are when the
-// layer changes; `cursor` is where shares are read while the query is held.
+// The selection. Points are fractions of the image, so that they stay in place when the layer changes.
+// `cursor` is where shares are read while the query is held.
 const state = {
   view: exhibit.views[0],
   step: exhibit.steps.length - 1,
@@ -21,8 +21,8 @@ const state = {
 const texts = new Map();
 const decoded = new Map();
 
-// A promise of all maps of one image: `peaks`, one a query, and `levels`, as many for each query as
-// there are places. A share of attention is peak * level / 255.
+// A promise of all maps of one image: `peaks`, one for each query, and `levels`, one for each query and
+// place. A share of attention is peak * level / 255.
 function mapsOf(view, step, image) {
   const name = `maps-${view.id}-${step}`;
   const key = `${name}-${image}`;
@@ -35,41 +35,41 @@ async function decode(view, text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const buffer = await new Response(stream).arrayBuffer();
-  const queries = kept(view.height, view) * kept(view.width, view);
+  const queries = storedCount(view.height, view) * storedCount(view.width, view);
   return { peaks: new Float32Array(buffer, 0, queries), levels: new Uint8Array(buffer, 4 * queries) };
 }
 
-// How many of `count` positions have their map in the page.
-function kept(count, view) {
+// The number of positions, of `count`, whose maps are stored.
+function storedCount(count, view) {
   return Math.ceil((count - (view.stride >> 1)) / view.stride);
 }
 
-// Row and column of a point in a lattice.
-function cell(point, rows, columns) {
+// Row and column of a point in a grid.
+function cellAt(point, rows, columns) {
   const index = (fraction, count) => Math.min(Math.max(Math.floor(fraction * count), 0), count - 1);
   return { row: index(point.y, rows), column: index(point.x, columns) };
 }
 
-// The query as the page keeps it, and as the layer counts it.
+// The query as stored in the page (row, column), and as a position of the layer (y, x).
 function queryOf(view) {
-  const found = cell(state.query, kept(view.height, view), kept(view.width, view));
+  const found = cellAt(state.query, storedCount(view.height, view), storedCount(view.width, view));
   const position = (index) => index * view.stride + (view.stride >> 1);
   return { ...found, y: position(found.row), x: position(found.column) };
 }
 
-// The map of one query: its levels, its peak, and the share that has the strongest color
-// (`full_color` in attention.py).
+// The map of one query: its levels, its peak, and the share shown in the strongest color
+// (`full_color` in visual/maps.py).
 function mapOf(maps, view) {
   const { row, column } = queryOf(view);
-  const index = row * kept(view.width, view) + column;
+  const index = row * storedCount(view.width, view) + column;
   const places = view.rows * view.columns;
   const peak = maps.peaks[index];
   const levels = maps.levels.subarray(index * places, (index + 1) * places);
   return { levels, peak, full: Math.max(peak, 4 / places) };
 }
 
-// The rule of `most_attended` in attention.py: places with half the peak and twice an even share,
-// none next to one before it.
+// The rule of `most_attended` in visual/maps.py: places with at least half the peak and twice a uniform
+// share, none of which touches an earlier one.
 function mostAttended({ levels, peak }, view, count = 3) {
   const least = Math.max(255 / 2, (2 / levels.length / peak) * 255);
   const order = [...levels.keys()].filter((i) => levels[i] >= least);
@@ -85,7 +85,7 @@ function mostAttended({ levels, peak }, view, count = 3) {
   return found;
 }
 
-// Over how many places attention is spread: as evenly over so many would have the same entropy.
+// The number of places over which uniform attention would have the same entropy.
 function spreadOf(levels) {
   const sum = levels.reduce((total, level) => total + level, 0);
   let entropy = 0;
@@ -95,7 +95,7 @@ function spreadOf(levels) {
 
 // --- Drawing ------------------------------------------------------------------------------------
 
-// Colors of 256 levels, from violet to yellow; a level is its own opacity, so nothing hides there.
+// Colors of 256 levels, from violet to yellow. A level is also its opacity, so that 0 is invisible.
 const STOPS = [[94, 1, 166], [204, 71, 120], [248, 149, 64], [250, 240, 60]];
 const COLORS = Uint8ClampedArray.from({ length: 1024 }, (_, i) => {
   const level = i >> 2;
@@ -125,7 +125,7 @@ function svg(name, attributes) {
   return element;
 }
 
-// The query, arrows to what it looks at most, and the place that is read, in pixels of the stage.
+// The query, arrows to the most attended places, and the place being read, in pixels of the stage.
 function drawMarks(view, places) {
   const { clientWidth: width, clientHeight: height } = at("stage");
   const { x, y } = queryOf(view);
@@ -139,7 +139,7 @@ function drawMarks(view, places) {
     for (const part of ["under", "over"]) marks.push(svg("path", { class: part, d: arrow(from, to) }));
   }
   if (state.held && state.cursor) {
-    const { row, column } = cell(state.cursor, view.rows, view.columns);
+    const { row, column } = cellAt(state.cursor, view.rows, view.columns);
     const [w, h] = [width / view.columns, height / view.rows];
     const box = { x: column * w, y: row * h, width: w, height: h };
     for (const part of ["under", "over"]) marks.push(svg("rect", { class: part, ...box }));
@@ -159,13 +159,13 @@ function arrow(from, to) {
   return `M${x},${y} L${to.x},${to.y} M${tip(0.45)} L${to.x},${to.y} L${tip(-0.45)}`;
 }
 
-// --- Words --------------------------------------------------------------------------------------
+// --- Text ---------------------------------------------------------------------------------------
 
-const percent = (share) => `${(100 * share).toFixed(2)} %`;
-const times = (share, places) => `${(share * places).toFixed(1)} × even`;
+const percent = (share) => `${(100 * share).toFixed(2)}%`;
+const times = (share, places) => `${(share * places).toFixed(1)} × uniform`;
 const placeText = (row, column) => `row ${row + 1}, column ${column + 1}`;
 
-function say(view, map, places) {
+function describe(view, map, places) {
   const count = map.levels.length;
   const { x, y } = queryOf(view);
   at("from").textContent = `${placeText(y, x)} of ${view.height} × ${view.width}`;
@@ -173,14 +173,14 @@ function say(view, map, places) {
   at("most").textContent = most
     ? `${placeText(most.row, most.column)} of ${view.rows} × ${view.columns}: ` +
       `${percent(most.share)}, ${times(most.share, count)}`
-    : `nothing more than twice as much as elsewhere: at most ${percent(map.peak)}`;
+    : `no place above twice the uniform share; at most ${percent(map.peak)}`;
   const reads = state.held && state.cursor;
   const own = { x: (x + 0.5) / view.width, y: (y + 0.5) / view.height };
-  const { row, column } = cell(reads ? state.cursor : own, view.rows, view.columns);
+  const { row, column } = cellAt(reads ? state.cursor : own, view.rows, view.columns);
   const share = (map.levels[row * view.columns + column] * map.peak) / 255;
   at("here-name").textContent = reads ? "under the cursor" : "at the same place";
   at("here").textContent = `${placeText(row, column)}: ${percent(share)}, ${times(share, count)}`;
-  at("spread").textContent = `as over ${spreadOf(map.levels).toFixed(1)} of ${count} places`;
+  at("spread").textContent = `about ${spreadOf(map.levels).toFixed(1)} of ${count} places`;
   at("gamma").textContent = `gamma ${view.gammas[state.step].toPrecision(3)}`;
   at("scale-full").textContent = `${percent(map.full)} of the attention`;
   at("scale-even").style.left = `${100 / count / map.full}%`;
@@ -192,13 +192,13 @@ const imagesOf = (view) => {
   const steps = exhibit.images[view.group];
   return steps[Math.min(state.step, steps.length - 1)];
 };
-let turn = 0;
+let latest = 0;
 let group = null;
 
-// Draws the stage, then the other images; `data-drawn` says how far it is. A later call overtakes an
-// earlier one.
+// Draws the stage, then the other images. `data-drawn` tells how far it has got. A later call cancels
+// an earlier one.
 async function show() {
-  const own = ++turn;
+  const own = ++latest;
   const { view, step } = state;
   document.body.dataset.drawn = "nothing";
   if (group !== view.group) listImages(view);
@@ -209,18 +209,18 @@ async function show() {
   at("hold").setAttribute("aria-pressed", state.held);
   document.querySelectorAll(".now").forEach((line, i) => line.classList.toggle("on", i === step));
   const map = mapOf(await mapsOf(view, step, state.image), view);
-  if (own !== turn) return;
+  if (own !== latest) return;
   const sources = imagesOf(view);
   at("picture").src = sources[state.image];
   at("picture").alt = exhibit.captions[view.group][state.image];
   const places = mostAttended(map, view);
   drawMap(at("map"), map, view);
   drawMarks(view, places);
-  say(view, map, places);
+  describe(view, map, places);
   document.body.dataset.drawn = "stage";
   for (const [i, thumb] of [...at("images").children].entries()) {
     const maps = await mapsOf(view, step, i);
-    if (own !== turn) return;
+    if (own !== latest) return;
     thumb.querySelector("img").src = sources[i];
     thumb.querySelector("input").checked = i === state.image;
     drawMap(thumb.querySelector("canvas"), mapOf(maps, view), view);
@@ -292,12 +292,12 @@ stage.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// The center of the position, or while the query is held of the place, beside the present one.
+// The center of the neighboring position or, while the query is held, of the neighboring place.
 function neighbor(down, right) {
   const { view } = state;
-  const rows = state.held ? view.rows : kept(view.height, view);
-  const columns = state.held ? view.columns : kept(view.width, view);
-  const { row, column } = cell((state.held && state.cursor) || state.query, rows, columns);
+  const rows = state.held ? view.rows : storedCount(view.height, view);
+  const columns = state.held ? view.columns : storedCount(view.width, view);
+  const { row, column } = cellAt((state.held && state.cursor) || state.query, rows, columns);
   const inside = (index, count) => Math.min(Math.max(index, 0), count - 1);
   return {
     x: (inside(column + right, columns) + 0.5) / columns,
@@ -327,7 +327,7 @@ function advance() {
   change({ step: (state.step + 1) % exhibit.steps.length });
 }
 
-// An old browser may lack what unpacks the maps.
+// An old browser may be unable to decompress the maps.
 window.addEventListener("unhandledrejection", ({ reason }) => {
   at("from").textContent = `Not shown: ${reason.message}`;
 });

@@ -1,6 +1,6 @@
 """The page of attention maps: arrays in, one HTML file out.
 
-Source of what it shows: Zhang et al. 2019, https://arxiv.org/abs/1805.08318, figures 1 and 5.
+Source of the idea: Zhang et al. 2019, https://arxiv.org/abs/1805.08318, figures 1 and 5.
 """
 
 import base64
@@ -9,6 +9,7 @@ import html
 import io
 import string
 import zlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,8 +17,8 @@ from PIL import Image
 from keras_sagan.pages.html import data_url, make_page, source
 from keras_sagan.visual.curves import svg_curves
 
-# A page holds the maps of at most so many positions in each direction: of larger layers every
-# second, fourth, ... one.
+# Largest number of positions in each direction whose maps a page stores. Of larger layers it stores
+# every second, fourth, ... position.
 POSITIONS = 32
 
 
@@ -26,60 +27,56 @@ class View:
     """What one layer does with one group of images.
 
     Attributes:
-        name: str, as a person reads it.
-        group: str, key of the images in `Exhibit.images`.
-        gammas: list of float, the layer's gamma at each step.
-        maps: list of `Packed`, one for each step.
+        name: shown to the reader.
+        group: key of the images in `Exhibit.images`.
+        gammas: the layer's gamma at each step.
+        maps: one for each step.
     """
 
     name: str
     group: str
-    gammas: list
-    maps: list
+    gammas: list[float]
+    maps: list["Packed"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Exhibit:
-    """All that a page shows.
+    """Everything that a page shows.
 
     Attributes:
-        title: str.
-        facts: list of str, a sentence each: how the page came about.
-        steps: list of int, ascending.
-        images: dict: group to a list of uint8 `[n, H, W, C]`, one for each step, or one for all.
-        captions: dict: group to a list of n str.
-        views: list of `View`.
-        curves: dict: name of a layer to a list of (step, gamma), over all of training.
+        steps: ascending.
+        images: by group, uint8 `[n, H, W, C]` for each step, or one for all steps.
+        captions: by group, one for each image.
+        views: of the page.
+        curves: by name of a layer, (step, gamma) over the whole training.
     """
 
-    title: str
-    facts: list
-    steps: list
-    images: dict
-    captions: dict
-    views: list
-    curves: dict
+    steps: list[int]
+    images: dict[str, list[np.ndarray]]
+    captions: dict[str, list[str]]
+    views: list[View]
+    curves: dict[str, list[tuple[int, float]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """Maps as a page keeps them.
+    """Maps as a page stores them.
 
     Attributes:
         shape: (H, W, h, w) of the layer.
-        stride: int; positions stride // 2, stride // 2 + stride, ... of each direction are kept.
-        texts: list of str, one for each image: `pack_image`.
-        error: float, the largest difference that rounding made.
+        stride: positions stride // 2, stride // 2 + stride, ... of each direction are stored.
+        texts: `pack_image` of each image.
+        error: largest rounding error.
     """
 
-    shape: tuple
+    shape: tuple[int, ...]
     stride: int
-    texts: list
+    texts: list[str]
     error: float
 
 
-def pack(maps):
-    """`[n, H, W, h, w]` of `attention_maps` as `Packed`."""
+def pack_maps(maps: np.ndarray) -> Packed:
+    """Packs `[n, H, W, h, w]` of `attention_maps`."""
     _, *shape = maps.shape
     stride = stride_of(*shape[:2])
     maps = maps[:, stride // 2 :: stride, stride // 2 :: stride]
@@ -91,49 +88,55 @@ def pack(maps):
     return Packed(tuple(shape), stride, texts, error)
 
 
-def stride_of(height, width):
+def stride_of(height: int, width: int) -> int:
     return -(-max(height, width) // POSITIONS)
 
 
-def pack_image(peaks, levels):
-    """Base64 of zlib of: the peak of each map, float32, little-endian; then all levels, uint8."""
+def pack_image(peaks: np.ndarray, levels: np.ndarray) -> str:
+    """Base64 of zlib of the peak of each map, little-endian float32, and all levels, uint8."""
     values = peaks.astype("<f4").tobytes() + levels.tobytes()
     return base64.b64encode(zlib.compress(values)).decode()
 
 
-def image_bytes(size):
-    """Upper bound of the characters of one image's maps, of a layer at size x size positions."""
+def image_bytes(size: int) -> float:
+    """Upper bound of the characters of one image's maps in a layer of size x size positions."""
     queries = len(range(stride_of(size, size) // 2, size, stride_of(size, size))) ** 2
     return queries * ((size // 2) ** 2 + 4) * 4 / 3 * 1.001 + 64
 
 
-def attention_page(exhibit):
-    """The page of an `Exhibit`, as HTML."""
+def attention_page(exhibit: Exhibit, title: str, facts: list[str]) -> str:
+    """A self-contained HTML page of an exhibit.
+
+    Args:
+        exhibit: what it shows.
+        title: plain text.
+        facts: how the page was made, a sentence or two each.
+    """
     views = [view_record(i, view) for i, view in enumerate(exhibit.views)]
     record = {
         "steps": exhibit.steps,
         "views": views,
         "images": {
-            group: [[png(image) for image in images] for images in of_steps]
+            group: [[encode_png(image) for image in images] for images in of_steps]
             for group, of_steps in exhibit.images.items()
         },
         "captions": exhibit.captions,
     }
-    data = {"exhibit": record}
+    data: dict[str, Any] = {"exhibit": record}
     for i, view in enumerate(exhibit.views):
         for j, packed in enumerate(view.maps):
             data[f"maps-{i}-{j}"] = packed.texts
     body = string.Template(source("attention_page.html")).substitute(
-        title=html.escape(exhibit.title),
+        title=html.escape(title),
         gammas=svg_curves(exhibit.curves, "gamma", exhibit.steps),
-        facts="".join(f"<li>{html.escape(fact)}</li>" for fact in [*exhibit.facts, *notes(views)]),
+        facts="".join(f"<li>{html.escape(fact)}</li>" for fact in [*facts, *storage_notes(views)]),
     )
     style, script = source("attention_page.css"), source("attention_page.js")
-    return make_page(exhibit.title, body, style, script, data)
+    return make_page(title, body, style, script, data)
 
 
-def view_record(index, view):
-    """What the page's script knows of a view; maps stand apart, to be read when looked at."""
+def view_record(index: int, view: View) -> dict:
+    """What the script knows about a view. The maps are separate, to be decoded when needed."""
     first = view.maps[0]
     height, width, rows, columns = first.shape
     return {
@@ -150,22 +153,22 @@ def view_record(index, view):
     }
 
 
-def notes(views):
+def storage_notes(views: list[dict]) -> list[str]:
     """What the page leaves out, in sentences."""
     error = max(view["error"] for view in views)
     texts = [
-        "Each map is kept as 256 levels from 0 to its own peak, so a share is off by at most 0.2 % "
-        f"of the peak; the largest difference in this page is {error * 100:.2g} % of the attention."
+        "Each map is stored as 256 levels from 0 to its own peak, so a share is off by at most "
+        f"0.2% of the peak. The largest error on this page is {error * 100:.2g}% of the attention."
     ]
     strides = sorted({view["stride"] for view in views} - {1})
     for stride in strides:
         names = ", ".join(view["name"] for view in views if view["stride"] == stride)
-        texts.append(f"Of {names}: one of {stride} x {stride} positions has its map here.")
+        texts.append(f"{names}: this page has the map of one in {stride} x {stride} positions.")
     return texts
 
 
-def png(image):
-    """uint8 `[H, W, C]` as an address of a PNG file."""
+def encode_png(image: np.ndarray) -> str:
+    """An image, uint8 `[H, W, C]`, as the data URL of a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
     return data_url(file.getvalue())

@@ -1,37 +1,37 @@
-"""A web page in one file: markup, style, script and data, and nothing from elsewhere."""
+"""A web page in a single file: markup, style, script and data."""
 
 import base64
 import html
 import json
 import pathlib
 import re
+from typing import Any
 
 FOLDER = pathlib.Path(__file__).parent
-# The browser refuses every request of the page; all it shows stands in the file.
+# The browser blocks every request of the page, because the file contains everything.
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
 )
 
 
-def source(name):
-    """Text of a style or a script that stands beside this file."""
+def source(name: str) -> str:
+    """Text of a style, script or template beside this file."""
     return (FOLDER / name).read_text()
 
 
-def make_page(title, body, style="", script="", data=None):
-    """A self-contained page in the styles that all pages of this project share (`page.css`).
+def make_page(
+    title: str, body: str, style: str = "", script: str = "", data: dict[str, Any] | None = None
+) -> str:
+    """A self-contained HTML page in the style that all pages of this project share (`page.css`).
 
     Args:
-        title: str, plain text.
-        body: str, markup.
-        style: str, what the page adds to `page.css`.
-        script: str, a JavaScript module; it runs when the body is there.
-        data: dict from names, which become ids of elements, to what JSON can hold. The script reads
-            one with `JSON.parse(document.getElementById(name).textContent)`, when it needs it.
-
-    Returns:
-        str, HTML.
+        title: plain text.
+        body: markup.
+        style: added to `page.css`.
+        script: a JavaScript module, which runs after the body was parsed.
+        data: JSON-serializable values by name. Names become ids of elements, which the script reads
+            with `JSON.parse(document.getElementById(name).textContent)`.
 
     Raises:
         ValueError: if `style` or `script` would end its own element.
@@ -39,7 +39,7 @@ def make_page(title, body, style="", script="", data=None):
     for text, tag in ((style, "style"), (script, "script")):
         if re.search(f"</{tag}|<!--", text, re.IGNORECASE):
             raise ValueError(f"expected neither </{tag} nor <!-- in it. Received: {tag}={text!r}")
-    data = [
+    elements = [
         f'<script type="application/json" id="{html.escape(name)}">{script_json(value)}</script>\n'
         for name, value in (data or {}).items()
     ]
@@ -51,20 +51,20 @@ def make_page(title, body, style="", script="", data=None):
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{html.escape(title)}</title>\n"
         f"<style>\n{source('page.css')}{style}</style>\n</head>\n<body>\n"
-        f"{body}\n{''.join(data)}{script}</body>\n</html>\n"
+        f"{body}\n{''.join(elements)}{script}</body>\n</html>\n"
     )
 
 
-def script_json(value):
-    """JSON in which nothing ends the script element that it stands in.
+def script_json(value: Any) -> str:
+    """JSON that cannot end the script element that contains it.
 
     Raises:
-        ValueError: if it holds a number that is not finite, which JSON has no word for.
+        ValueError: if it has a number that is not finite, which JSON cannot represent.
     """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
-def data_url(data, kind="image/png"):
-    """The bytes of a file as an address that needs no other file."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+def data_url(content: bytes, kind: str = "image/png") -> str:
+    """The content of a file as a URL."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,96 +1,101 @@
-"""What a page of samples shows of a run's generator."""
+"""The images of a page of samples, and the real images nearest to them."""
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.data.prepared import prepare
+from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import UsageError
-from keras_sagan.evaluation.neighbors import with_reference
-from keras_sagan.evaluation.scoring import make_extractor
+from keras_sagan.evaluation.neighbors import NeighborSearch
+from keras_sagan.evaluation.scorer import make_extractor
 from keras_sagan.metrics.protocol import PROTOCOLS
-from keras_sagan.pages.sample_page import Samples
+from keras_sagan.networks.network import Network
+from keras_sagan.pages.sample_page import Samples, Selection
 from keras_sagan.sampling.sampler import latents_between, latents_of_seeds, make_sampler
+from keras_sagan.values import ExtractorChoice
 
-# Bounds of the latents; one normal number in 16,000 is beyond the last.
+# Bounds of the latents. One normal number in 16,000 exceeds the last.
 TRUNCATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
-# From one seed to another, and real images beside a sample.
+# Images from one seed to the other, and real images beside a sample.
 FRAMES, NEIGHBORS = 17, 4
 
 
-def page_samples(run, config, generator, labels, seeds, ends, extractor, about):
+def gather_samples(
+    generator: Network,
+    selection: Selection,
+    prepared: Prepared,
+    features_of: Callable[[np.ndarray], np.ndarray] | None,
+    mirror: bool,
+) -> Samples:
     """The `Samples` of a page.
 
     Args:
-        run: `RunDirectory`.
-        config: its `Config`, with the `data_dir` to use.
-        generator: restored.
-        labels: ints, the classes; of a generator without classes one label, which it ignores.
-        seeds: ints.
-        ends: two seeds.
-        extractor: "classifier", "inception:PATH", or None: a classifier if there are classes.
-        about: str, of which step the generator is.
-
-    Raises:
-        UsageError: if the data are not those of the run, or the extractor does not fit them.
+        generator: with restored weights.
+        selection: classes and seeds; for a generator without classes one label, which it ignores.
+        prepared: the real images.
+        features_of: function of uint8 images to features, for distances; None: none.
+        mirror: whether training mirrors images at random.
     """
-    prepared = prepare(config)
-    run.check_data(prepared.record)
-    network, features = feature_network(extractor, prepared, config.data_dir)
+    draw_images = make_drawer(generator, selection.labels)
+    (z_dim,) = generator.example_shape
+    drawn = draw_images(lambda bound: latents_of_seeds(selection.seeds, z_dim, bound))
+    search = NeighborSearch(prepared.images, features_of, NEIGHBORS, mirror)
+    nearest, references = search.find_with_references(drawn.reshape(-1, *drawn.shape[3:]))
     names = prepared.record["classes"]
+    return Samples(
+        selection=selection,
+        classes=[names[label] for label in selection.labels] if generator.num_classes else [],
+        truncations=TRUNCATIONS,
+        images=drawn,
+        frames=draw_images(lambda bound: latents_between(selection.ends, FRAMES, z_dim, bound)),
+        real=prepared.images,
+        real_names=[names[label] for label in prepared.labels] if len(names) > 1 else None,
+        neighbors=nearest,
+        references=references,
+    )
+
+
+def make_drawer(generator: Network, labels: list[int]) -> Callable:
+    """A function of (a function of a truncation to latents `[n, z_dim]`) to images.
+
+    It gives uint8 `[C, T, n, H, W, channels]` for C labels and T truncations.
+    """
     sample = make_sampler(generator)
 
-    def images(latents_at):
-        """`[C, T, n, H, W, channels]` of a function of a truncation to latents `[n, z_dim]`."""
-        latents = np.concatenate([latents_at(each) for each in TRUNCATIONS])
+    def draw_images(latents_at):
+        latents = np.concatenate([latents_at(bound) for bound in TRUNCATIONS])
         parts = [sample(latents, np.full(len(latents), label, np.int32)) for label in labels]
         drawn = np.stack(parts)
         return drawn.reshape(len(labels), len(TRUNCATIONS), -1, *drawn.shape[2:])
 
-    drawn = images(lambda truncation: latents_of_seeds(seeds, config.z_dim, truncation))
-    nearest, reference = with_reference(
-        drawn.reshape(-1, *drawn.shape[3:]),
-        prepared.images,
-        network and network.features,
-        NEIGHBORS,
-        config.flip,
-    )
-    mirrors = ", mirrored at random: a mirror image counts as the image" if config.flip else ""
-    return Samples(
-        run=run.path.resolve().name,
-        about=f"{about} Trained on {len(prepared.images):,} images of {config.dataset}{mirrors}.",
-        classes=[names[label] for label in labels] if config.num_classes else [],
-        truncations=TRUNCATIONS,
-        seeds=seeds,
-        ends=ends,
-        images=drawn,
-        frames=images(lambda bound: latents_between(ends, FRAMES, config.z_dim, bound)),
-        real=prepared.images,
-        real_names=[names[label] for label in prepared.labels] if len(names) > 1 else None,
-        neighbors=nearest,
-        reference=reference,
-        features=features,
-    )
+    return draw_images
 
 
-def feature_network(name, prepared, data_dir):
-    """The `Extractor`, or None without one, and a sentence on the distance that it makes."""
-    if name is None and prepared.num_classes < 2:
+def feature_space(
+    choice: ExtractorChoice | None, prepared: Prepared, data_dir: str
+) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
+    """A function of uint8 images to features, None if there is none, and a sentence about it.
+
+    Without a choice it is a classifier, if the data have classes.
+
+    Raises:
+        UsageError: if the Inception network is missing.
+    """
+    if choice is None and prepared.num_classes < 2:
         return None, (
-            "There is no distance of features: these data have no classes that a classifier could "
-            "learn. sample --extractor=inception:PATH takes another network."
+            "Feature distances are not shown, because these data have no classes from which a "
+            "classifier could learn. Choose another network with sample --extractor=inception:PATH."
         )
+    choice = choice or ExtractorChoice("classifier")
+    strategy = tf.distribute.get_strategy()
     try:
-        network = make_extractor(
-            tf.distribute.get_strategy(),
-            name or "classifier",
-            PROTOCOLS["tfgan"],
-            prepared,
-            data_dir,
-        )
+        network = make_extractor(strategy, choice, PROTOCOLS["tfgan"], prepared, data_dir)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    kind = "a classifier of these images" if network.labels else "a network of other images"
-    return network, (
-        f"Feature distance is the Euclidean distance of what {kind} ({network.name}) makes of two "
-        "images before its last layer. It is small for images of one kind, whether copied or not."
+    kind = "a classifier of these images" if network.labels else "a network trained on other images"
+    return network.features, (
+        f"Feature distance is the Euclidean distance between the last hidden layers of {kind} "
+        f"({network.name}) for two images. It is small for images of the same kind, whether they "
+        "are copies or not."
     )

@@ -1,9 +1,9 @@
-// The page of samples: shows what its controls choose. The data are those of `sample_page.py`.
+// The page of samples: shows what its controls select. `sample_page.py` writes the data.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const get = (id) => document.getElementById(id);
 
-// Numbers of what is shown: of a class, a truncation, a seed, and a frame on the way.
+// Indices of the selected class, truncation, seed and interpolation frame.
 const shown = {
   label: 0,
   truncation: data.truncations.length - 1,
@@ -22,16 +22,16 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-// Three digits, as people read them.
+// Three significant digits.
 function rounded(number) {
   return number === 0 ? "0" : String(Number(number.toPrecision(3)));
 }
 
 function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}%`;
 }
 
-// Samples and frames stand class by class, in each truncation by truncation.
+// Samples and frames are ordered by class, then truncation.
 function chosenIn(list) {
   const groups = Math.max(data.classes.length, 1) * data.truncations.length;
   const each = list.length / groups;
@@ -43,7 +43,7 @@ function describe(seed) {
   return `${ofClass}seed ${seed}, truncation ${data.truncations[shown.truncation]}`;
 }
 
-// A choice of one of several, with the browser's own keys, touch and names for screen readers.
+// Radio buttons: the browser supplies keys, touch and names for screen readers.
 function addChoices(group, name, contents) {
   contents.forEach((content, i) => {
     const input = element("input", { type: "radio", name, value: i, checked: i === shown[name] });
@@ -76,7 +76,7 @@ function sentence(space, sample) {
   const nearest = sample.near[space][0][space];
   return (
     `${title}: ${rounded(nearest)}${unit} to the nearest real image. ` +
-    `${percent(sample.farther[space])} of real images are farther from their nearest other one.`
+    `${percent(sample.farther[space])} of real images are farther from their nearest neighbor.`
   );
 }
 
@@ -110,7 +110,7 @@ function item(space, neighbor) {
   return element("li", {}, image, ...distances, element("br"), fact);
 }
 
-// Where the sample lies among the distances of real images to their nearest other one.
+// Where the sample lies among the distances between real images and their nearest neighbors.
 function scale(space, sample) {
   const [low, quarter, median, threeQuarters, high] = data.reference[space];
   const nearest = sample.near[space][0][space];
@@ -135,7 +135,7 @@ function showFrame() {
   const [start, between, end] = get("way").querySelectorAll("img");
   start.src = frames[0];
   between.src = frames[shown.frame];
-  between.alt = `Place ${place} on the way, truncation ${data.truncations[shown.truncation]}`;
+  between.alt = `Frame ${place}, truncation ${data.truncations[shown.truncation]}`;
   end.src = frames.at(-1);
   get("frame-value").textContent = place;
   get("frame").ariaValueText = place;
@@ -159,7 +159,7 @@ addChoices(
   data.seeds.map((seed) => [element("img"), element("span", { textContent: `seed ${seed}` })]),
 );
 for (const name of ["truncation", "frame"]) {
-  // A browser that comes back to the page keeps where its sliders stood.
+  // On returning to the page, a browser restores the positions of its sliders.
   get(name).value = shown[name];
   get(name).addEventListener("input", (event) => choose(name, event.target.valueAsNumber));
 }

@@ -1,25 +1,42 @@
-"""A page to play with what a generator makes, beside the real images nearest to it."""
+"""An interactive page of a generator's samples and the real images nearest to them."""
 
 import dataclasses
 import html
 import io
 import string
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from keras_sagan.pages.html import data_url, make_page, source
 
-# Images of at most so many pixels are kept exactly, as PNG; larger ones as WebP of this quality,
-# and at this size at most, so that a page of some thousand images stays fit to be sent.
+# Images up to the first size are stored exactly, as PNG; larger ones as WebP of this quality and at
+# most this size, so that a page of a few thousand images remains small enough to send.
 EXACT, QUALITY, LARGEST = 32, 75, 128
 QUANTILES = {
-    "5&nbsp;%": 0.05,
-    "25&nbsp;%": 0.25,
+    "5%": 0.05,
+    "25%": 0.25,
     "median": 0.5,
-    "75&nbsp;%": 0.75,
-    "95&nbsp;%": 0.95,
+    "75%": 0.75,
+    "95%": 0.95,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What is drawn of a generator.
+
+    Attributes:
+        labels: classes; one label, which is ignored, for a generator without classes.
+        seeds: of latents.
+        ends: two seeds between which to interpolate.
+    """
+
+    labels: list[int]
+    seeds: list[int]
+    ends: list[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,84 +44,86 @@ class Samples:
     """What the page shows: C classes, T truncations, S seeds, F frames from one seed to another.
 
     Attributes:
-        run: str, name of the run.
-        about: str, of which step and data the samples are.
-        classes: C names; of a generator without classes, C is 1 and this is empty.
+        selection: the classes, seeds and ends that were drawn.
+        classes: C names; for a generator without classes, C is 1 and this is empty.
         truncations: T floats, ascending.
-        seeds: S ints.
-        ends: the two seeds between which the frames lie.
         images: uint8 `[C, T, S, H, W, channels]`.
         frames: uint8 `[C, T, F, H, W, channels]`.
-        real: uint8 `[N, H, W, channels]`, of which the page gets those that are neighbors.
-        real_names: class of each real image, a list of N names; None if they have none.
-        neighbors: dict of `pixels` and, if known, `features`, to an object with `index` and
-            `mirrored`, arrays `[C * T * S, k]`, and with the distances under both names.
-        reference: dict of the same names to distances of some real images to their nearest other
-            real one, ascending.
-        features: str, what the features are of; or, without them, why there are none.
+        real: uint8 `[N, H, W, channels]`. The page contains those that are neighbors.
+        real_names: class of each real image, N names; None without classes.
+        neighbors: `evaluation.neighbors.Neighbors` of all samples, by "pixels" and, if known,
+            "features".
+        references: by the same names, distances of some real images to the nearest other real
+            image, ascending.
     """
 
-    run: str
-    about: str
-    classes: list
-    truncations: tuple
-    seeds: list
-    ends: tuple
+    selection: Selection
+    classes: list[str]
+    truncations: tuple[float, ...]
     images: np.ndarray
     frames: np.ndarray
     real: np.ndarray
-    real_names: list | None
-    neighbors: dict
-    reference: dict
-    features: str
+    real_names: list[str] | None
+    neighbors: Mapping[str, Any]
+    references: dict[str, np.ndarray]
 
 
-def sample_page(samples):
-    """The page of `Samples` as HTML text, self-contained."""
-    title = f"Samples of {samples.run}"
+def sample_page(samples: Samples, title: str, about: str, features: str) -> str:
+    """A self-contained HTML page of samples.
+
+    Args:
+        samples: what it shows.
+        title: plain text.
+        about: step and data of the samples, as sentences.
+        features: what features are made by; without them, why there are none.
+    """
     kept = np.unique([each.index for each in samples.neighbors.values()])
     size, channels = samples.images.shape[-2:]
     data = {
         "classes": samples.classes,
         "truncations": samples.truncations,
-        "seeds": samples.seeds,
+        "seeds": samples.selection.seeds,
         "samples": sample_data(samples, kept),
-        "frames": [encoded(image) for image in samples.frames.reshape(-1, size, size, channels)],
+        "frames": [
+            encode_image(image) for image in samples.frames.reshape(-1, size, size, channels)
+        ],
         "real": [real_data(samples, i) for i in kept],
-        "reference": {name: quantiles(values) for name, values in samples.reference.items()},
+        "reference": {name: quantiles(values) for name, values in samples.references.items()},
     }
     body = string.Template(source("sample_page.html")).substitute(
         title=html.escape(title),
-        about=html.escape(samples.about),
+        about=html.escape(about),
         look="exact" if size <= EXACT else "",
-        stored=storage(size),
-        start=samples.ends[0],
-        end=samples.ends[1],
+        stored=describe_storage(size),
+        start=samples.selection.ends[0],
+        end=samples.selection.ends[1],
         last_frame=samples.frames.shape[2] - 1,
         last_truncation=len(samples.truncations) - 1,
         bound=f"{samples.truncations[-1]:g}",
-        references=len(samples.reference["pixels"]),
+        references=len(samples.references["pixels"]),
         reals=f"{len(samples.real):,}",
-        features=html.escape(samples.features),
-        tables="\n".join(table(samples, name) for name in samples.neighbors),
+        features=html.escape(features),
+        tables="\n".join(quantile_table(samples, name) for name in samples.neighbors),
     )
     style, script = source("sample_page.css"), source("sample_page.js")
     return make_page(title, body, style, script, {"data": data})
 
 
-def sample_data(samples, kept):
-    """What the script shows of each sample, by class, then truncation, then seed: a list.
+def sample_data(samples: Samples, kept: np.ndarray) -> list[dict]:
+    """What the script shows of each sample, ordered by class, then truncation, then seed.
 
-    `near` has its neighbors by each distance, as places among `kept`; `farther` the share of real
-    images that are farther from their nearest other real image than the sample is from its own.
+    `near` lists its neighbors by each distance, as positions in `kept`. `farther` is the share of
+    real images that are farther from their nearest neighbor than the sample is.
     """
     images = samples.images.reshape(-1, *samples.images.shape[3:])
     return [
         {
-            "image": encoded(image),
-            "near": {name: near(each, i, kept) for name, each in samples.neighbors.items()},
+            "image": encode_image(image),
+            "near": {
+                name: neighbor_data(each, i, kept) for name, each in samples.neighbors.items()
+            },
             "farther": {
-                name: float(np.mean(samples.reference[name] > getattr(each, name)[i, 0]))
+                name: float(np.mean(samples.references[name] > getattr(each, name)[i, 0]))
                 for name, each in samples.neighbors.items()
             },
         }
@@ -112,7 +131,7 @@ def sample_data(samples, kept):
     ]
 
 
-def near(neighbors, i, kept):
+def neighbor_data(neighbors: Any, i: int, kept: np.ndarray) -> list[dict]:
     """The neighbors of image `i`."""
     return [
         {
@@ -125,13 +144,13 @@ def near(neighbors, i, kept):
     ]
 
 
-def real_data(samples, i):
+def real_data(samples: Samples, i: int) -> dict:
     name = samples.real_names[i] if samples.real_names else None
-    return {"image": encoded(samples.real[i]), "name": name, "index": int(i)}
+    return {"image": encode_image(samples.real[i]), "name": name, "index": int(i)}
 
 
-def encoded(image):
-    """An image, uint8 `[H, W, channels]`, as the address of a picture."""
+def encode_image(image: np.ndarray) -> str:
+    """An image, uint8 `[H, W, channels]`, as a data URL."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     file = io.BytesIO()
     if len(image) <= EXACT:
@@ -142,25 +161,25 @@ def encoded(image):
     return data_url(file.getvalue(), "image/webp")
 
 
-def storage(size):
-    """What became of images of `size` pixels on their way into the page."""
+def describe_storage(size: int) -> str:
+    """How the page stores images of `size` pixels."""
     if size <= EXACT:
-        return "Images are shown pixel by pixel as they are."
+        return "Images are shown exactly, pixel by pixel."
     smaller = f", reduced from {size} to {LARGEST} pixels" if size > LARGEST else ""
     return (
-        f"Images are shown as WebP of quality {QUALITY}{smaller}; distances are of the images "
-        "before that."
+        f"Images are shown as WebP of quality {QUALITY}{smaller}. Distances are computed from the "
+        "original images."
     )
 
 
-def quantiles(distances):
+def quantiles(distances: np.ndarray) -> list[float]:
     return np.quantile(distances, list(QUANTILES.values())).tolist()
 
 
-def table(samples, name):
-    """Quantiles of the distances to the nearest real image: of real ones, and of samples."""
+def quantile_table(samples: Samples, name: str) -> str:
+    """Quantiles of the distances of real images, and of samples, to the nearest real image."""
     distances = getattr(samples.neighbors[name], name)[:, 0].reshape(samples.images.shape[:3])
-    rows = {"real images": samples.reference[name]}
+    rows = {"real images": samples.references[name]}
     for i, truncation in enumerate(samples.truncations):
         rows[f"samples, truncation {truncation:g}"] = distances[:, i].ravel()
     lines = [

@@ -1,8 +1,8 @@
-"""The files of checkpoints `step-N` in a folder, and the seal by which each is known to be whole.
+"""The files of checkpoints `step-N` in a folder, and the seal that shows each is whole.
 
-TensorFlow's own checksums cover the values, and not all of the index. So beside each checkpoint
-lies `step-N.sha256`, of its files as they were written, in the form of sha256sum. What no variable
-holds is in `step-N.counted.json`: what had been counted for the record that was to come.
+TensorFlow's own checksums cover the values, and only part of the index. So beside each checkpoint
+lies `step-N.sha256`, of its files as they were written, in sha256sum's format. What no variable
+holds is in `step-N.partial_record.json`: the sums so far for the record that was to come.
 """
 
 import hashlib
@@ -10,138 +10,156 @@ import json
 import pathlib
 import re
 import shutil
+from typing import Any
+
+import tensorflow as tf
 
 from keras_sagan.errors import RunError
 from keras_sagan.files import write_atomically
 
 SEAL = ".sha256"
-COUNTED = ".counted.json"
-TEMPORARY = "unfinished"
+PARTIAL_RECORD = ".partial_record.json"
+# Its name in runs of version 0.1.0.
+EARLIER_PARTIAL_RECORD = ".counted.json"
+UNFINISHED_CHECKPOINT = "unfinished"
 
 
-def kept(directory):
+def list_checkpoints(directory: pathlib.Path) -> list[str]:
     """Paths of the checkpoints in `directory`, without suffix, from old to new.
 
-    The files are the list. A seal without its index is that of a damaged checkpoint, and stands
-    here too; data alone are what a kill has left.
+    The files themselves are the list. A seal without its index belongs to a damaged checkpoint,
+    which is listed too; data files alone are what a kill has left.
     """
     paths = [*directory.glob("step-*.index"), *directory.glob(f"step-*{SEAL}")]
     names = {path.stem for path in paths if re.fullmatch(r"step-\d+", path.stem)}
     return [str(directory / name) for name in sorted(names, key=step_of)]
 
 
-def step_of(path):
+def step_of(path: str | pathlib.Path) -> int:
+    """The step in the name of a checkpoint."""
     return int(pathlib.Path(path).name.rpartition("-")[2])
 
 
-def latest(directory):
+def newest_checkpoint(directory: str | pathlib.Path) -> str:
     """Path of the newest checkpoint in `directory`.
 
     Raises:
         RunError: if there is none.
     """
-    paths = kept(pathlib.Path(directory))
+    paths = list_checkpoints(pathlib.Path(directory))
     if not paths:
         raise RunError(f"expected a checkpoint. Received: none in {directory}")
     return paths[-1]
 
 
-def write(checkpoint, directory, step, keep, passing, counted):
-    """Writes a `tf.train.Checkpoint` as `step-N`; then those go that it replaces.
+def write_checkpoint(
+    checkpoint: tf.train.Checkpoint,
+    path: pathlib.Path,
+    keep: int,
+    temporary_step: int | None = None,
+    partial_record: dict[str, Any] | None = None,
+) -> str:
+    """Writes a checkpoint, then removes those that it replaces.
 
     Whenever this is cut off, every checkpoint in the folder is whole.
 
     Args:
-        checkpoint: `tf.train.Checkpoint`.
-        directory: `pathlib.Path`.
-        step: int. Checkpoints of later steps are of a future that was given up.
-        keep: int, how many of the newest stay.
-        passing: the step of one that goes whatever its age, or None.
-        counted: dict that goes with it, or None.
+        checkpoint: what to write.
+        path: `FOLDER/step-N`. Checkpoints of later steps than N are from an abandoned future.
+        keep: how many of the newest stay.
+        temporary_step: step of a temporary checkpoint, which goes whatever its age, or None.
+        partial_record: goes with the checkpoint; see `read_partial_record`.
 
     Returns:
         The path.
     """
+    directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(directory)
-    written = checkpoint.write(str(directory / TEMPORARY))
-    if counted is not None:
-        (directory / (TEMPORARY + COUNTED)).write_text(json.dumps(counted) + "\n")
-    path = directory / f"step-{step}"
-    remove(path)
+    remove_unfinished_checkpoints(directory)
+    written = checkpoint.write(str(directory / UNFINISHED_CHECKPOINT))
+    if partial_record is not None:
+        text = json.dumps(partial_record) + "\n"
+        (directory / (UNFINISHED_CHECKPOINT + PARTIAL_RECORD)).write_text(text)
+    remove_checkpoint(path)
     sources = sorted(files_of(pathlib.Path(written)))  # The index is last: it makes a checkpoint.
-    targets = [path.name + source.name.removeprefix(TEMPORARY) for source in sources]
+    targets = [path.name + each.name.removeprefix(UNFINISHED_CHECKPOINT) for each in sources]
     sources.append(write_seal(directory, sources, targets))
     for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
         source.rename(directory / target)
-    before = [each for each in kept(directory) if passing != step_of(each) < step]
+    before = [
+        each for each in list_checkpoints(directory) if temporary_step != step_of(each) < step
+    ]
     stay = [*before, str(path)][-keep:]
     write_list(directory, stay)
-    for each in set(kept(directory)).difference(stay):
-        remove(pathlib.Path(each))
+    for each in set(list_checkpoints(directory)).difference(stay):
+        remove_checkpoint(pathlib.Path(each))
     return str(path)
 
 
-def write_seal(directory, sources, targets):
-    """The seal of files that will have other names; returns its path, which is temporary too."""
-    path = directory / (TEMPORARY + SEAL)
+def write_seal(
+    directory: pathlib.Path, sources: list[pathlib.Path], targets: list[str]
+) -> pathlib.Path:
+    """Writes the seal of `sources` as they will be named; returns its own path until then."""
+    path = directory / (UNFINISHED_CHECKPOINT + SEAL)
     pairs = zip(sources, targets, strict=True)
     path.write_text("".join(f"{sha256(source)}  {target}\n" for source, target in pairs))
     return path
 
 
-def write_list(directory, paths):
-    """The list that TensorFlow itself goes by, as in `tf.train.latest_checkpoint`."""
+def write_list(directory: pathlib.Path, paths: list[str]) -> None:
+    """Writes the list that TensorFlow reads, e.g. in `tf.train.latest_checkpoint`."""
     names = [pathlib.Path(path).name for path in paths]
     lines = [f'model_checkpoint_path: "{names[-1]}"\n']
     lines += [f'all_model_checkpoint_paths: "{name}"\n' for name in names]
     write_atomically(directory / "checkpoint", "".join(lines))
 
 
-def files_of(path):
-    """The files of the checkpoint `path`, but for its seal."""
+def files_of(path: pathlib.Path) -> list[pathlib.Path]:
+    """The files of the checkpoint `path`, without its seal."""
     found = path.parent.glob(f"{path.name}.*")
     return [each for each in found if not each.name.startswith(path.name + SEAL)]
 
 
-def remove(path):
-    """The seal first, then the index: what a kill leaves is no checkpoint, not a broken one."""
+def remove_checkpoint(path: pathlib.Path) -> None:
+    """Removes the seal first, then the index: a kill leaves no checkpoint, not a broken one."""
     for suffix in (SEAL, ".index"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     for each in files_of(path):
         each.unlink()
 
 
-def remove_unfinished(directory):
-    """What a kill has left: files that were being written, and those without an index."""
-    for path in [*directory.glob(f"{TEMPORARY}*"), *directory.glob("*.tmp")]:
+def remove_unfinished_checkpoints(directory: pathlib.Path) -> None:
+    """Removes what a kill has left: files being written, and files without an index."""
+    for path in [*directory.glob(f"{UNFINISHED_CHECKPOINT}*"), *directory.glob("*.tmp")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    known = {pathlib.Path(path).name for path in kept(directory)}
+    known = {pathlib.Path(path).name for path in list_checkpoints(directory)}
     for path in directory.glob("step-*.*"):
         if path.name.partition(".")[0] not in known:
             path.unlink()
 
 
-def read_counted(path):
-    """The dict that was written with a checkpoint; empty for one of an earlier version.
+def read_partial_record(path: str | pathlib.Path) -> dict[str, Any]:
+    """The partial record of a checkpoint; empty if it was written without one.
 
     Raises:
         RunError: if it cannot be read.
     """
     path = pathlib.Path(path)
     try:
-        return json.loads(path.with_name(path.name + COUNTED).read_text())
-    except FileNotFoundError:
-        return {}
+        for suffix in (PARTIAL_RECORD, EARLIER_PARTIAL_RECORD):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                return json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise RunError(f"checkpoint {path} cannot be read: {error}") from error
+    return {}
 
 
-def check_seal(path):
-    """Whether the files of a checkpoint are those that were written.
+def check_seal(path: str | pathlib.Path) -> None:
+    """Whether the files of a checkpoint are unchanged since they were written.
 
-    One without a seal is of an earlier version, or a kill came before it: it has TensorFlow's
-    checksums alone.
+    A checkpoint without a seal is from an earlier version, or from before a kill: only TensorFlow's
+    own checksums protect it.
 
     Raises:
         RunError: if not.
@@ -163,6 +181,7 @@ def check_seal(path):
         raise RunError(f"checkpoint {path} cannot be read: {reason}")
 
 
-def sha256(path):
+def sha256(path: pathlib.Path) -> str:
+    """Hash of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

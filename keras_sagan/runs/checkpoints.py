@@ -1,96 +1,132 @@
 """Checkpoints of a run: written, listed, chosen and restored."""
 
+import dataclasses
 import hashlib
 import pathlib
+from typing import Any, Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
+from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.runs.checkpoint_files import (
     check_seal,
-    kept,
-    latest,
-    read_counted,
+    list_checkpoints,
+    newest_checkpoint,
+    read_partial_record,
     step_of,
-    write,
+    write_checkpoint,
 )
+from keras_sagan.values import CheckpointChoice
 
 # What TensorFlow raises for checkpoints that are broken or of other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
+
+
+class Checkpointable(Protocol):
+    """What has a step, and all its variables in one `tf.train.Checkpoint`."""
+
+    step: tf.Variable
+
+    def checkpoint(self) -> tf.train.Checkpoint: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What a restore found.
+
+    Attributes:
+        step: of the checkpoint; 0 without any.
+        partial_record: written with it; empty without, and in processes other than the chief.
+        warnings: newer checkpoints that could not be read; empty in other processes.
+    """
+
+    step: int
+    partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 class Checkpoints:
     """The checkpoints of one run directory: the newest `keep`, and the best by a score.
 
     Args:
-        directory: path of the run's `checkpoints` folder.
-        state: `State`.
-        keep: int, how many of the newest stay.
-        cluster: `Cluster` of the processes that have this state.
-
-    Attributes:
-        passing: the step of a checkpoint that goes when the next is saved, or None: where a signal
-            stopped the run, between the steps of its other checkpoints.
-        counted: dict that was saved with the checkpoint that `restore` has read; empty without.
-        warnings: list of str, what `restore` could not read.
+        directory: the run's `checkpoints` folder.
+        state: what is saved and restored.
+        keep: how many of the newest stay.
+        cluster: the processes that have this state. None: this one alone.
     """
 
-    def __init__(self, directory, state, keep, cluster=None):
+    def __init__(
+        self,
+        directory: str | pathlib.Path,
+        state: Checkpointable,
+        keep: int,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.directory, self.state, self.keep = pathlib.Path(directory), state, keep
         self.cluster = cluster or Cluster()
-        self.checkpoint, self.passing = state.checkpoint(), None
-        self.counted, self.warnings = {}, []
-        # To ask for it makes it: `restore` wants one, and `write` alone would not save it.
+        self.checkpoint = state.checkpoint()
+        # Reading it creates it: `restore` expects one, and `write` alone would not save it.
         self.checkpoint.save_counter  # noqa: B018
 
-    def save(self, counted=None):
-        """Writes the present step, and a dict beside its variables; returns the path."""
-        step = int(self.state.step.numpy())
-        path = write(self.checkpoint, self.directory, step, self.keep, self.passing, counted)
-        self.passing = None
-        return path
+    def save(
+        self, partial_record: dict[str, Any] | None = None, temporary_step: int | None = None
+    ) -> str:
+        """Writes the present step; returns the path.
 
-    def save_best(self):
+        Args:
+            partial_record: goes with it, for `restore`.
+            temporary_step: of a checkpoint that this one replaces whatever its age.
+        """
+        path = self.directory / f"step-{int(self.state.step.numpy())}"
+        return write_checkpoint(self.checkpoint, path, self.keep, temporary_step, partial_record)
+
+    def save_best(self) -> str:
         """Writes the present step in place of the best one so far; returns the path."""
-        step = int(self.state.step.numpy())
-        return write(
-            self.checkpoint, self.directory / "best", step, keep=1, passing=None, counted=None
-        )
+        path = self.directory / "best" / f"step-{int(self.state.step.numpy())}"
+        return write_checkpoint(self.checkpoint, path, keep=1)
 
-    def restore(self):
-        """Goes on from the newest checkpoint that can be read; returns the step, 0 without any.
+    def restore(self) -> Restored:
+        """Restores the newest checkpoint that can be read.
 
-        The chief chooses, and the others read the same.
+        The chief chooses it, and all processes read the same.
 
         Raises:
             RunError: if there are checkpoints, and none fits the state and can be read.
         """
-        step = self.cluster.word(self.cluster.chief(self.restore_newest, "reads the checkpoints"))
-        if step is not None and not self.cluster.is_chief:
+        found = self.cluster.run_on_chief(self.restore_newest, "reads the checkpoints")
+        step = self.cluster.broadcast(found and found.step)
+        if step and not self.cluster.is_chief:
             self.read(str(self.directory / f"step-{step}"))
-        return int(self.state.step.numpy())
+        return found or Restored(step)
 
-    def restore_newest(self):
-        """Reads the newest checkpoint that can be read; returns its step, or None without any."""
+    def restore_newest(self) -> Restored:
+        """As `restore`, in this process alone."""
         failures = []
-        for path in reversed(kept(self.directory)):
+        for path in reversed(list_checkpoints(self.directory)):
             try:
                 self.read(path)
-                self.counted = read_counted(path)
+                partial_record = read_partial_record(path)
             except RunError as error:
                 failures.append(error)
             else:
-                self.warnings = [f"{failure}; going on from {path}" for failure in failures]
-                return step_of(path)
+                warnings = [f"{failure}; resuming from {path}" for failure in failures]
+                return Restored(step_of(path), partial_record, warnings)
         if failures:
             others = f", nor can {len(failures) - 1} before it" if failures[1:] else ""
             raise RunError(f"{failures[0]}{others}")
-        return None
+        return Restored(int(self.state.step.numpy()))
 
-    def read(self, path):
+    def read(self, path: str) -> None:
+        """Restores the checkpoint `path`, which must have every variable of the state.
+
+        Raises:
+            RunError: if it cannot be read or is of other networks.
+        """
         check_seal(path)
         try:
             self.checkpoint.restore(path).assert_consumed()
@@ -98,32 +134,27 @@ class Checkpoints:
             raise unreadable(path, error) from error
 
 
-def restore_generator(config, directory, ema=True):
-    """The generator of the newest checkpoint in `directory`, and its step: `load_generator`."""
-    return load_generator(config, latest(directory), ema)
-
-
-def load_generator(config, path, ema=True):
+def load_generator(config: Config, path: str, ema: bool = True) -> tuple[keras.Model, int]:
     """The generator of a checkpoint, and its step.
 
     Args:
-        config: `Config` of the run.
+        config: of the run.
         path: of the checkpoint.
-        ema: bool, whether to take the averaged weights.
+        ema: whether to take the averaged weights.
 
     Raises:
         RunError: if the checkpoint cannot be read or has another network.
     """
     generator = networks.generator(config)
-    return generator, read_weights(generator, path, ema)
+    return generator, restore_weights(generator, path, ema)
 
 
-def read_weights(generator, path, ema=True):
+def restore_weights(generator: keras.Model, path: str, ema: bool = True) -> int:
     """Gives `generator` the weights of a checkpoint; returns the step. As `load_generator`."""
-    return read_networks(path, **{"ema_generator" if ema else "generator": generator})
+    return restore_networks(path, **{"ema_generator" if ema else "generator": generator})
 
 
-def read_networks(path, **named):
+def restore_networks(path: str, **named: keras.Model) -> int:
     """Gives networks, by their names in `State`, the weights of a checkpoint; returns the step.
 
     Raises:
@@ -139,38 +170,45 @@ def read_networks(path, **named):
     return int(step.numpy())
 
 
-def all_checkpoints(directory):
-    """Paths of the checkpoints in `directory`, the best first, then from old to new.
+def all_checkpoints(directory: str | pathlib.Path) -> list[str]:
+    """Paths of the checkpoints in `directory`: the best one first, then from old to new.
 
     Raises:
         RunError: if there is none.
     """
-    latest(directory)
     directory = pathlib.Path(directory)
-    return [*kept(directory / "best"), *kept(directory)]
+    newest_checkpoint(directory)
+    return [*list_checkpoints(directory / "best"), *list_checkpoints(directory)]
 
 
-def chosen_checkpoints(directory, choice):
-    """Paths of the checkpoints that `choice` names, in the order of their steps.
+def choose_checkpoints(directory: str | pathlib.Path, choice: CheckpointChoice) -> list[str]:
+    """Paths of the checkpoints that `choice` names, each once, in the order of their steps.
 
     Raises:
-        UsageError: if there is none of that step.
+        RunError: if there is no checkpoint.
+        UsageError: if there is none of a step that `choice` names.
     """
-    if choice == "newest":
-        return [latest(directory)]
-    if choice == "best":
-        return [latest(pathlib.Path(directory) / "best")]
-    by_step = {step_of(path): path for path in all_checkpoints(directory)}
-    if choice == "all":
-        return [by_step[step] for step in sorted(by_step)]
-    if int(choice) not in by_step:
-        raise UsageError(
-            f"expected the step of a kept checkpoint, one of {sorted(by_step)}. Received: {choice}"
-        )
-    return [by_step[int(choice)]]
+    directory = pathlib.Path(directory)
+    chosen = {}
+    for part in choice.parts:
+        if part == "newest":
+            paths = [newest_checkpoint(directory)]
+        elif part == "best":
+            paths = [newest_checkpoint(directory / "best")]
+        else:
+            paths = all_checkpoints(directory)
+        by_step = {step_of(path): path for path in paths}
+        if isinstance(part, int):
+            if part not in by_step:
+                raise UsageError(
+                    f"expected the step of a checkpoint, one of {sorted(by_step)}. Received: {part}"
+                )
+            by_step = {part: by_step[part]}
+        chosen |= by_step
+    return [chosen[step] for step in sorted(chosen)]
 
 
-def digest(path):
+def digest(path: str) -> str:
     """SHA-256 over names, shapes, dtypes and bytes of all variables of a checkpoint.
 
     Raises:
@@ -194,5 +232,6 @@ def digest(path):
     return total.hexdigest()
 
 
-def unreadable(path, error):
+def unreadable(path: str, error: Exception) -> RunError:
+    """The error of a checkpoint that cannot be read."""
     return RunError(f"checkpoint {path} cannot be read: {reason_of(error)}")

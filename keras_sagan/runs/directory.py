@@ -9,15 +9,17 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, write_atomically
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
-# Fields that change the numbers of a run, and that it can go on with all the same if asked to.
+# Fields that change the numbers of a run, and that a run may resume with other values of if asked.
 CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
-# Bytes, more than a JSON line has.
+# More bytes than a JSON line has.
 LINE = 2**16
 
 
@@ -25,17 +27,17 @@ class RunDirectory:
     """Paths and records of a run.
 
     Args:
-        path: the folder. Made by `lock` or `write_config`, not before.
+        path: the folder; `lock` makes it, if it is not there.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.samples = self.path / "samples"
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[None]:
         """Holds the run for this process. The system frees the lock when the process ends.
 
         Raises:
@@ -58,11 +60,11 @@ class RunDirectory:
                 raise RunError(f"run_dir={self.path} cannot be written: {error}") from error
             yield
 
-    def read_config(self):
+    def read_config(self) -> Config:
         """The run's `Config`.
 
         Raises:
-            UsageError: if there is none, or it is not of this version.
+            UsageError: if there is none, or this version cannot read it.
         """
         path = self.path / "config.json"
         try:
@@ -74,15 +76,15 @@ class RunDirectory:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 
-    def check_config(self, config, allowed=()):
-        """Whether a run of `config` may start or go on here.
+    def check_config(self, config: Config, allowed: Sequence[str] = ()) -> list[str]:
+        """Whether a run of `config` may start or resume here.
 
         Args:
-            config: `Config`.
+            config: of the run to start.
             allowed: names of fields that may differ.
 
         Returns:
-            Those that do, a list of `name=old -> new`.
+            Those that differ, each as `name=old -> new`.
 
         Raises:
             UsageError: if the folder's run has other values in fields that may not change.
@@ -99,15 +101,15 @@ class RunDirectory:
             )
         return changes
 
-    def write_config(self, config):
+    def write_config(self, config: Config) -> None:
         """Claims the folder for `config`."""
         write_atomically(self.path / "config.json", config.to_json())
 
-    def check_data(self, record):
-        """Whether prepared data of `record` are those that the run began with.
+    def check_data(self, record: dict[str, Any]) -> None:
+        """Whether prepared data with this `dataset.json` are what the run began with.
 
         Raises:
-            UsageError: if their contents differ.
+            UsageError: if the contents differ.
         """
         began = self.read_environment().get("data")
         began_with = began.get("sha256") if isinstance(began, dict) else None
@@ -118,11 +120,11 @@ class RunDirectory:
                 f"{began_with[:12]}"
             )
 
-    def read_environment(self):
+    def read_environment(self) -> dict[str, Any]:
         """The record of the newest start; empty before the first.
 
         Raises:
-            RunError: if it is broken: what the run began with is not known then.
+            RunError: if it is broken: then nobody knows what the run began with.
         """
         path = self.path / "environment.json"
         try:
@@ -133,24 +135,26 @@ class RunDirectory:
             environment = error
         if not isinstance(environment, dict):
             raise RunError(
-                f"expected the JSON object of a run's starts in {path}; remove it to go on without "
-                f"knowing them. Received: {environment}"
+                f"expected the JSON object of a run's starts in {path}; remove it to "
+                f"resume without it. Received: {environment}"
             )
         return environment
 
-    def write_environment(self, step, devices, facts):
+    def write_environment(
+        self, step: int, devices: list[str], facts: dict[str, Any]
+    ) -> list[str] | None:
         """Records what this start of the run, at `step`, depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
 
         Args:
-            step: int.
-            devices: names, a list.
-            facts: dict of what else belongs there: `data`, the `summary` of the prepared set;
-                `device`; `networks`, their costs; `processes`, a number.
+            step: at which the run starts or resumes.
+            devices: their names.
+            facts: what else to record: `data`, the `summary` of the prepared set; `device`;
+                `networks`, their costs; `processes`, a number.
 
         Returns:
-            The devices of the start before, or None.
+            The devices of the previous start, or None.
         """
         before = self.read_environment()
         earlier = [*before.pop("earlier", []), before] if before else []
@@ -170,25 +174,26 @@ class RunDirectory:
         write_atomically(self.path / "environment.json", text)
         return earlier[-1].get("devices") if earlier else None
 
-    def write_stop(self, step, signal):
-        """Leaves word that a signal ended the run at a step, for the start that follows."""
+    def write_stop(self, step: int, signal: str) -> None:
+        """Records that a signal stopped the run at a step, for the next start."""
         text = json.dumps({"step": step, "signal": signal}) + "\n"
         write_atomically(self.path / "stop.json", text)
 
-    def read_stop(self, step=None):
-        """What `write_stop` left, of `step` if that is given; None if there is nothing."""
+    def read_stop(self, step: int | None = None) -> dict[str, Any] | None:
+        """What `write_stop` recorded, for `step` if that is given; None without it."""
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             stop = json.loads((self.path / "stop.json").read_text())
             return stop if step in (stop["step"], None) and stop["signal"] else None
         return None
 
-    def forget_stop(self):
+    def remove_stop(self) -> None:
+        """Removes what `write_stop` recorded: the run has trained on."""
         (self.path / "stop.json").unlink(missing_ok=True)
 
-    def append(self, name, *rows):
-        """Adds `rows`, dicts, to the JSON lines of file `name`: in one piece.
+    def append(self, name: str, *rows: dict[str, Any]) -> None:
+        """Adds `rows` to the JSON lines of file `name`, in one write.
 
-        A last line that a kill or a full disk has cut off goes: it would spoil the one after it.
+        A last line that a kill or a full disk cut off is removed: it would spoil the next one.
         """
         with (self.path / name).open("ab+") as file:
             begin = max(file.seek(0, os.SEEK_END) - LINE, 0)
@@ -196,13 +201,13 @@ class RunDirectory:
             file.truncate(begin + file.read().rfind(b"\n") + 1)
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
-    def rows(self, name):
-        """The JSON lines of file `name`, without broken ones; none without a file."""
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The JSON lines of file `name` that have a step; none without a file."""
         path = self.path / name
         lines = path.read_bytes().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines if step_in(line) is not None]
 
-    def last_row(self, name):
+    def last_row(self, name: str) -> dict[str, Any]:
         """The last JSON line of file `name`; empty without one."""
         path = self.path / name
         if not path.exists():
@@ -212,12 +217,12 @@ class RunDirectory:
             lines = file.read().splitlines()
         return json.loads(lines[-1]) if lines else {}
 
-    def forget_after(self, name, step):
+    def drop_rows_after(self, name: str, step: int) -> str | None:
         """Drops the lines of file `name` that a run resumed at `step` will write again.
 
         Returns:
-            What else had to go, in words; None if nothing. Of the last line nothing is said: a kill
-            may have cut it off.
+            A warning if broken lines were dropped too, else None. A broken last line is expected
+            after a kill and not mentioned.
         """
         path = self.path / name
         if not path.exists():
@@ -226,20 +231,20 @@ class RunDirectory:
         kept = [line.decode() for line, of in lines if of is not None and of <= step]
         write_atomically(path, "".join(line + "\n" for line in kept))
         broken = sum(of is None for _, of in lines[:-1])
-        return f"{path}: {broken} broken lines are left out" if broken else None
+        return f"{path}: left out {broken} broken lines" if broken else None
 
 
-def step_in(line):
-    """The step of a JSON line, bytes; None if it is broken."""
+def step_in(line: bytes) -> int | None:
+    """The step of a JSON line; None if the line is broken."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         line.decode()
         return operator.index(json.loads(line)["step"])
     return None
 
 
-def differences(old, new):
-    """Fields in which a run cannot go on, each as `name=old -> new`."""
-    if new.num_classes == -1:  # As many as the data have: not known yet.
+def differences(old: Config, new: Config) -> list[str]:
+    """Fields that differ and that a run cannot resume with, each as `name=old -> new`."""
+    if new.num_classes == -1:  # The data's own number, which is not known yet.
         new = dataclasses.replace(new, num_classes=old.num_classes)
     return [
         f"{field.name}={getattr(old, field.name)} -> {getattr(new, field.name)}"

@@ -9,15 +9,16 @@ import subprocess
 PACKAGES = ("keras-sagan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
-def version(package):
+def version(package: str) -> str | None:
+    """The installed version of a package; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def commit():
-    """The commit of this code, with `-dirty` when files differ; None outside its own checkout."""
+def commit() -> str | None:
+    """The commit of this code, with `-dirty` if files differ; None outside its own checkout."""
     try:
         git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
@@ -25,7 +26,8 @@ def commit():
         return None
 
 
-def git(*arguments):
+def git(*arguments: str) -> str:
+    """What `git` prints in the folder of this code."""
     folder = pathlib.Path(__file__).parent
     result = subprocess.run(
         ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
@@ -33,13 +35,13 @@ def git(*arguments):
     return result.stdout.strip()
 
 
-def machine():
+def machine() -> str:
     """The system, its architecture and, where Linux says it, the processor."""
     return f"{platform.system()} {platform.machine()}{processor()}"
 
 
-def processor(cpuinfo=pathlib.Path("/proc/cpuinfo")):
-    """Model of the first processor, in brackets after a space; empty if it is not known."""
+def processor(cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:
+    """The first processor's model, in parentheses after a space; empty if unknown."""
     try:
         name = re.search(r"^model name\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
     except OSError:

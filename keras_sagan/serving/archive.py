@@ -5,14 +5,18 @@ import pathlib
 import re
 
 from keras_sagan import networks
+from keras_sagan.config import Config
 from keras_sagan.errors import RunError
-from keras_sagan.runs.checkpoints import chosen_checkpoints, read_weights
+from keras_sagan.networks.network import Network
+from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
-from keras_sagan.serving.fold import fold
+from keras_sagan.serving.folding import fold_spectral_norm
 from keras_sagan.serving.publish import new_version
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import write_warmup
+from keras_sagan.values import CheckpointChoice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,40 +24,42 @@ class Settings:
     """What is exported, and where to.
 
     Attributes:
-        export_dir: path of the folder of a model's versions.
+        export_dir: folder of a model's versions.
         format: "saved_model" or "keras".
-        checkpoint: "newest", "best" or a step.
-        ema: bool, whether averaged weights are taken.
-        version: int; None: the step.
-        model: str, the name by which clients know the model.
+        checkpoint: the choice of a single one.
+        ema: whether to export the averaged weights.
+        version: number of the version; None for the step.
+        model: name by which clients know the model.
     """
 
-    export_dir: str
+    export_dir: pathlib.Path
     format: str
-    checkpoint: str
+    checkpoint: CheckpointChoice
     ema: bool
     version: int | None
     model: str
 
 
-def export_run(run, config, settings):
+def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[str, int, list[str]]:
     """Writes a version of a run's generator.
 
     Args:
-        run: `RunDirectory`.
-        config: its `Config`.
-        settings: `Settings`.
+        run: the run directory.
+        config: its configuration.
+        settings: what to export, and where to.
 
     Returns:
-        Name of the version in `settings.export_dir`, its step, and a list of what its user may not
-        expect, as text.
+        The name of the version in `settings.export_dir`, its step, and notes on what a user may not
+        expect.
 
     Raises:
         UsageError: if the version exists, or there is no checkpoint of that step.
-        RunError: if the checkpoint cannot be read or the version not be written.
+        RunError: if the checkpoint cannot be read or the version cannot be written.
     """
-    generator, step = load(run, config, settings)
-    generator = fold(config, generator)
+    # First, because it takes longer than reading: training may write a checkpoint every second.
+    generator = networks.generator(config)
+    step = restore_chosen(generator, run.checkpoints, settings)
+    generator = fold_spectral_norm(generator)
     version = settings.version or step
     if settings.format == "keras":
         with new_version(settings.export_dir, f"{version}.keras") as path:
@@ -71,30 +77,26 @@ def export_run(run, config, settings):
             notes.append(
                 "no warm-up requests: they need the extra `serving`, pip install .[serving]"
             )
-    if not names(pathlib.Path(settings.export_dir) / "models.config", settings.model):
-        notes.append(
-            f"models.config, which was there before, has no model of the name {settings.model}"
-        )
+    if not has_model(settings.export_dir / "models.config", settings.model):
+        notes.append(f"the existing models.config names no model {settings.model}")
     return path.name, step, notes
 
 
-def names(path, model):
-    """Whether a `models.config` has a model of this name."""
+def has_model(path: pathlib.Path, model: str) -> bool:
+    """Whether a `models.config` names this model."""
     text = path.read_text(errors="replace")
     return re.search(rf"\bname\s*:\s*(['\"]){re.escape(model)}\1", text) is not None
 
 
-def load(run, config, settings):
-    """The generator of the chosen checkpoint, and its step.
+def restore_chosen(generator: Network, checkpoints: pathlib.Path, settings: Settings) -> int:
+    """Gives `generator` the weights of the chosen checkpoint; returns the step.
 
-    If training replaces the newest or the best one while it is read, the one in its place.
+    If training replaces the newest or the best one during the read, the replacement is read.
     """
-    # First, since it takes longer than to read: training may write a checkpoint every second.
-    generator = networks.generator(config)
     while True:
-        paths = chosen_checkpoints(run.checkpoints, settings.checkpoint)
+        paths = choose_checkpoints(checkpoints, settings.checkpoint)
         try:
-            return generator, read_weights(generator, paths[0], settings.ema)
+            return restore_weights(generator, paths[0], settings.ema)
         except RunError:
-            if chosen_checkpoints(run.checkpoints, settings.checkpoint) == paths:
+            if choose_checkpoints(checkpoints, settings.checkpoint) == paths:
                 raise

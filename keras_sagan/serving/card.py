@@ -1,85 +1,88 @@
-"""The model card of a version: what it is, where it comes from, how good it is, how to ask it."""
+"""The model card of a version: what it is, where it comes from, how good it is, how to use it."""
 
 import contextlib
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from keras_sagan.config import Config
+from keras_sagan.metrics.protocol import current_name
+from keras_sagan.networks.network import Network
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import version
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
 
 NO_SCORES = """\
-None of these weights at this step. To have some here, score the run, remove this version and export
-it again:
+There are none for these weights at this step. To add some, score the run, delete this version and
+export it again:
 
     python -m keras_sagan.evaluate --run_dir=RUN_DIR --checkpoint={step}
 """
 
 
-def model_card(run, config, generator, facts):
-    """The card as Markdown.
+def model_card(run: RunDirectory, config: Config, generator: Network, facts: dict[str, Any]) -> str:
+    """Describes a version in Markdown.
 
     Args:
-        run: `RunDirectory`.
-        config: its `Config`.
-        generator: network.
-        facts: dict: `model`, the name by which clients know it; `version`; `step`; `ema`, whether
-            the weights are averaged.
+        run: the run directory.
+        config: its configuration.
+        generator: the exported network.
+        facts: `model`, the name by which clients know it; `version`; `step`; `ema`, whether the
+            weights are averaged.
     """
-    size, channels = config.image_size, config.image_channels
-    color = "RGB" if channels == 3 else "grayscale"
+    shape = config.image_set.image_shape
+    color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"
-    return "\n".join(
-        [
-            f"# {facts['model']}, version {facts['version']}",
-            "",
-            f"Generates {color} images of {size}x{size} pixels. A {config.model} network "
-            f"of keras_sagan, trained on `{config.dataset}`: {weights} of step "
-            f"{facts['step']:,}.",
-            "",
-            "## Classes",
-            "",
-            classes(config, run.read_environment()),
-            "",
-            "## Signatures",
-            "",
-            behavior(config),
-            *(calls(name, generator, facts["model"]) for name in signatures(generator)),
-            "## Scores",
-            "",
-            scores(run, facts),
-            "",
-            "## Training",
-            "",
-            training(run, config, facts["step"]),
-            "",
-        ]
+    environment = run.read_environment()
+    names = class_names(config.data_dir, environment.get("data", {}).get("sha256"))
+    effort = {
+        "data": data_text(config.dataset, environment.get("data", {})),
+        "images seen": f"{facts['step'] * config.batch_size * config.d_steps:,}",
+        "training time": training_time(run, facts["step"]),
+        "precision": config.precision,
+    }
+    command = f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(changed_flags(config))}"
+    sections = {
+        "Classes": class_list(config.num_classes, names),
+        "Signatures": f"{behavior(shape, config.num_classes, config.precision)}\n"
+        + "\n".join(usage(name, generator, facts["model"]) for name in signatures(generator)),
+        "Scores": score_table(run, facts),
+        "Training": f"{training_table(effort, environment)}\n\nTo repeat the run:\n\n{command}",
+    }
+    about = (
+        f"Generates {color} images of {shape[0]}x{shape[1]} pixels. It is a {config.model} network "
+        f"of keras_sagan, trained on `{config.dataset}`, with the {weights} of step "
+        f"{facts['step']:,}.\n"
     )
+    texts = (f"## {title}\n\n{text.rstrip()}\n" for title, text in sections.items())
+    return "\n".join([f"# {facts['model']}, version {facts['version']}\n", about, *texts])
 
 
-def behavior(config):
-    shape = f"{config.image_size}, {config.image_size}, {config.image_channels}"
-    labels = f"`labels` are int64 from 0 to {config.num_classes - 1}: with another one, or with "
-    labels += "another number of labels than seeds, a request fails, and so do those that the "
-    labels += "server put into a batch with it.\n"
-    bfloat16 = ""
-    if config.precision == "mixed_bfloat16":
-        bfloat16 = (
-            "Computed in bfloat16, whose rounding may move a level by some in another batch.\n"
-        )
+def behavior(image_shape: tuple[int, ...], num_classes: int, precision: str) -> str:
+    """What every signature does."""
+    shape = ", ".join(map(str, image_shape))
+    labels = (
+        f"`labels` are int64 from 0 to {num_classes - 1}. A request with another label, or with "
+        "more or fewer labels than seeds, fails. So do the requests that the server batched with "
+        "it.\n"
+    )
+    bfloat16 = "The network computes in bfloat16, so a level may differ slightly between batches.\n"
     return (
-        "Inputs and outputs have a row for each of n images. "
-        f"`images` are `[n, {shape}]`: levels from 0 to 255, of `latents` numbers from -1 to 1.\n"
-        f"{labels if config.num_classes else ''}"
-        "`seeds` are int64, and each is an image of its own. From 0 to 2147483647 they are those of"
-        " `python -m keras_sagan.sample --seeds=...`. An image depends on its own row alone.\n"
-        f"The server computes up to {BATCH_SIZES[-1]} rows at once.\n{bfloat16}"
+        "Inputs and outputs have one row for each of n images. "
+        f"`images` are `[n, {shape}]`: levels from 0 to 255, or numbers from -1 to 1 if made of "
+        f"`latents`.\n{labels if num_classes else ''}"
+        "`seeds` are int64; each gives an image of its own. From 0 to 2147483647 they are the "
+        "seeds of `python -m keras_sagan.sample --seeds=...`. An image depends on its own row "
+        "alone.\n"
+        f"The server computes up to {BATCH_SIZES[-1]} rows at once.\n"
+        f"{bfloat16 if precision == 'mixed_bfloat16' else ''}"
     )
 
 
-def calls(name, generator, model):
+def usage(name: str, generator: Network, model: str) -> str:
     """A signature's inputs and outputs, and a command that asks for it."""
     inputs, outputs = signatures(generator)[name]
     url = f"http://localhost:{REST_PORT}/v1/models/{model}:predict"
@@ -93,28 +96,27 @@ def calls(name, generator, model):
         "' > image.png"
     )
     return (
-        f"**{name}**: {listed(inputs)} to {listed(outputs)}\n\n"
+        f"**{name}**: {code_list(inputs)} to {code_list(outputs)}\n\n"
         f"    curl -s {url} -d '{body}'{decode if name == 'png' else ''}\n"
     )
 
 
-def listed(names):
+def code_list(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def classes(config, environment):
-    """Each class and its number; the numbers alone where the data are not at hand."""
-    if not config.num_classes:
+def class_list(num_classes: int, names: list[str] | None) -> str:
+    """Each class and its number; the numbers alone without `names`."""
+    if not num_classes:
         return "None."
-    names = class_names(config.data_dir, environment.get("data", {}).get("sha256"))
     if not names:
-        return f"0 to {config.num_classes - 1}, the names of which are not at hand."
+        return f"0 to {num_classes - 1}. Their names are not available here."
     # Indented, so that nothing in a name is Markdown.
     return "\n".join(f"    {label}  {' '.join(name.split())}" for label, name in enumerate(names))
 
 
-def class_names(data_dir, sha256):
-    """The classes of the prepared set with this content; None where there is none."""
+def class_names(data_dir: str, sha256: str | None) -> list[str] | None:
+    """The classes of the prepared set with this content; None without such a set."""
     for path in pathlib.Path(data_dir).glob("prepared/*/dataset.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             record = json.loads(path.read_text())
@@ -123,10 +125,10 @@ def class_names(data_dir, sha256):
     return None
 
 
-def scores(run, facts):
-    """The newest score of each metric, of these weights as they are served."""
+def score_table(run: RunDirectory, facts: dict[str, Any]) -> str:
+    """The newest score of each metric for these weights as they are served."""
     rows = {
-        row["metric"]: row
+        current_name(row["metric"]): row
         for row in run.rows("metrics.jsonl")
         if row.get("step") == facts["step"]
         and row.get("weights") == ("ema" if facts["ema"] else "raw")
@@ -134,7 +136,7 @@ def scores(run, facts):
         and row.get("value") is not None
     }
     if not rows:
-        return NO_SCORES.format(step=facts["step"]).rstrip()
+        return NO_SCORES.format(step=facts["step"])
     lines = [["metric", "value", "generated", "real", "protocol", "measured"]]
     for name, row in rows.items():
         spread = row.get("standard_error") or row.get("standard_deviation")
@@ -142,34 +144,35 @@ def scores(run, facts):
         protocol = (row.get("protocol") or {}).get("name", "none")
         counts = [str(row.get(key) or "-") for key in ("n_fake", "n_real")]
         lines.append([name, value, *counts, protocol, row.get("time", "-")[:10]])
-    return table(lines)
+    return markdown_table(lines)
 
 
-def training(run, config, step):
-    """What the run was: data, effort, versions, and the command that repeats it."""
-    environment = run.read_environment()
-    data = environment.get("data", {})
+def data_text(dataset: str, data: dict[str, Any]) -> str:
+    return f"{dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}"
+
+
+def training_time(run: RunDirectory, step: int) -> str:
+    """How long the run took to reach `step`."""
     before = [row for row in run.rows("train.jsonl") if row.get("step", step) <= step]
     seconds = before[-1].get("seconds") if before else None
+    return f"{seconds / 60:.1f} minutes" if seconds else "not recorded"
+
+
+def training_table(effort: dict[str, str], environment: dict[str, Any]) -> str:
+    """What the run took, and with which device and versions."""
     packages = environment.get("packages", {})
     ours = ("keras-sagan", "tensorflow", "keras")
-    facts = {
-        "data": f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}",
-        "images seen": f"{step * config.batch_size * config.d_steps:,}",
-        "training time": f"{seconds / 60:.1f} minutes" if seconds else "not recorded",
+    facts = effort | {
         "device": f"{environment.get('device')}, {len(environment.get('devices', []))} in use",
-        "precision": config.precision,
         "commit": environment.get("commit"),
         "packages": ", ".join(f"{name} {packages[name]}" for name in packages if packages[name]),
         "exported with": ", ".join(f"{name} {version(name)}" for name in ours),
     }
-    command = f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(changed_flags(config))}"
-    lines = [["", ""], *([name, str(value)] for name, value in facts.items())]
-    return f"{table(lines)}\n\nThe same run again:\n\n{command}"
+    return markdown_table([["", ""], *([name, str(value)] for name, value in facts.items())])
 
 
-def changed_flags(config):
-    """The flags whose values are not the defaults; not those of paths and records."""
+def changed_flags(config: Config) -> Iterator[str]:
+    """The flags that differ from their defaults, except for paths and records."""
     for field in dataclasses.fields(Config):
         value = getattr(config, field.name)
         lasting = not field.metadata["resumable"] or field.name == "total_steps"
@@ -177,7 +180,7 @@ def changed_flags(config):
             yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
-def table(lines):
+def markdown_table(lines: list[list[str]]) -> str:
     head, *rows = (
         f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in line)} |"
         for line in lines

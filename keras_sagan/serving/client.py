@@ -1,4 +1,4 @@
-"""Images from a server that runs what `keras_sagan.export` wrote.
+"""Images from a server of what `keras_sagan.export` wrote.
 
 client = Client("localhost:8501")
 images = client.images(labels=[3, 3, 7], seeds=[0, 1, 0])  # uint8 [3, height, width, channels]
@@ -9,6 +9,9 @@ import io
 import operator
 import random
 import time
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,72 +20,82 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.serving import over_rest
 from keras_sagan.serving.failures import Target, Unavailable, failure
 
-# A server with batching on refuses a request of more rows than its largest batch.
+# With batching, a server rejects a request of more rows than its largest batch.
 ROWS_PER_REQUEST = 16
-# Seconds before the first retry; twice as many before each further one, less up to half by chance,
-# so that clients that failed together do not come back together.
+# Seconds before the first retry, doubled for each further one. Up to half of it is taken off at
+# random, so that clients that failed together do not return together.
 BACKOFF = 0.2
-# Of an image that a few bytes may stand for; no network of this project makes a sixtieth of it.
+# A few bytes may claim to be a huge image. Images of this project are sixty times smaller.
 MOST_PIXELS = 2**24
-DTYPES = {"DT_HALF": "float16", "DT_FLOAT": "float32", "DT_DOUBLE": "float64"}
+DTYPES: dict[str, str] = {"DT_HALF": "float16", "DT_FLOAT": "float32", "DT_DOUBLE": "float64"}
 
 
 class Client:
-    """Asks TensorFlow Serving. It keeps no connection and may be used by several threads.
+    """Asks TensorFlow Serving for images. It keeps no connection, and threads may share it.
 
     Args:
-        server: str, HOST:PORT of the protocol.
-        model: str, the name that the server knows the model by.
-        version: int; None: the newest that the server has.
+        server: HOST:PORT of the protocol.
+        model: name by which the server knows the model.
+        version: version of the model; None for the newest one on the server.
         protocol: "rest", or "grpc", which needs the extra `serving`.
-        timeout: float, seconds for a call of a method, with all its requests and retries.
-        retries: int, further tries of a request if the server refuses or drops the connection or
-            says that it is unavailable.
+        timeout: seconds for a method call, including all its requests and retries.
+        retries: further tries of a request when the server is unavailable, or refuses or drops the
+            connection.
 
     Raises:
-        UsageError: for an argument that cannot be, or without the packages that gRPC needs.
+        UsageError: if an argument is impossible, or the packages that gRPC needs are missing.
     """
 
-    def __init__(self, server, model="sagan", version=None, protocol="rest", timeout=60, retries=3):
+    def __init__(
+        self,
+        server: str,
+        model: str = "sagan",
+        version: int | None = None,
+        protocol: str = "rest",
+        timeout: float = 60,
+        retries: int = 3,
+    ) -> None:
         host, _, port = server.rpartition(":")
         number = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
-        if not (is_name(host) and number):
-            raise UsageError(f"expected HOST:PORT, as localhost:8501. Received: server={server}")
+        if not (is_host(host) and number):
+            raise UsageError(f"expected HOST:PORT, e.g. localhost:8501. Received: server={server}")
         if not (0 < timeout <= 1e6 and retries >= 0):
             raise UsageError(
-                "expected a timeout above 0 and up to 1e6 seconds, and no negative number of "
-                f"retries. Received: timeout={timeout}, retries={retries}"
+                "expected a timeout above 0 and up to 1e6 seconds, and at least 0 retries. "
+                f"Received: timeout={timeout}, retries={retries}"
             )
         self.target = Target(server, model, version)
         self.transport = transport_of(protocol)
         self.timeout, self.retries = timeout, retries
 
-    def images(self, labels, seeds):
-        """The image of each label with the seed beside it.
+    def images(self, labels: Iterable[int] | None, seeds: Iterable[int]) -> np.ndarray:
+        """Gets one image for each pair of label and seed.
 
         Args:
-            labels: n ints, classes. None for a network without classes.
-            seeds: n ints, at least one.
+            labels: n classes; None for a network without classes.
+            seeds: n numbers, at least one.
 
         Returns:
             uint8 `[n, height, width, channels]`.
 
         Raises:
-            UsageError: if the server has no such model, or it does not take the request, or this is
-                none.
+            UsageError: if the arguments are invalid, the server has no such model, or the model
+                rejects the request.
             RunError: if the server cannot be reached in time, fails, or answers no images.
         """
         rows = rows_of(labels, seeds)
         deadline, files = time.monotonic() + self.timeout, []
         for i in range(0, len(rows), ROWS_PER_REQUEST):
             part = rows[i : i + ROWS_PER_REQUEST]
-            answer = self.ask(self.transport.predict, "png", "image_bytes", part, deadline=deadline)
+            answer = self.ask(
+                self.transport.request_strings, "png", "image_bytes", part, deadline=deadline
+            )
             if len(answer) != len(part):
                 raise RunError(
                     f"expected {len(part)} images. Received: {self.target}: {len(answer)}"
                 )
             files += answer
-        images = [self.decode(file) for file in files]
+        images = [self.decode_image(file) for file in files]
         shapes = {image.shape for image in images}
         if len(shapes) > 1:
             raise RunError(
@@ -90,19 +103,19 @@ class Client:
             )
         return np.stack(images)
 
-    def status(self):
-        """What the server says of the model's versions.
+    def status(self) -> list[dict[str, Any]]:
+        """Gets the state of the model's versions.
 
         Returns:
-            A list of dicts: `version`, int; `state`, as AVAILABLE or LOADING; `error`, str, empty
-            without one.
+            For each version: `version`, int; `state`, e.g. AVAILABLE or LOADING; `error`, str,
+            empty without one.
 
         Raises:
-            UsageError, RunError: as of `images`.
+            UsageError, RunError: as `images`.
         """
-        answer = self.ask(self.transport.status, deadline=time.monotonic() + self.timeout)
+        answer = self.ask(self.transport.request_status, deadline=time.monotonic() + self.timeout)
         with self.understood("the status of a model"):
-            # What is 0 or unknown may be left out.
+            # The server may omit what is 0 or unknown.
             return [
                 {
                     "version": int(each.get("version", 0)),
@@ -112,17 +125,17 @@ class Client:
                 for each in answer["model_version_status"]
             ]
 
-    def metadata(self):
-        """The model's signatures.
+    def metadata(self) -> dict[str, dict[str, dict[str, tuple[str, list[int | None]]]]]:
+        """Gets the model's signatures.
 
         Returns:
-            A dict from name of a signature to a dict of `inputs` and `outputs`, each a dict from
-            name to dtype and shape: `("int64", [None])`.
+            Name of a signature to `inputs` and `outputs`, each from name to dtype and shape:
+            `("int64", [None])`.
 
         Raises:
-            UsageError, RunError: as of `images`.
+            UsageError, RunError: as `images`.
         """
-        answer = self.ask(self.transport.metadata, deadline=time.monotonic() + self.timeout)
+        answer = self.ask(self.transport.request_metadata, deadline=time.monotonic() + self.timeout)
         with self.understood("signatures"):
             return {
                 signature: {
@@ -133,15 +146,15 @@ class Client:
                 if not signature.startswith("__")  # The loader's own.
             }
 
-    def ask(self, question, *arguments, deadline):
-        """What `question`, a function of the transport, answers; asked again if unavailable."""
+    def ask(self, request: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
+        """Calls `request`, a function of the transport, again as long as it is unavailable."""
         tries = 0
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise failure(self.target, "DEADLINE_EXCEEDED", f"none in {self.timeout:.3g} s")
             try:
-                return question(self.target, *arguments, seconds=left)
+                return request(self.target, *arguments, seconds=left)
             except Unavailable as error:
                 pause = BACKOFF * 2**tries * random.uniform(0.5, 1)
                 tries += 1
@@ -149,8 +162,8 @@ class Client:
                     raise RunError(f"{error} (tries: {tries})") from error
                 time.sleep(pause)
 
-    def decode(self, file):
-        """A PNG file, gray or RGB, as an array `[height, width, channels]`."""
+    def decode_image(self, file: bytes) -> np.ndarray:
+        """Decodes a PNG file, gray or RGB: uint8 `[height, width, channels]`."""
         try:
             image = Image.open(io.BytesIO(file), formats=["PNG"])
             if image.width * image.height > MOST_PIXELS:
@@ -166,16 +179,16 @@ class Client:
         return pixels if pixels.ndim == 3 else pixels[..., None]
 
     @contextlib.contextmanager
-    def understood(self, what):
-        """Around code that takes an answer to pieces."""
+    def understood(self, what: str) -> Iterator[None]:
+        """Turns failures to read an answer, which should be `what`, into a `RunError`."""
         try:
             yield
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"expected {what}. Received: {self.target}: {error!r}") from error
 
 
-def is_name(host):
-    """Whether this may be the name or address of a machine, as far as Python cares."""
+def is_host(host: str) -> bool:
+    """Whether Python accepts this as the name or address of a machine."""
     try:
         host.encode("idna")
     except UnicodeError:  # An empty part, or one of more than 63 characters.
@@ -183,13 +196,14 @@ def is_name(host):
     return bool(host) and host.isprintable() and " " not in host
 
 
-def transport_of(protocol):
+def transport_of(protocol: str) -> ModuleType:
+    """The module that speaks this protocol."""
     if protocol == "rest":
         return over_rest
     if protocol != "grpc":
         raise UsageError(f"expected rest or grpc. Received: protocol={protocol}")
     try:
-        # It takes seconds to import, since the messages need TensorFlow.
+        # The import takes seconds, because the messages need TensorFlow.
         from keras_sagan.serving import over_grpc
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -199,15 +213,19 @@ def transport_of(protocol):
     return over_grpc
 
 
-def rows_of(labels, seeds):
-    """A dict from name of an input to int for each image."""
-    columns = {"seeds": seeds} if labels is None else {"labels": labels, "seeds": seeds}
+def rows_of(labels: Iterable[int] | None, seeds: Iterable[int]) -> list[dict[str, int]]:
+    """For each image, name of an input to value.
+
+    Raises:
+        UsageError: if they are not integers, or not as many labels as seeds.
+    """
+    given = {"seeds": seeds} if labels is None else {"labels": labels, "seeds": seeds}
     try:
-        columns = {name: [operator.index(value) for value in columns[name]] for name in columns}
+        columns = {name: [operator.index(value) for value in given[name]] for name in given}
         np.array(list(columns.values()), np.int64)
     except (OverflowError, TypeError, ValueError) as error:
         raise UsageError(
-            "expected lists, equally long, of whole numbers of 64 bits. "
+            "expected lists of the same length of 64-bit integers. "
             f"Received: labels={labels}, seeds={seeds}"
         ) from error
     if not columns["seeds"]:
@@ -215,9 +233,10 @@ def rows_of(labels, seeds):
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def tensor_of(info):
-    """Dtype and shape of a TensorInfo, a dict."""
+def tensor_of(info: dict[str, Any]) -> tuple[str, list[int | None]]:
+    """Dtype and shape of a TensorInfo."""
     dtype = info["dtype"]
     sizes = [int(dim["size"]) for dim in info["tensor_shape"].get("dim", [])]
     shape = [None if size < 0 else size for size in sizes]
-    return DTYPES.get(dtype, dtype.removeprefix("DT_").lower()), shape
+    name: str = DTYPES.get(dtype) or dtype.removeprefix("DT_").lower()
+    return name, shape

@@ -1,18 +1,14 @@
-"""How to start TensorFlow Serving on an export directory: its settings, and a compose file."""
+"""The files that start TensorFlow Serving on an export directory."""
 
-# The newest release of the server known here. The graph keeps to operations that it has.
+# The newest release that was tested. The graph uses only operations that it has.
 IMAGE = "tensorflow/serving:2.20.0"
 GRPC_PORT, REST_PORT = 8500, 8501
-# Rows that the server computes at once. Requests are padded to one of these.
+# Rows that the server computes at once. Batches are padded to one of these sizes.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 
-def configs(model):
-    """The files, text by name.
-
-    Args:
-        model: str, the name by which clients know it.
-    """
+def configs(model: str) -> dict[str, str]:
+    """Name to text of the files, for a model that clients know by this name."""
     return {
         "models.config": models_config(model),
         "batching.config": batching_config(),
@@ -20,7 +16,7 @@ def configs(model):
     }
 
 
-def models_config(model):
+def models_config(model: str) -> str:
     return f"""\
 # tensorflow.serving.ModelServerConfig. Of the versions the server takes the highest.
 model_config_list {{
@@ -33,7 +29,7 @@ model_config_list {{
 """
 
 
-def batching_config():
+def batching_config() -> str:
     sizes = "".join(f"allowed_batch_sizes: {size}\n" for size in BATCH_SIZES)
     return f"""\
 # tensorflow.serving.BatchingParameters. The last of the allowed sizes must be max_batch_size.
@@ -49,7 +45,7 @@ num_batch_threads {{ value: 2 }}
 """
 
 
-def docker_compose(model):
+def docker_compose(model: str) -> str:
     return f"""\
 # docker compose up, in this folder.
 services:

@@ -1,4 +1,4 @@
-"""What a server's refusal means to the one who asked."""
+"""What a server's error means to the caller."""
 
 import dataclasses
 
@@ -6,35 +6,35 @@ from keras_sagan.errors import RunError, UsageError
 
 
 class Unavailable(RunError):
-    """No answer, or none now: asking again may help."""
+    """No answer, or none now. Another try may help."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
     """A model on a server.
 
-    Args:
-        server: str, HOST:PORT.
-        model: str, the name that the server knows it by.
-        version: int; None: the newest that the server has.
+    Attributes:
+        server: HOST:PORT.
+        model: the name by which the server knows it.
+        version: None for the newest one on the server.
     """
 
     server: str
     model: str
     version: int | None
 
-    def __str__(self):
+    def __str__(self) -> str:
         version = "" if self.version is None else f", version={self.version}"
         return f"server={self.server}, model={self.model}{version}"
 
 
-def failure(target, code, text):
+def failure(target: Target, code: str, text: str | None) -> Exception:
     """The exception for an answer that is an error.
 
     Args:
-        target: `Target` that was asked.
-        code: str, a status code of gRPC by its name.
-        text: str, what the server says.
+        target: the model that was asked.
+        code: name of a gRPC status code.
+        text: the server's message.
     """
     text = "".join(filter(str.isprintable, " ".join(str(text).split())))
     if code == "UNAVAILABLE":

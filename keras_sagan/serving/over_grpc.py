@@ -1,7 +1,10 @@
-"""Questions to TensorFlow Serving over gRPC; arguments, answers and errors as of `over_rest`."""
+"""Requests to TensorFlow Serving over gRPC, with the arguments and errors of `over_rest`."""
+
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -11,18 +14,20 @@ from tensorflow_serving.apis import (
 )
 
 from keras_sagan.errors import RunError
-from keras_sagan.serving.failures import failure
+from keras_sagan.serving.failures import Target, failure
 
 OPTIONS = (
-    # Images of one answer may need more than the usual 4 MB.
+    # The images of one answer may exceed the default limit of 4 MB.
     ("grpc.max_receive_message_length", -1),
-    # A connection that another thread shares would, once it has failed, not be tried again for a
-    # second or more, while the server may be back.
+    # After a failure, gRPC does not retry a connection shared with other threads for a second or
+    # more, although the server may be back.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
 
-def predict(target, signature, output, rows, seconds):
+def request_strings(
+    target: Target, signature: str, output: str, rows: list[dict[str, int]], seconds: float
+) -> list[bytes]:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     shape = {"dim": [{"size": len(rows)}]}
     request = {
@@ -34,40 +39,42 @@ def predict(target, signature, output, rows, seconds):
     }
     request = json_format.ParseDict(request, predict_pb2.PredictRequest())
     service = prediction_service_pb2_grpc.PredictionServiceStub
-    answer = call(target, service, "Predict", request, seconds)
+    answer = request_answer(target, service, "Predict", request, seconds)
     if output not in answer.outputs:
         raise RunError(f"expected {output}. Received: {target}: {', '.join(answer.outputs)}")
     return list(answer.outputs[output].string_val)
 
 
-def status(target, seconds):
+def request_status(target: Target, seconds: float) -> dict[str, Any]:
     request = {"model_spec": model_spec(target)}
     request = json_format.ParseDict(request, get_model_status_pb2.GetModelStatusRequest())
     service = model_service_pb2_grpc.ModelServiceStub
-    return as_dict(call(target, service, "GetModelStatus", request, seconds))
+    return as_dict(request_answer(target, service, "GetModelStatus", request, seconds))
 
 
-def metadata(target, seconds):
+def request_metadata(target: Target, seconds: float) -> dict[str, Any]:
     request = {"model_spec": model_spec(target), "metadata_field": ["signature_def"]}
     request = json_format.ParseDict(request, get_model_metadata_pb2.GetModelMetadataRequest())
     service = prediction_service_pb2_grpc.PredictionServiceStub
-    answer = call(target, service, "GetModelMetadata", request, seconds)
+    answer = request_answer(target, service, "GetModelMetadata", request, seconds)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     answer.metadata["signature_def"].Unpack(signatures)
     return as_dict(signatures)
 
 
-def model_spec(target):
+def model_spec(target: Target) -> dict[str, Any]:
     version = {} if target.version is None else {"version": target.version}
     return {"name": target.model} | version
 
 
-def as_dict(message):
+def as_dict(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
-def call(target, service, method, request, seconds):
-    """What `method` of `service`, a class of stubs, answers."""
+def request_answer(
+    target: Target, service: Any, method: str, request: Message, seconds: float
+) -> Any:
+    """The answer of `method` of `service`, a class of stubs."""
     with grpc.insecure_channel(target.server, OPTIONS) as channel:
         try:
             return getattr(service(channel), method)(request, timeout=seconds)

@@ -1,7 +1,7 @@
-"""Questions to TensorFlow Serving over its REST interface.
+"""Requests to TensorFlow Serving over its REST interface.
 
-Source: https://www.tensorflow.org/tfx/serving/api_rest. The module of the standard library that is
-used, and no other, lets a deadline hold for an answer that comes in small pieces.
+Source: https://www.tensorflow.org/tfx/serving/api_rest. Of the standard library, only `http.client`
+lets a deadline hold for an answer that arrives in small pieces.
 """
 
 import base64
@@ -9,35 +9,35 @@ import http.client
 import json
 import time
 import urllib.parse
+from typing import Any
 
 from keras_sagan.errors import RunError
-from keras_sagan.serving.failures import failure
+from keras_sagan.serving.failures import Target, failure
 
-# The server's codes (http_server.cc), as far as they tell a client what to do.
+# The server's codes (http_server.cc) that tell a client what to do.
 CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 
 
-def predict(target, signature, output, rows, seconds):
-    """One output, of strings, for each of `rows`.
+def request_strings(
+    target: Target, signature: str, output: str, rows: list[dict[str, int]], seconds: float
+) -> list[bytes]:
+    """Asks for an output of strings, one for each of `rows`.
 
     Args:
-        target: `Target`.
-        signature: str.
-        output: str, name of the signature's only output.
-        rows: list of dicts, from name of an input to int. Sent as rows, of which the server refuses
-            one with an input too many; among columns it would leave that out of account.
-        seconds: float, time to answer.
-
-    Returns:
-        A list of bytes.
+        target: the model on a server.
+        signature: name of the signature.
+        output: name of its only output.
+        rows: name of an input to value, for each image. They are sent as rows, because the server
+            rejects a row with an unknown input but ignores an unknown column.
+        seconds: time to answer.
 
     Raises:
         Unavailable: if there is no answer, or none now.
-        UsageError: if the server does not take the request.
+        UsageError: if the server rejects the request.
         RunError: if it fails, is late, or answers something else.
     """
     request = {"signature_name": signature, "instances": rows}
-    answer = call(target, "POST", ":predict", seconds, json.dumps(request))
+    answer = request_json(target, "POST", ":predict", seconds, json.dumps(request))
     try:
         return [base64.b64decode(each["b64"], validate=True) for each in answer["predictions"]]
     except (KeyError, TypeError, ValueError) as error:
@@ -46,29 +46,33 @@ def predict(target, signature, output, rows, seconds):
         ) from error
 
 
-def status(target, seconds):
-    """The server's GetModelStatusResponse, a dict; arguments and errors as of `predict`."""
-    return call(target, "GET", "", seconds)
+def request_status(target: Target, seconds: float) -> dict[str, Any]:
+    """The server's GetModelStatusResponse; arguments and errors as of `request_strings`."""
+    return request_json(target, "GET", "", seconds)
 
 
-def metadata(target, seconds):
-    """Its SignatureDefMap, a dict; arguments and errors as of `predict`."""
-    answer = call(target, "GET", "/metadata", seconds)
+def request_metadata(target: Target, seconds: float) -> dict[str, Any]:
+    """Its SignatureDefMap; arguments and errors as of `request_strings`."""
+    answer = request_json(target, "GET", "/metadata", seconds)
     try:
         return answer["metadata"]["signature_def"]
     except (KeyError, TypeError) as error:
         raise RunError(f"expected signatures. Received: {target}: {answer}"[:300]) from error
 
 
-def call(target, method, what, seconds, body=None):
-    """The JSON object that the server answers."""
+def request_json(
+    target: Target, method: str, suffix: str, seconds: float, body: str | None = None
+) -> dict[str, Any]:
+    """The JSON object that the server answers, for the model's path with this suffix."""
     host, _, port = target.server.rpartition(":")
     path = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
     if target.version is not None:
         path += f"/versions/{target.version}"
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=seconds)
     try:
-        code, text = exchange(connection, method, path + what, body, time.monotonic() + seconds)
+        code, text = read_answer(
+            connection, method, path + suffix, body, time.monotonic() + seconds
+        )
     except TimeoutError as error:
         raise failure(target, "DEADLINE_EXCEEDED", f"none in {seconds:.3g} s") from error
     except (OSError, http.client.IncompleteRead) as error:
@@ -89,11 +93,17 @@ def call(target, method, what, seconds, body=None):
     return answer
 
 
-def exchange(connection, method, path, body, deadline):
-    """Status and text of the answer.
+def read_answer(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    deadline: float,
+) -> tuple[int, str]:
+    """Sends a request and reads the status and text of the answer.
 
     Raises:
-        TimeoutError: at the deadline, a time of `time.monotonic`.
+        TimeoutError: at the deadline, a `time.monotonic`.
         OSError, HTTPException: if the connection is refused or lost.
     """
     connection.request(method, path, body, {"Content-Type": "application/json"})

@@ -1,8 +1,9 @@
-"""Versions in a folder that a server watches: each is there whole, or not at all."""
+"""Versions in a folder that a server watches: each is complete or absent."""
 
 import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -11,29 +12,30 @@ from keras_sagan.files import locked, remove_unfinished, write_atomically, writt
 
 
 @contextlib.contextmanager
-def new_version(export_dir, name, beside=None):
-    """Gives a path to write to; what is there at the end becomes `export_dir / name`.
+def new_version(
+    export_dir: pathlib.Path, name: str, beside: dict[str, str] | None = None
+) -> Iterator[pathlib.Path]:
+    """Gives a path to write to, which becomes `export_dir / name` on leaving.
 
-    Of two processes at once the second waits for the first. What a killed one has left is removed.
+    A second process waits for the first. What a killed process left behind is removed.
 
     Args:
-        export_dir: path, made if it is not there.
-        name: str, of a file or folder.
-        beside: dict of names and texts: files that are added to `export_dir`, first, if they are
-            not there, since their owner may have changed them.
+        export_dir: folder, created if absent.
+        name: of the file or folder.
+        beside: name to text of files that are first added to `export_dir`. Existing ones stay as
+            they are, because their owner may have changed them.
 
     Raises:
-        UsageError: if it exists.
+        UsageError: if the version exists.
         RunError: if it cannot be written.
     """
-    export_dir = pathlib.Path(export_dir)
     final = export_dir / name
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         with locked(export_dir / ".lock", "exports"):
             if os.path.lexists(final):
                 raise UsageError(
-                    f"expected a version that is not there yet; --version gives another number. "
+                    "expected a version that does not exist yet; --version sets another number. "
                     f"Received: {final}"
                 )
             remove_unfinished(export_dir)

@@ -1,16 +1,19 @@
 """A generator as the files that TensorFlow Serving loads: one graph, its weights, its signatures.
 
-Not by `keras.export` or `tf.saved_model.save`: for four signatures these write the network four
-times, and for each weight a dozen operations to save it again. The graph of a small generator would
-be larger than its weights.
+`keras.export` and `tf.saved_model.save` are not used: for four signatures they write the network
+four times, and for each weight a dozen operations to save it again. The graph of a small generator
+would be larger than its weights.
 """
 
+import pathlib
 import re
+from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2, saver_pb2
 
+from keras_sagan.networks.network import Network
 from keras_sagan.serving.signatures import outputs_of, signatures
 
 WEIGHTS = "variables/variables"  # Where every loader looks for them.
@@ -19,12 +22,12 @@ PATH, RESTORE = "path_of_weights", "restore"  # Nodes.
 NOTES = ("_output_shapes", "_gradient_op_type", "_has_manual_control_dependencies")
 
 
-def write_saved_model(generator, path):
+def write_saved_model(generator: Network, path: pathlib.Path) -> None:
     """Writes the SavedModel of `signatures`, with the tag `serve`.
 
     Args:
-        generator: network, outside any strategy.
-        path: folder that is not there yet.
+        generator: network, made outside any strategy.
+        path: folder that does not exist yet.
     """
     weights = {variable.path: variable for variable in generator.variables}
     meta = meta_graph(generator, weights)
@@ -40,7 +43,9 @@ def write_saved_model(generator, path):
     )
 
 
-def meta_graph(generator, weights):
+def meta_graph(
+    generator: Network, weights: dict[str, keras.Variable]
+) -> meta_graph_pb2.MetaGraphDef:
     """The `MetaGraphDef`: the graph, how to restore `weights`, and the signatures."""
     saver = saver_pb2.SaverDef(
         filename_tensor_name=f"{PATH}:0",
@@ -52,10 +57,10 @@ def meta_graph(generator, weights):
         handles = [handle_of(name, weights[name]) for name in weights]
         add_restore(weights, handles)
         tensors = add_generator(generator, handles)
-        # A server refuses attributes that are newer than it is, even if they say nothing new.
+        # A server rejects attributes newer than itself, even with their default values.
         meta = tf.compat.v1.train.export_meta_graph(saver_def=saver, strip_default_attrs=True)
     named = {tensor.op.name: name for name, tensor in tensors.items()}
-    compact(meta.graph_def, named | {PATH: PATH, RESTORE: RESTORE})
+    compact_graph(meta.graph_def, named | {PATH: PATH, RESTORE: RESTORE})
     meta.meta_info_def.ClearField("stripped_op_list")
     for name, (inputs, outputs) in signatures(generator).items():
         definition = meta.signature_def[name]
@@ -66,14 +71,15 @@ def meta_graph(generator, weights):
     return meta
 
 
-def handle_of(name, variable):
+def handle_of(name: str, variable: keras.Variable) -> tf.Tensor:
+    """Adds the resource of a weight."""
     return tf.raw_ops.VarHandleOp(
         dtype=variable.value.dtype, shape=variable.shape, shared_name=name
     )
 
 
-def add_restore(weights, handles):
-    """Adds the operation that reads the weights: what loaders run first."""
+def add_restore(weights: dict[str, keras.Variable], handles: list[tf.Tensor]) -> None:
+    """Adds the operation that reads the weights, which loaders run first."""
     values = tf.raw_ops.RestoreV2(
         prefix=tf.compat.v1.placeholder_with_default("", [], PATH),
         tensor_names=list(weights),
@@ -87,8 +93,8 @@ def add_restore(weights, handles):
     tf.group(*assignments, name=RESTORE)
 
 
-def add_generator(generator, handles):
-    """Adds inputs and network, whose weights are read from `handles`; returns `outputs_of` it."""
+def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Adds inputs and the network with weights from `handles`; returns its `outputs_of`."""
     values = [
         (variable, tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype))
         for variable, handle in zip(generator.variables, handles, strict=True)
@@ -99,7 +105,7 @@ def add_generator(generator, handles):
         return outputs_of(generator, **inputs)
 
 
-def tensor_info(name, tensor):
+def tensor_info(name: str, tensor: tf.Tensor) -> meta_graph_pb2.TensorInfo:
     return meta_graph_pb2.TensorInfo(
         name=f"{name}:0",
         dtype=tensor.dtype.as_datatype_enum,
@@ -107,12 +113,12 @@ def tensor_info(name, tensor):
     )
 
 
-def compact(graph_def, named):
-    """Shortens names, keeps one of several equal constants, and drops what only Python reads.
+def compact_graph(graph_def: Any, named: dict[str, str]) -> None:
+    """Shortens names, merges equal constants, and drops what only Python reads.
 
     Args:
-        graph_def: `GraphDef`, each node after its inputs. Changed in place.
-        named: dict, new names of the nodes by which others know the graph.
+        graph_def: `GraphDef`, with each node after its inputs. Changed in place.
+        named: new names of the nodes that others refer to.
     """
     names, constants, nodes = {}, {}, []
     for node in graph_def.node:
@@ -122,7 +128,7 @@ def compact(graph_def, named):
         if node.op == "Const" and not node.input:
             names[old] = constants.setdefault(node.attr["value"].SerializeToString(), node.name)
         if names[old] == node.name:
-            node.input[:] = [renamed(name, names) for name in node.input]
+            node.input[:] = [rename_input(name, names) for name in node.input]
             nodes.append(node)
     del graph_def.node[:]
     graph_def.node.extend(nodes)
@@ -131,12 +137,11 @@ def compact(graph_def, named):
             drop_notes(node)
 
 
-def drop_notes(node):
+def drop_notes(node: Any) -> None:
     for name in NOTES:
         node.attr.pop(name, None)
 
 
-def renamed(reference, names):
-    """An input of a node, as `^control` or `name` or `name:1`, with its new name."""
-    control, name, output = re.fullmatch(r"(\^?)([^:]*)(.*)", reference).groups()
-    return control + names[name] + output
+def rename_input(reference: str, names: dict[str, str]) -> str:
+    """An input of a node, `^control` or `name` or `name:1`, with its new name."""
+    return re.sub(r"[^:^]+", lambda match: names[match[0]], reference, count=1)

@@ -1,36 +1,36 @@
 """What a server computes: images of classes and seeds, PNG files, images of latents, attention.
 
-One graph computes all; a signature names what of it is fed and what is fetched. Every input and
-output has a row for each image, since the server joins requests to batches, and an image depends on
-its own row alone.
+One graph computes everything; a signature names its inputs and outputs. Each of them has one row
+per image, because the server joins requests into batches. An image depends on its own row alone.
 """
 
 import tensorflow as tf
 
 from keras_sagan.layers import SelfAttention
+from keras_sagan.networks.network import Network
 from keras_sagan.sampling.sampler import latents_of_rows, to_uint8
 
 
-def signatures(generator):
-    """The names of inputs and outputs of each signature.
+def signatures(generator: Network) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """The names of the inputs and outputs of each signature.
 
     - `serving_default`: `labels`, `seeds` to `images`, uint8 `[n, height, width, channels]`.
     - `png`: `labels`, `seeds` to `image_bytes`, files.
     - `latents`: `labels`, `latents` to `images`, float32 in [-1, 1].
-    - `attention`, where the generator has any: `labels`, `seeds` to `images`, uint8, and
-      `attention`, float32 `[n, queries, keys]`, of its last attention layer. That of an earlier
-      one, at 32x32, is `attention_32`.
+    - `attention`, if the generator has any: `labels`, `seeds` to `images`, uint8, and `attention`,
+      float32 `[n, queries, keys]`, of its last attention layer. An earlier layer, e.g. at 32x32,
+      has the output `attention_32`.
 
     A generator without classes takes no `labels`.
 
     Returns:
-        dict: signature to a pair of dicts, inputs and outputs, of name to name in `outputs_of`.
+        Name of the signature to inputs and outputs, each from name to name in `outputs_of`.
     """
     labels = {"labels": "labels"} if generator.num_classes else {}
     seeds = labels | {"seeds": "seeds"}
     found = {
         "serving_default": (seeds, {"images": "levels"}),
-        # REST sends strings as base64 where their name ends in `_bytes`.
+        # REST sends strings as base64 if their name ends in `_bytes`.
         "png": (seeds, {"image_bytes": "image_bytes"}),
         "latents": (labels | {"latents": "latents"}, {"images": "images"}),
     }
@@ -40,25 +40,26 @@ def signatures(generator):
     return found
 
 
-def attention_names(generator):
-    """The name of the attention of each layer that has any, by the layer's name."""
+def attention_names(generator: Network) -> dict[str, str]:
+    """Name of each attention layer to the name of its output."""
     layers = [layer.name for layer in generator.stack if isinstance(layer, SelfAttention)]
     return {name: "attention" if name == layers[-1] else name for name in layers}
 
 
-def outputs_of(generator, seeds, labels=None):
-    """Everything that a signature feeds or fetches, by name.
+def outputs_of(
+    generator: Network, seeds: tf.Tensor, labels: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
+    """Every input and output of a signature, by name.
 
     Args:
         generator: network.
         seeds: int64 `[n]`, see `latents_of_rows`.
-        labels: int64 `[n]`; None for a generator without classes. A label outside the classes is an
-            error.
+        labels: int64 `[n]`; None for a generator without classes. A label out of range is an error.
     """
     inputs = {"seeds": seeds} if labels is None else {"seeds": seeds, "labels": labels}
     latents = tf.identity(latents_of_rows(seeds, *generator.example_shape))
     if labels is not None:
-        labels = checked(labels, tf.shape(latents)[0], generator.num_classes)
+        labels = check_labels(labels, tf.shape(latents)[0], generator.num_classes)
     images, attention = with_attention(generator, latents, labels)
     levels = to_uint8(images)
     return {
@@ -71,20 +72,20 @@ def outputs_of(generator, seeds, labels=None):
     }
 
 
-def checked(labels, rows, num_classes):
-    """Labels as the network takes them; an error of the graph if they are wrong.
+def check_labels(labels: tf.Tensor, rows: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Casts labels for the network; wrong ones are an error of the graph.
 
     Args:
         labels: int64 `[n]`.
-        rows: scalar tensor, which must be n. Otherwise one label would be that of all rows.
-        num_classes: int.
+        rows: scalar, which must be n. Otherwise a single label would apply to all rows.
+        num_classes: of the network.
     """
     outside = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
     given = tf.size(labels)
     range_text = f"expected labels in 0...{num_classes - 1}. Received: {{}}"
     count_text = "expected {} labels. Received: {}"
     checks = [
-        # Texts alone: with numbers among its data an assertion becomes a branch of the graph.
+        # Only texts: with numbers among its data, an assertion becomes a branch of the graph.
         tf.debugging.Assert(
             tf.equal(tf.size(outside), 0), [tf.strings.format(range_text, outside)]
         ),
@@ -94,8 +95,10 @@ def checked(labels, rows, num_classes):
         return tf.cast(labels, tf.int32)
 
 
-def with_attention(generator, latents, labels):
-    """Images in [-1, 1], and where they were attended to: a dict by `attention_names`."""
+def with_attention(
+    generator: Network, latents: tf.Tensor, labels: tf.Tensor | None
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Images in [-1, 1], and the attention maps behind them by `attention_names`."""
     inputs, images = generator.layer_inputs(latents, labels)
     names = attention_names(generator)
     found = {

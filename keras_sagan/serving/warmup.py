@@ -1,18 +1,22 @@
-"""Requests that a server answers before it is ready, so that no user waits for the first ones."""
+"""Requests that a server answers before it is ready, so that no user waits for a cold start."""
+
+import pathlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 
+from keras_sagan.networks.network import Network
 from keras_sagan.serving.configs import BATCH_SIZES
 from keras_sagan.serving.signatures import signatures
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def write_warmup(generator, model, path):
+def write_warmup(generator: Network, model: str, path: pathlib.Path) -> None:
     """Writes the warm-up of the SavedModel in folder `path`.
 
-    Every signature, since the server prepares the graph of each, and `serving_default` at every
-    size of batch, since kernels are chosen by shape.
+    It asks every signature, because the server prepares the graph of each, and `serving_default` at
+    every batch size, because kernels are chosen by shape.
 
     Raises:
         ImportError: if the package tensorflow-serving-api is not installed.
@@ -21,26 +25,26 @@ def write_warmup(generator, model, path):
 
     (path / FILE).parent.mkdir()
     with tf.io.TFRecordWriter(str(path / FILE)) as writer:
-        for name, rows in requests(generator):
+        for name, rows in warmup_requests(generator):
             request = predict_pb2.PredictRequest()
             request.model_spec.name = model
             request.model_spec.signature_name = name
-            for key, value in inputs(generator, name, rows).items():
+            for key, value in request_inputs(generator, name, rows).items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictLog(request=request)
             record = prediction_log_pb2.PredictionLog(predict_log=log)
             writer.write(record.SerializeToString())
 
 
-def requests(generator):
+def warmup_requests(generator: Network) -> Iterator[tuple[str, int]]:
     """Pairs of signature and number of rows."""
     for name in signatures(generator):
         for rows in BATCH_SIZES if name == "serving_default" else BATCH_SIZES[:1]:
             yield name, rows
 
 
-def inputs(generator, signature, rows):
-    """What a request of so many rows may hold, by name."""
+def request_inputs(generator: Network, signature: str, rows: int) -> dict[str, tf.Tensor]:
+    """Possible inputs of a request of so many rows, by name."""
     values = {
         "seeds": tf.range(rows, dtype=tf.int64),
         "labels": tf.range(rows, dtype=tf.int64) % max(generator.num_classes, 1),

@@ -1,54 +1,59 @@
-"""SIGTERM and SIGINT while a run trains: it is to stop, and to be able to go on."""
+"""SIGTERM and SIGINT during training: the run stops with a checkpoint, from which it can resume."""
 
 import os
 import signal
 import socket
 import threading
+from collections.abc import Callable, Sequence
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Preemption:
-    """Remembers the first signal; the second one ends the process at once.
+    """Remembers the first signal; the second one ends the process immediately.
 
-    A thread sees to both: Python's own handlers wait until a call of the runtime returns.
+    A thread handles both: Python's own handlers wait until a call of the runtime returns.
 
     Args:
         say: function of a line, which tells the user.
-        anywhere: `Cluster.anywhere`, if this process may have others beside it.
+        any_process: `Cluster.any_process`, if this process may have others beside it.
     """
 
-    def __init__(self, say, anywhere=list):
-        self.say, self.anywhere = say, anywhere
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        any_process: Callable[[Sequence[bool]], list[bool]] = list,
+    ) -> None:
+        self.say, self.any_process = say, any_process
         self.name, self.handlers = None, {}
 
-    def asked(self):
+    def received_signal(self) -> str | None:
         """The name of the signal that asks the run to stop, whichever process got it, or None.
 
-        Listens from the first time on that this is called, so call it when training has begun:
-        before, there is nothing to save, and a signal ends the process as it did.
+        It listens from its first call on, so call it once training has begun: before, there is
+        nothing to save, and a signal ends the process as usual.
         """
         if not self.handlers:
             reader, self.writer = socket.socketpair()
             self.writer.setblocking(False)
             threading.Thread(target=self.listen, args=(reader,), daemon=True).start()
             signal.set_wakeup_fd(self.writer.fileno())
-            # What they do is to write the number to the socket.
+            # Python itself writes the signal's number to the socket.
             self.handlers = {each: signal.signal(each, lambda *_: None) for each in SIGNALS}
-        asked = self.anywhere([self.name == each.name for each in SIGNALS])
-        return next((each.name for each, yes in zip(SIGNALS, asked, strict=True) if yes), None)
+        received = self.any_process([self.name == each.name for each in SIGNALS])
+        return next((each.name for each, yes in zip(SIGNALS, received, strict=True) if yes), None)
 
-    def listen(self, reader):
+    def listen(self, reader: socket.socket) -> None:
         with reader:
             while data := reader.recv(1):
                 if data[0] not in SIGNALS:
                     continue
                 if self.name:
-                    self.end(data[0])
+                    self.end_process(data[0])
                 self.name = signal.Signals(data[0]).name
-                self.say(f"{self.name}: stopping after this call; once more: at once")
+                self.say(f"{self.name}: stopping after this call; a second one stops immediately")
 
-    def end(self, number):
+    def end_process(self, number: int) -> None:
         try:
             self.say(f"{signal.Signals(number).name} again: stopped without a checkpoint")
         finally:

@@ -1,183 +1,224 @@
-"""What a run tells while it goes: progress bar, JSON lines, TensorBoard, sample grids."""
+"""What a run tells as it trains: progress, JSON lines, TensorBoard, sample grids, scores."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.progress import Progress
-from keras_sagan.sampling.sampler import latents_of, make_sampler
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.sampling.sampler import Sampler, latents_of
+from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.collapse import CollapseWatch
-from keras_sagan.training.health import SIGNS
+from keras_sagan.training.health import STATISTICS
+from keras_sagan.training.trainer import Action, Call
 from keras_sagan.visual.grid import make_grid, save_png
 
-# Of a sample grid: columns, and at most so many rows.
+# Columns of a sample grid, and its most rows.
 COLUMNS, ROWS = 8, 10
-# Scalars that are recorded and not told beside the progress, which has them in its own way.
-UNSAID = ("steps_per_s", "seconds", *SIGNS)
+# Scalars that are recorded but not shown beside the progress, which shows them in its own way.
+NOT_SHOWN = ("steps_per_s", "seconds", *STATISTICS)
 
 
 class Records:
-    """Writes the records of a run.
+    """Where the chief writes: JSON lines, TensorBoard and the progress that a user sees.
 
     Args:
-        config: `Config`.
-        run: `RunDirectory`.
-        state: `State`.
-        prepared: `Prepared`, the real images.
-        judge: `Judge`.
-        start: int, the step from which this process goes on.
-        counted: dict, what `counted` had been at that step; empty if it is not known.
-
-    Attributes:
-        tensorboard: path, where it writes for TensorBoard.
-        rollbacks: list of the steps that the run has gone back to because of numbers that were
-            not finite. In memory too, since of several processes only one writes.
+        directory: of the run.
+        start: step from which the run resumes; rows of later steps are dropped.
+        total_steps: of the run; None if not known.
     """
 
-    def __init__(self, config, run, state, prepared, judge, start, counted):
-        self.config, self.run, self.state, self.judge = config, run, state, judge
-        self.tensorboard = run.tensorboard
-        self.writer = tf.summary.create_file_writer(str(self.tensorboard))
-        self.sample = make_sampler(state.ema_generator)
-        self.latents = latents_of(config.seed, max(judge.count, COLUMNS * ROWS), config.z_dim)
-        self.labels = grid_labels(config)
-        self.watch = CollapseWatch(config, prepared, self.labels)
-        rows = [row["step"] for row in run.rows("train.jsonl") if "rollback" in row]
-        self.rollbacks = [step for step in rows if step <= start]
-        self.begin(start, counted)
-
-    def begin(self, step, counted):
-        """Counts from `step` on, as the process that was last there would have."""
-        broken = [self.run.forget_after(name, step) for name in ("train.jsonl", "scores.jsonl")]
-        # How many steps a limit of time leaves is not known.
-        total = None if self.config.total_minutes else self.config.total_steps
-        self.progress = Progress("step", total, "steps", step)
+    def __init__(self, directory: RunDirectory, start: int, total_steps: int | None) -> None:
+        self.directory = directory
+        self.writer = tf.summary.create_file_writer(str(directory.tensorboard))
+        names = ("train.jsonl", "scores.jsonl")
+        broken = [directory.drop_rows_after(name, start) for name in names]
+        self.progress = Progress("step", total_steps, "steps", start)
         for warning in filter(None, broken):
             self.progress.say(f"warning: {warning}")
-        last = self.run.last_row("train.jsonl")
-        self.seconds = max(row.get("seconds", 0.0) for row in (counted, last))
-        self.sums = np.array(counted.get("sums", [0.0, 0.0]))
-        self.steps = counted.get("steps", 0)
-        self.watch.collapsed = self.run.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
-        self.rate_steps, self.rate_seconds = None, 0.0
 
-    def go_back(self, step, error, counted):
-        """Takes note that the run goes on from `step`, because of `error`, a `NotFinite`."""
-        self.progress.close()
-        number = len(self.rollbacks)
-        # The time was taken, though nothing is left of it.
-        row = {"step": step, "seconds": self.seconds, "rollback": number}
-        self.run.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})
-        self.begin(step, counted)
-        self.progress.say(f"warning: {error}; on from step {step} with other noise, time {number}")
+    def write_row(self, name: str, step: int, scalars: dict[str, float]) -> None:
+        """Adds a row to the JSON lines of file `name`, and its scalars to TensorBoard."""
+        self.directory.append(name, {"step": step, **scalars})
+        with self.writer.as_default(step):
+            for key, value in scalars.items():
+                tf.summary.scalar(key, value)
+        self.writer.flush()
 
-    def count(self, step, num_steps, numbers, seconds):
-        """Takes note of a call of `num_steps` steps that took `seconds` and ended at `step`.
-
-        Args:
-            step: int.
-            num_steps: int.
-            numbers: dict of floats, mean losses and, where they are known, `vitals.SIGNS`.
-            seconds: float.
-        """
-        self.sums += num_steps * np.array([numbers["d_loss"], numbers["g_loss"]])
-        self.steps += num_steps
-        self.seconds += seconds
-        if self.rate_steps is None:  # The first call compiles: it would spoil the rate.
-            self.rate_steps = 0
-        else:
-            self.rate_steps += num_steps
-            self.rate_seconds += seconds
-        ends = step == self.config.total_steps or self.is_out_of_time()
-        due = ends or step % self.config.log_every == 0
-        signs = {name: numbers[name] for name in SIGNS if name in numbers}
-        self.progress.update(num_steps, self.log(step, signs) if due else None)
-
-    def is_out_of_time(self):
-        """Whether the run has trained as long as it may."""
-        return 0 < self.config.total_minutes * 60 <= self.seconds
-
-    def log(self, step, signs):
-        """Records means since the last record and `signs` of this step; returns text, by name."""
-        d_loss, g_loss = (self.sums / self.steps).tolist()
-        scalars = {"seconds": self.seconds, "d_loss": d_loss, "g_loss": g_loss}
-        scalars |= signs | gammas(self.state)
-        if self.rate_steps:
-            rate = self.rate_steps / self.rate_seconds
-            scalars |= {"steps_per_s": rate, "images_per_s": rate * self.config.batch_size}
-        self.run.append("train.jsonl", {"step": step, **scalars})
-        self.write_scalars(step, scalars)
-        self.sums, self.steps = np.zeros(2), 0
-        self.rate_steps, self.rate_seconds = 0, 0.0
-        said = {name: f"{value:.4g}" for name, value in scalars.items() if name not in UNSAID}
-        if self.config.total_minutes:
-            said["minutes"] = f"{self.seconds / 60:.1f}/{self.config.total_minutes:g}"
-        return said
-
-    def counted(self):
-        """What the next record is made of, for a process that goes on from here: a dict."""
-        return {"seconds": self.seconds, "sums": self.sums.tolist(), "steps": self.steps}
-
-    def write_samples(self, step):
-        """The same latents each time, as a grid."""
-        grid = make_grid(self.samples(), COLUMNS)
-        self.run.samples.mkdir(exist_ok=True)
-        save_png(grid, self.run.samples / f"step_{step:07d}.png", self.config.image_size)
+    def write_grid(self, step: int, grid: np.ndarray, image_size: int) -> None:
+        """Writes a sample grid, uint8 `[H, W, C]`, as a file and to TensorBoard."""
+        self.directory.samples.mkdir(exist_ok=True)
+        save_png(grid, self.directory.samples / f"step_{step:07d}.png", image_size)
         with self.writer.as_default(step):
             tf.summary.image("samples", grid[None])
 
-    def samples(self):
-        return self.sample(self.latents[: len(self.labels)], self.labels)
-
-    def best(self):
-        """The best score of this name that the run has recorded; infinite before the first."""
-        name = self.judge.name
-        rows = self.run.rows("scores.jsonl")
-        return min((row[name] for row in rows if name in row), default=math.inf)
-
-    def score(self, step):
-        """The judge's score of the averaged generator, which chooses the best checkpoint."""
-        count = self.judge.count
-        labels = np.arange(count, dtype=np.int32) % max(self.config.num_classes, 1)
-        fakes = self.sample(self.latents[:count], labels)
-        score = {self.judge.name: self.judge.score(fakes)}
-        if self.config.is_symmetry:
-            score[f"coherence{count}"] = coherence(fakes, labels)
-        score["diversity"] = self.watch.relative(self.samples())
-        if self.watch.falls(score["diversity"]):
-            self.progress.say(
-                f"warning: at step {step} samples of a class differ from each other by "
-                f"{score['diversity']:.1%} of what real images do, less than {LEAST:.0%}: collapse"
-            )
-        self.run.append("scores.jsonl", {"step": step, **score})
-        self.write_scalars(step, score)
-        return score[self.judge.name]
-
-    def write_scalars(self, step, scalars):
-        with self.writer.as_default(step):
-            for name, value in scalars.items():
-                tf.summary.scalar(name, value)
-        self.writer.flush()
-
-    def close(self):
+    def close(self) -> None:
         self.progress.close()
         self.writer.close()
 
 
-def grid_labels(config):
-    """Classes of a sample grid, int32 `[n]`: one row a class, or eight rows without classes."""
-    rows = min(config.num_classes, ROWS) or COLUMNS
-    return np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
+class Log(Action):
+    """Records mean losses, statistics of the last step, gammas and rates.
+
+    Args:
+        every: steps between two records.
+        records: where they go.
+        end: counts the seconds of training.
+        gammas: function that gives each attention layer's gamma by name.
+        batch_size: images per step.
+    """
+
+    def __init__(
+        self,
+        every: int,
+        records: Records,
+        end: EndTraining,
+        gammas: Callable[[], dict[str, float]],
+        batch_size: int,
+    ) -> None:
+        super().__init__(every)
+        self.records, self.end, self.gammas, self.batch_size = records, end, gammas, batch_size
+        self.sums, self.steps = np.zeros(2), 0
+        # Of the calls that make a rate: not of the first, which compiles.
+        self.timed_steps, self.timed_seconds = None, 0.0
+
+    def resume(self, partial_record: dict[str, Any]) -> None:
+        """Continues the sums that an earlier process had; see `partial_record`."""
+        self.sums = np.array(partial_record.get("sums", [0.0, 0.0]))
+        self.steps = partial_record.get("steps", 0)
+
+    def partial_record(self) -> dict[str, Any]:
+        """What the next record is made of so far, for a process that resumes here."""
+        return {"seconds": self.end.seconds, "sums": self.sums.tolist(), "steps": self.steps}
+
+    def act(self, call: Call) -> None:
+        losses = [call.numbers["d_loss"], call.numbers["g_loss"]]
+        self.sums += call.num_steps * np.array(losses)
+        self.steps += call.num_steps
+        if self.timed_steps is None:
+            self.timed_steps = 0
+        else:
+            self.timed_steps += call.num_steps
+            self.timed_seconds += call.seconds
+        shown = self.write_record(call) if self.is_due(call) else None
+        self.records.progress.update(call.num_steps, shown)
+
+    def write_record(self, call: Call) -> dict[str, str]:
+        """Records means since the last record; returns what the progress shows, as text."""
+        d_loss, g_loss = (self.sums / self.steps).tolist()
+        scalars = {"seconds": self.end.seconds, "d_loss": d_loss, "g_loss": g_loss}
+        scalars |= {name: call.numbers[name] for name in STATISTICS if name in call.numbers}
+        scalars |= self.gammas()
+        if self.timed_steps:
+            rate = self.timed_steps / self.timed_seconds
+            scalars |= {"steps_per_s": rate, "images_per_s": rate * self.batch_size}
+        self.records.write_row("train.jsonl", call.step, scalars)
+        self.sums, self.steps = np.zeros(2), 0
+        self.timed_steps, self.timed_seconds = 0, 0.0
+        shown = {name: f"{value:.4g}" for name, value in scalars.items() if name not in NOT_SHOWN}
+        if self.end.total_minutes:
+            shown["minutes"] = f"{self.end.seconds / 60:.1f}/{self.end.total_minutes:g}"
+        return shown
 
 
-def gammas(state):
-    """The learned weight of each attention layer, by network and layer name."""
-    return {
-        f"gamma/{network.name[0]}_{layer.name}": float(layer.gamma.numpy())
-        for network in (state.generator, state.discriminator)
-        for layer in network.stack
-        if hasattr(layer, "gamma")
-    }
+class FixedFakes:
+    """Images of a run's averaged generator at latents that stay the same.
+
+    Args:
+        sample: function of latents and labels to images.
+        count: images that are scored.
+        seed: of the run.
+        z_dim: length of a latent.
+        num_classes: of the run; 0: unconditional.
+    """
+
+    def __init__(
+        self, sample: Sampler, count: int, seed: int, z_dim: int, num_classes: int
+    ) -> None:
+        self.sample = sample
+        self.latents = latents_of(seed, max(count, COLUMNS * ROWS), z_dim)
+        self.labels = np.arange(count, dtype=np.int32) % max(num_classes, 1)
+        # One row per class, or eight rows without classes.
+        rows = min(num_classes, ROWS) or COLUMNS
+        self.grid_labels = np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
+
+    def grid_images(self) -> np.ndarray:
+        """Those of a sample grid, uint8 `[n, H, W, C]`, in its order."""
+        return self.sample(self.latents[: len(self.grid_labels)], self.grid_labels)
+
+    def scored_images(self) -> np.ndarray:
+        """`count` images, uint8 `[count, H, W, C]`, whose labels are `labels`."""
+        return self.sample(self.latents[: len(self.labels)], self.labels)
+
+
+class WriteSamples(Action):
+    """Writes a sample grid: the same latents each time.
+
+    Args:
+        every: steps between two grids.
+        records: where they go.
+        fakes: the images.
+    """
+
+    def __init__(self, every: int, records: Records, fakes: FixedFakes) -> None:
+        super().__init__(every)
+        self.records, self.fakes = records, fakes
+
+    def act(self, call: Call) -> None:
+        if self.is_due(call):
+            images = self.fakes.grid_images()
+            self.records.write_grid(call.step, make_grid(images, COLUMNS), images.shape[1])
+
+
+class Score(Action):
+    """Scores the averaged generator, records the scores and keeps the best checkpoint.
+
+    Args:
+        records: where scores go.
+        fakes: the images.
+        measures: functions of images and labels to a score, by name. Less of the first is better.
+        watch: compares the diversity of samples with that of real images.
+        save_best: keeps the present checkpoint as the best.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        fakes: FixedFakes,
+        measures: dict[str, Callable[[np.ndarray, np.ndarray], float]],
+        watch: CollapseWatch,
+        save_best: Callable[[], str],
+    ) -> None:
+        super().__init__()
+        self.records, self.fakes, self.measures = records, fakes, measures
+        self.watch, self.save_best = watch, save_best
+        self.name = next(iter(measures))
+        self.best = best_recorded(records.directory, self.name)
+
+    def act(self, call: Call) -> None:
+        images, labels = self.fakes.scored_images(), self.fakes.labels
+        scores = {name: measure(images, labels) for name, measure in self.measures.items()}
+        diversity = self.watch.relative_diversity(self.fakes.grid_images())
+        if self.watch.collapses(diversity):
+            self.records.progress.say(
+                f"warning: mode collapse at step {call.step}: samples of a class differ from each "
+                f"other by {diversity:.1%} of what real images do, less than {LEAST:.0%}"
+            )
+        self.records.write_row("scores.jsonl", call.step, scores | {"diversity": diversity})
+        if scores[self.name] < self.best:
+            self.best = scores[self.name]
+            self.save_best()
+
+
+def best_recorded(directory: RunDirectory, name: str) -> float:
+    """The best score of this name that a run has recorded; infinite before the first."""
+    rows = [
+        {current_name(key): value for key, value in row.items()}
+        for row in directory.rows("scores.jsonl")
+    ]
+    return min((row[name] for row in rows if name in row), default=math.inf)

@@ -1,49 +1,64 @@
-"""What follows when the numbers of a run are not finite: it ends, or goes on from before that.
+"""What happens when the numbers of a run are not finite: it ends, or resumes from before that.
 
-Going back leaves the run as a kill would, at its newest checkpoint, but for a line of train.jsonl.
-How often it did so is the number of these lines, so that a process which goes on later, or from an
-earlier checkpoint, plays the same game.
+A rollback leaves the run as a kill would, at its newest checkpoint, except for a line of
+train.jsonl. The number of these lines is how often the run has rolled back, so a process that
+resumes later, or from an earlier checkpoint, plays the same game.
 """
 
-from keras_sagan.errors import NotFinite
-from keras_sagan.runs.checkpoint_files import kept
+from collections.abc import Callable, Sequence
 
-# Chance makes a number infinite once; what happens a fourth time has a cause.
+from keras_sagan.errors import NotFinite
+from keras_sagan.runs.checkpoint_files import list_checkpoints
+from keras_sagan.runs.checkpoints import Checkpoints, Restored
+from keras_sagan.runs.directory import RunDirectory
+
+# Chance makes a number infinite once; a fourth time has a cause.
 MOST = 3
 
 
-def restore(config, state, checkpoints):
-    """Brings `state` to the newest checkpoint, with the learning rates of `config`.
-
-    Checkpoints hold the rates that they were trained by.
-    """
-    step = checkpoints.restore()
-    state.g_optimizer.learning_rate = config.g_lr
-    state.d_optimizer.learning_rate = config.d_lr
-    return step
+def recorded_rollbacks(directory: RunDirectory, start: int) -> list[int]:
+    """The steps that a run has rolled back to, up to the step at which it resumes."""
+    rows = [row["step"] for row in directory.rows("train.jsonl") if "rollback" in row]
+    return [step for step in rows if step <= start]
 
 
-def go_back(config, state, checkpoints, records, error):
-    """Brings a run back to its newest checkpoint, from which the noise will be another one.
+def roll_back(
+    checkpoints: Checkpoints,
+    rollbacks: Sequence[int],
+    restore: Callable[[], Restored],
+    error: NotFinite,
+) -> tuple[Restored, list[int]]:
+    """Returns a run to its newest checkpoint, from which its noise will differ.
 
-    The data stay: step n gets batch n, so that an epoch shows every image once, and the place in
-    the data remains a function of the step. Bytes are finite; it is noise that a bad step may owe
-    its numbers to, or weights that a few steps with other noise do not come to.
+    The data stay: step n gets batch n, so an epoch shows every image once, and the place in the
+    data remains a function of the step. Bytes are finite; what made a number infinite may be the
+    noise of one step, or weights that a few steps with other noise do not reach.
+
+    Args:
+        checkpoints: of the run.
+        rollbacks: steps that it has rolled back to before.
+        restore: restores the newest checkpoint.
+        error: what happened.
+
+    Returns:
+        What was restored, and the rollbacks with this one.
 
     Raises:
-        NotFinite: `error`, if `config.on_nan` says so, or there is no way back.
+        NotFinite: `error`, if there is no way back.
     """
-    if config.on_nan == "stop":
-        raise error
-    if len(records.rollbacks) == MOST:
-        reason = f"the run has gone back {MOST} times"
-    elif not checkpoints.cluster.word(bool(kept(checkpoints.directory))):
-        reason = "there is no checkpoint to go back to"
+    if len(rollbacks) == MOST:
+        reason = f"the run has rolled back {MOST} times"
+    elif not checkpoints.cluster.broadcast(bool(list_checkpoints(checkpoints.directory))):
+        reason = "there is no checkpoint to roll back to"
     else:
-        step = restore(config, state, checkpoints)
-        records.rollbacks = [*(each for each in records.rollbacks if each <= step), step]
-        records.go_back(step, error, checkpoints.counted)
-        for warning in checkpoints.warnings:
-            records.progress.say(f"warning: {warning}")
-        return
+        restored = restore()
+        return restored, [*(each for each in rollbacks if each <= restored.step), restored.step]
     raise NotFinite(f"{error}; {reason}", error.step, error.name) from error
+
+
+def record_rollback(
+    directory: RunDirectory, rollbacks: Sequence[int], seconds: float, error: NotFinite
+) -> None:
+    """Adds a rollback to train.jsonl, with the time that was lost, in seconds of training."""
+    row = {"step": rollbacks[-1], "seconds": seconds, "rollback": len(rollbacks)}
+    directory.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})

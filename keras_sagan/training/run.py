@@ -2,241 +2,215 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
-import time
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_sagan.data.batches import make_iterator
+from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
 from keras_sagan.devices.cluster import Cluster
-from keras_sagan.devices.strategy import device_name, make_strategy
+from keras_sagan.devices.strategy import device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
-from keras_sagan.runs.checkpoint_files import latest, step_of
-from keras_sagan.runs.checkpoints import Checkpoints
+from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
+from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health as vitals
-from keras_sagan.training.best_score import make_judge
-from keras_sagan.training.follower import Follower
-from keras_sagan.training.game import Game
-from keras_sagan.training.loop import make_train
-from keras_sagan.training.preemption import Preemption
-from keras_sagan.training.profiling import Profile
-from keras_sagan.training.records import Records
-from keras_sagan.training.rollback import go_back, restore
-from keras_sagan.training.state import State
-from keras_sagan.training.xla import choose, compiles
+from keras_sagan.training import xla
+from keras_sagan.training.actions import EndTraining
+from keras_sagan.training.best_score import make_best_score
+from keras_sagan.training.rollback import record_rollback, recorded_rollbacks, roll_back
+from keras_sagan.training.session import SAGAN, Method, Training, train_from
 
 
-def train(config, run_dir, create=None, steps=None, allowed=()):
-    """Trains in `run_dir` until `config.total_steps`; goes on where an earlier start ended.
+def train(
+    config: Config,
+    run_dir: str | pathlib.Path,
+    method: Method = SAGAN,
+    allowed: Sequence[str] = (),
+) -> RunDirectory:
+    """Trains in `run_dir` until `config.total_steps`; resumes where an earlier process ended.
 
-    With `config.total_minutes` until then, if that is earlier. SIGTERM or SIGINT, once the first
-    call of the runtime has ended, lets the present call end and writes a checkpoint.
+    With `config.total_minutes` it ends then, if that is earlier. After SIGTERM or SIGINT, once the
+    first call of the runtime has ended, the current call ends and a checkpoint is written.
 
     Args:
-        config: `Config`.
-        run_dir: path.
-        create: function of strategy and config to a fresh `State`. None: `create_state`.
-        steps: function of what `play_steps` takes, to train by. None: that.
-        allowed: names of fields of `CHANGEABLE` that may differ from those of the run.
+        config: of the run.
+        run_dir: its folder.
+        method: how networks are made and trained.
+        allowed: names of fields of `CHANGEABLE` that may differ from the run's own.
 
     Raises:
-        UsageError: if the configuration is impossible here, or not that of the run.
+        UsageError: if the configuration is impossible here, or not the run's own.
         RunError: if the run is in use, cannot be read or written, its numbers are not finite, or
             another worker of it has ended.
 
     Returns:
-        `RunDirectory`; `ending` says how it ended.
+        The run's directory; `describe_ending` says how training ended.
     """
-    run = RunDirectory(run_dir)
-    strategy = make_strategy(config)
-    cluster = Cluster(strategy)
+    directory = RunDirectory(run_dir)
+    cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
+    replicas = cluster.strategy.num_replicas_in_sync
+    xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, replicas)
     try:
-        with cluster.together(), contextlib.ExitStack() as stack:
-            cluster.chief(lambda: stack.enter_context(run.lock()))
-            play(config, run, strategy, create or create_state, steps or play_steps, allowed)
+        with cluster.stay_together(), contextlib.ExitStack() as stack:
+            cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
+            prepared, changes = prepare_together(config, directory, cluster, allowed)
+            config = with_data_classes(config, prepared.num_classes)
+            state = method.create_state(cluster.strategy, config)
+            checkpoints = Checkpoints(
+                directory.checkpoints, state, config.keep_checkpoints, cluster
+            )
+            training = Training(config, directory, cluster, prepared, state, checkpoints)
+            resume_training(training, method, changes)
     except (OSError, tf.errors.OpError) as error:
         raise RunError(
-            f"{run.path}: stopped; checkpoints written before are intact: {reason_of(error)}"
+            f"{directory.path}: stopped; earlier checkpoints are intact: {reason_of(error)}"
         ) from error
-    return run
+    return directory
 
 
-def play(config, run, strategy, create, steps, allowed):
-    """Plays the game from the newest checkpoint on, in a run directory that is the chief's."""
-    cluster = Cluster(strategy)
-    prepared = prepare_together(config, run, cluster, allowed)
-    config = with_classes(config, prepared)
-    state = create(strategy, config)
-    checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints, cluster)
-    step = restore(config, state, checkpoints)
-    if step > config.total_steps:
-        raise UsageError(
-            f"total_steps must be at least {step}, the steps that this run has done. "
-            f"Received: {config.total_steps}"
-        )
-    if steps is play_steps:
-        xla = choose(config, run, strategy, create, prepared, config.total_steps - step)
-    else:  # Another game than the one that is measured.
-        xla = {"compiles": compiles(config, strategy)}
-    records = cluster.chief(
-        lambda: begin(config, run, strategy, state, prepared, checkpoints, allowed, xla)
-    )
-    config = dataclasses.replace(config, jit_compile="on" if xla["compiles"] else "off")
-    rollbacks = cluster.word(records and records.rollbacks)
-    records = records or Follower(rollbacks)
-    try:
-        with Preemption(records.progress.say, cluster.anywhere) as preemption:
-            while True:
-                try:
-                    steps(config, strategy, state, prepared, checkpoints, records, preemption)
-                    return
-                except NotFinite as error:
-                    go_back(config, state, checkpoints, records, error)
-    finally:
-        records.close()
-
-
-def prepare_together(config, run, cluster, allowed):
-    """The run's data, if `config` may go on in `run` and is that of all processes.
+def prepare_together(
+    config: Config, directory: RunDirectory, cluster: Cluster, allowed: Sequence[str]
+) -> tuple[Prepared, list[str]]:
+    """The run's data, and on the chief what changes in its configuration.
 
     Raises:
-        UsageError: if not.
+        UsageError: if `config` cannot resume in `directory`, or processes have different flags.
+        RunError: if the data cannot be read.
     """
     own = dataclasses.asdict(config)
-    chiefs = cluster.word(own)
+    chiefs = cluster.broadcast(own)
     differing = [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]
-    if cluster.anywhere([bool(differing)])[0]:
+    if cluster.any_process([bool(differing)])[0]:
         received = ", ".join(differing) or "others in another worker"
         raise UsageError(f"workers need the flags of their chief. Received: {received}")
 
-    def prepared_for_run():
-        run.check_config(config, allowed)
-        prepared = prepare(config)
-        run.check_config(with_classes(config, prepared), allowed)
-        run.check_data(prepared.summary)
-        return prepared
+    def prepare_for_run():
+        # Before the data are prepared, which takes long, and again when their classes are known.
+        directory.check_config(config, allowed)
+        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+        changes = directory.check_config(with_data_classes(config, prepared.num_classes), allowed)
+        directory.check_data(prepared.summary)
+        return prepared, changes
 
-    prepared = cluster.chief(prepared_for_run, "prepares the data")
-    directory = pathlib.Path(cluster.word(prepared and str(prepared.directory)))
-    if not directory.exists():
-        raise RunError(
-            f"data_dir must be a folder that all workers share. Received: no {directory}"
-        )
-    return prepared or Prepared(directory)
-
-
-def begin(config, run, strategy, state, prepared, checkpoints, allowed, xla):
-    """Claims the folder for this start of the run; returns its `Records`."""
-    changes = run.check_config(config, allowed)
-    judge = make_judge(config, prepared)
-    # Only now, so that an impossible request leaves no claim behind.
-    run.write_config(config)
-    step = int(state.step.numpy())
-    devices = [str(device) for device in strategy.extended.worker_devices]
-    networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
-    facts = {"data": prepared.summary, "device": device_name(), "networks": networks}
-    facts |= {"processes": checkpoints.cluster.size, "xla": xla}
-    if changes:
-        facts["config_changes"] = changes
-    earlier = run.write_environment(step, devices, facts)
-    if run.read_stop(step) and step % config.checkpoint_every:
-        checkpoints.passing = step
-    records = Records(config, run, state, prepared, judge, step, checkpoints.counted)
-    for warning in checkpoints.warnings:
-        records.progress.say(f"warning: {warning}")
-    if earlier not in (None, devices):
-        records.progress.say(f"note: this run began on {earlier} and goes on on {devices}")
-    return records
+    prepared, changes = cluster.run_on_chief(prepare_for_run, "prepares the data") or (None, [])
+    folder = pathlib.Path(cluster.broadcast(prepared and str(prepared.directory)))
+    if not folder.exists():
+        raise RunError(f"data_dir must be a folder that all workers share. Received: no {folder}")
+    return prepared or Prepared(folder), changes
 
 
-def ending(run):
-    """How the training in `run` has ended, in words."""
-    if stop := run.read_stop():
-        return (
-            f"{stop['signal']}: stopped at step {stop['step']} with a checkpoint in {run.path}; "
-            "the same command goes on from there"
-        )
-    step = step_of(latest(run.checkpoints))
-    return f"trained to step {step}: checkpoints, samples and records in {run.path}"
-
-
-def create_state(strategy, config):
-    with strategy.scope():
-        return State.create(config)
-
-
-def with_classes(config, prepared):
-    """`config` with the data's number of classes where it asks for that: 0 if there is only one."""
+def with_data_classes(config: Config, num_classes: int) -> Config:
+    """`config` with the data's number of classes if it asks for that: 0 if there is only one."""
     if config.num_classes != -1:
         return config
-    classes = prepared.num_classes if prepared.num_classes > 1 else 0
-    return dataclasses.replace(config, num_classes=classes)
+    return dataclasses.replace(config, num_classes=num_classes if num_classes > 1 else 0)
 
 
-def play_steps(config, strategy, state, prepared, checkpoints, records, preemption):
-    """The steps that are left, with their records, samples and checkpoints."""
-    counts, jit_compile = prepared.record["counts"], compiles(config, strategy)
-    game = Game(config, state, counts, jit_compile, len(records.rollbacks))
-    train_call = make_train(strategy, game)
-    step = int(state.step.numpy())
-    iterator = make_iterator(strategy, prepared, config, step * config.d_steps)
-    best = records.best()
-    last, stopped = is_last(step, config, records, checkpoints.cluster), None
-    with contextlib.closing(Profile(config, records.tensorboard, step)) as profile:
-        if not last:
-            records.progress.say("compiling the first step")
-            profile.at(step)
-        while not (last or stopped):
-            num_steps = min(steps_to_next_stop(config, step), profile.steps_ahead(step))
-            begun = time.monotonic()
-            numbers, bad = train_call(iterator, state.step, tf.constant(num_steps))
-            numbers = {name: float(value) for name, value in numbers.items()}
-            seconds = time.monotonic() - begun
-            step += num_steps
-            profile.at(step)
-            vitals.check(numbers, bad.numpy(), step)
-            records.count(step, num_steps, numbers, seconds)
-            last = is_last(step, config, records, checkpoints.cluster)
-            if last or step % config.sample_every == 0:
-                records.write_samples(step)
-            if last or step % score_every(config) == 0:
-                checkpoints.cluster.chief(state.check_finite)
-                score = records.score(step)
-                if score < best:
-                    best = score
-                    checkpoints.save_best()
-            stopped = not last and preemption.asked()
-            if last or stopped or step % config.checkpoint_every == 0:
-                save(step, state, checkpoints, records, stopped)
+def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:
+    """Trains from the newest checkpoint, with rollbacks, in a directory that the chief has locked.
+
+    Args:
+        training: its state is fresh.
+        method: how to train.
+        changes: in the configuration, for the record.
+    """
+    config, cluster = training.config, training.cluster
+    restore = functools.partial(restore_newest, training)
+    restored = restore()
+    if restored.step > config.total_steps:
+        raise UsageError(
+            f"total_steps must be at least {restored.step}, the steps that this run has done. "
+            f"Received: {config.total_steps}"
+        )
+    choice = choose_xla(training, method, config.total_steps - restored.step)
+    training.compiled = choice["compiles"]
+    notes = cluster.run_on_chief(lambda: claim_directory(training, restored, changes, choice))
+    training.rollbacks = cluster.broadcast(
+        cluster.is_chief and recorded_rollbacks(training.directory, restored.step)
+    )
+    seconds = recorded_seconds(training.directory, restored) if cluster.is_chief else 0.0
+    end = EndTraining(config.total_steps, config.total_minutes, seconds, cluster)
+    while True:
+        try:
+            train_from(training, method, restored, end, notes or ())
+            return
+        except NotFinite as error:
+            if config.on_nan == "stop":
+                raise
+            restored, training.rollbacks = roll_back(
+                training.checkpoints, training.rollbacks, restore, error
+            )
+            if cluster.is_chief:
+                record_rollback(training.directory, training.rollbacks, end.seconds, error)
+            notes = [
+                f"warning: {error}; rolled back to step {restored.step} with other noise, time "
+                f"{len(training.rollbacks)}",
+                *(f"warning: {warning}" for warning in restored.warnings),
+            ]
 
 
-def is_last(step, config, records, cluster):
-    """Whether the run ends here; by the chief's clock, if by time."""
-    return step == config.total_steps or cluster.anywhere([records.is_out_of_time()])[0]
+def restore_newest(training: Training) -> Restored:
+    """Restores the newest checkpoint, with the learning rates of the configuration.
+
+    Checkpoints hold the rates that they were trained with.
+    """
+    restored = training.checkpoints.restore()
+    training.state.g_optimizer.learning_rate = training.config.g_lr
+    training.state.d_optimizer.learning_rate = training.config.d_lr
+    return restored
 
 
-def save(step, state, checkpoints, records, stopped):
-    """A checkpoint; `stopped` is the name of the signal that ends this process, or not true."""
-    checkpoints.cluster.chief(state.check_finite)
-    if not checkpoints.cluster.is_chief:
-        return
-    if stopped:  # First: without its checkpoint it is passed over, and not the other way round.
-        records.run.write_stop(step, stopped)
-    checkpoints.save(records.counted())
-    if not stopped:
-        records.run.forget_stop()
+def choose_xla(training: Training, method: Method, steps_ahead: int) -> xla.Choice:
+    """Whether XLA compiles the steps, perhaps by timing a game that is thrown away."""
+    config, cluster = training.config, training.cluster
+    if not method.measures_xla:
+        return {"compiles": xla.compiles_by_default(config.jit_compile)}
+
+    def time_step(compiled):
+        state = method.create_state(cluster.strategy, config)
+        call = method.make_train_call(dataclasses.replace(training, state=state, compiled=compiled))
+        return xla.median_seconds(lambda: call(1))
+
+    return xla.choose_xla(config, training.directory, cluster, time_step, steps_ahead)
 
 
-def score_every(config):
-    """Steps between two scores: by default each checkpoint gets one."""
-    return config.eval_every or config.checkpoint_every
+def claim_directory(
+    training: Training, restored: Restored, changes: Sequence[str], choice: xla.Choice
+) -> list[str]:
+    """Records this start of the run, on the chief; returns lines for the user."""
+    config, directory, state = training.config, training.directory, training.state
+    training.best_score = make_best_score(training.prepared, config.eval_every, config.data_dir)
+    # Only now, so that an impossible request leaves no claim behind.
+    directory.write_config(config)
+    devices = [str(each) for each in training.cluster.strategy.extended.worker_devices]
+    networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
+    facts = {"data": training.prepared.summary, "device": device_name(), "networks": networks}
+    facts |= {"processes": training.cluster.size, "xla": choice}
+    if changes:
+        facts["config_changes"] = list(changes)
+    earlier = directory.write_environment(restored.step, devices, facts)
+    notes = [f"warning: {warning}" for warning in restored.warnings]
+    if earlier not in (None, devices):
+        notes.append(f"note: this run began on {earlier} and resumes on {devices}")
+    return notes
 
 
-def steps_to_next_stop(config, step):
-    """How many steps can go into one call: up to the next record, and not too many."""
-    stops = (config.log_every, config.sample_every, config.checkpoint_every, score_every(config))
-    ahead = min(every - step % every for every in stops)
-    return min(ahead, config.steps_per_call, config.total_steps - step)
+def recorded_seconds(directory: RunDirectory, restored: Restored) -> float:
+    """Seconds of training before the restored step, without those of an abandoned future."""
+    rows = [row for row in directory.rows("train.jsonl") if row["step"] <= restored.step]
+    known = (restored.partial_record, *rows[-1:])
+    return max(row.get("seconds", 0.0) for row in known)
+
+
+def describe_ending(directory: RunDirectory) -> str:
+    """How the training in `directory` has ended, as a sentence."""
+    if stop := directory.read_stop():
+        return (
+            f"{stop['signal']}: stopped at step {stop['step']} with a checkpoint in "
+            f"{directory.path}; the same command resumes from there"
+        )
+    step = step_of(newest_checkpoint(directory.checkpoints))
+    return f"trained to step {step}: checkpoints, samples and records in {directory.path}"

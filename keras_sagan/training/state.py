@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan import networks
+from keras_sagan.config import Config
 from keras_sagan.errors import NotFinite
+from keras_sagan.sampling.sampler import Sampler, make_sampler
 from keras_sagan.training.adam import Adam
 
 
@@ -29,26 +31,34 @@ class State:
     step: tf.Variable
 
     @classmethod
-    def create(cls, config):
+    def create(cls, config: Config) -> "State":
         """Fresh networks and optimizers; equal for equal `config.seed`."""
         keras.utils.set_random_seed(config.seed % 2**32)
         generator = networks.generator(config)
         discriminator = networks.discriminator(config)
         ema_generator = networks.generator(config)
         ema_generator.set_weights(generator.get_weights())
-        g_optimizer, d_optimizer = (adam(config, rate) for rate in (config.g_lr, config.d_lr))
+        decays = config.beta_1, config.beta_2
+        # Epsilon as in the released code and in the paper's other implementations.
+        g_optimizer, d_optimizer = (
+            Adam(rate, *decays, epsilon=1e-8) for rate in (config.g_lr, config.d_lr)
+        )
         g_optimizer.build(generator.trainable_variables)
         d_optimizer.build(discriminator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
 
-    def checkpoint(self):
+    def checkpoint(self) -> tf.train.Checkpoint:
         """All of it as one `tf.train.Checkpoint`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return tf.train.Checkpoint(**fields)
 
-    def check_finite(self):
-        """Losses are those before an update: the update itself may have been the bad one.
+    def make_sampler(self) -> Sampler:
+        """Images of the averaged generator, of latents and labels; see `sampler.make_sampler`."""
+        return make_sampler(self.ema_generator)
+
+    def check_finite(self) -> None:
+        """Checks every variable: a loss is from before an update, which may have been the bad one.
 
         Raises:
             NotFinite: if a weight or another variable of a network is not finite.
@@ -59,13 +69,8 @@ class State:
                 if not np.isfinite(variable.numpy()).all():
                     name = f"{network.name}/{variable.path}"
                     raise NotFinite(
-                        f"expected finite weights at step {step}; checkpoints are from before. "
+                        f"expected finite weights at step {step}; earlier checkpoints are intact. "
                         f"Received: {name}",
                         step,
                         name,
                     )
-
-
-def adam(config, learning_rate):
-    """Adam with the epsilon of the released code and of the paper's other implementations."""
-    return Adam(learning_rate, config.beta_1, config.beta_2, epsilon=1e-8)

@@ -1,4 +1,4 @@
-"""Whether XLA compiles the steps of a run, which for `--jit_compile=auto` on CPUs is measured."""
+"""Whether XLA compiles the steps of a run; for `--jit_compile=auto` on CPUs this is measured."""
 
 import dataclasses
 import hashlib
@@ -8,19 +8,20 @@ import pathlib
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from keras_sagan.data.batches import make_iterator
+from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
+from keras_sagan.errors import UsageError
 from keras_sagan.files import write_atomically
+from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import machine
-from keras_sagan.training.game import Game
-from keras_sagan.training.loop import make_train
 
-# Steps ahead that make up for a measurement, and timed steps each way.
+# Steps ahead that are worth a measurement, and timed steps in each mode.
 WORTH, STEPS = 1000, 5
-OFF_ON = (False, True)
 # What TensorFlow raises for what XLA cannot compile or hold. A lost worker raises other errors.
 UNABLE = (
     tf.errors.InvalidArgumentError,
@@ -31,130 +32,147 @@ UNABLE = (
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
 UNTIMED = ("seed", "g_lr", "d_lr", "beta_1", "beta_2", "ema_decay", "ema_start", "loss")
+# A choice is a dict: `compiles`, and if measured `ms_a_step`, milliseconds "off" and "on" (None if
+# XLA cannot compile the steps). Its keys are part of records.
+Choice = dict[str, Any]
 
 
-def compiles(config, strategy):
-    """Whether XLA compiles the two steps, where nothing is measured.
+def compiles_by_default(jit_compile: str, communicates: bool = False) -> bool:
+    """Whether XLA compiles the steps where nothing is measured.
 
     auto: on GPUs. On CPUs XLA's convolutions are often much slower than the runtime's own
     (tensorflow/tensorflow#62808), and where replicas communicate it cannot compile.
-    """
-    if config.jit_compile != "auto":
-        return config.jit_compile == "on"
-    return bool(tf.config.list_physical_devices("GPU")) and not communicates(config, strategy)
-
-
-def communicates(config, strategy):
-    return config.sync_batch_norm and strategy.num_replicas_in_sync > 1
-
-
-def choose(config, run, strategy, create, prepared, steps_ahead):
-    """What a run goes by. A run keeps what it began with, since the two round differently.
-
-    With `jit_compile` auto on CPUs, if `steps_ahead` are worth it: the choice of another run of the
-    same setting, or a measurement. Otherwise `compiles`.
 
     Args:
-        config: `Config`.
-        run: `RunDirectory`.
-        strategy: `tf.distribute.Strategy`.
-        create: function of strategy and config to a fresh `State`, to measure with.
-        prepared: `Prepared`.
-        steps_ahead: int.
-
-    Returns:
-        dict that JSON can hold: `compiles`, bool, and if measured `ms_a_step`, milliseconds "off"
-        and "on", this None if XLA cannot compile them.
+        jit_compile: "auto", "on" or "off".
+        communicates: whether replicas do so within a step.
     """
+    if jit_compile != "auto":
+        return jit_compile == "on"
+    return bool(tf.config.list_physical_devices("GPU")) and not communicates
+
+
+def replicas_communicate(sync_batch_norm: bool, jit_compile: str, replicas: int) -> bool:
+    """Whether replicas communicate within a step.
+
+    Raises:
+        UsageError: if they do and XLA is to compile the steps.
+    """
+    communicates = sync_batch_norm and replicas > 1
+    if communicates and jit_compile == "on":
+        raise UsageError(
+            "sync_batch_norm communicates, which XLA cannot compile here: use jit_compile=off. "
+            f"Received: jit_compile=on, sync_batch_norm=true, {replicas} replicas"
+        )
+    return communicates
+
+
+def choose_xla(
+    config: Config,
+    directory: RunDirectory,
+    cluster: Cluster,
+    time_step: Callable[[bool], float],
+    steps_ahead: int,
+) -> Choice:
+    """Whether XLA compiles this run. A run keeps its first choice, since the two round differently.
+
+    With `jit_compile` auto on CPUs, if `steps_ahead` are worth it: the choice of another run of the
+    same setting, or a measurement. Otherwise `compiles_by_default`.
+
+    Args:
+        config: of the run.
+        directory: of the run.
+        cluster: of the run.
+        time_step: function of whether XLA compiles to the seconds of a step.
+        steps_ahead: steps that the run has left.
+    """
+    communicates = config.sync_batch_norm and cluster.strategy.num_replicas_in_sync > 1
     gpus = tf.config.list_physical_devices("GPU")
-    if config.jit_compile != "auto" or gpus or communicates(config, strategy):
-        return {"compiles": compiles(config, strategy)}
-    cluster = Cluster(strategy)
-    choice = cluster.word(cluster.chief(lambda: begun_with(run)))
+    if config.jit_compile != "auto" or gpus or communicates:
+        return {"compiles": compiles_by_default(config.jit_compile, communicates)}
+    choice = cluster.broadcast(cluster.run_on_chief(lambda: first_choice(directory)))
     if choice:
         return choice
     if steps_ahead < WORTH or config.total_minutes:
         return {"compiles": False}
-    cache = cache_path(config, strategy, cluster)
-    choice = cluster.word(cluster.chief(lambda: read(cache)))
+    cache = cache_path(config, cluster)
+    choice = cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache)))
     if choice:
         return choice
     if cluster.is_chief:
         sys.stderr.write("measuring whether XLA makes steps faster (--jit_compile=auto)\n")
-    off, on = (milliseconds(config, strategy, create, prepared, compiled) for compiled in OFF_ON)
+    off, on = milliseconds(time_step, False), milliseconds(time_step, True)
     faster = on is not None and off > GAIN * on
-    choice = cluster.word({"compiles": faster, "ms_a_step": {"off": off, "on": on}})
-    cluster.chief(lambda: keep(choice, cache))
+    choice = cluster.broadcast({"compiles": faster, "ms_a_step": {"off": off, "on": on}})
+    cluster.run_on_chief(lambda: keep_choice(choice, cache))
     return choice
 
 
-def begun_with(run):
+def first_choice(directory: RunDirectory) -> Choice | None:
     """The choice of a run that has been started on a CPU; None before."""
-    environment = run.read_environment()
+    environment = directory.read_environment()
     if environment.get("device") != "CPU":
         return None
-    return valid(environment.get("xla")) or {"compiles": False}
+    return valid_choice(environment.get("xla")) or {"compiles": False}
 
 
-def milliseconds(config, strategy, create, prepared, compiled):
+def milliseconds(time_step: Callable[[bool], float], compiled: bool) -> float | None:
     """Of a step; None if XLA cannot compile it."""
     try:
-        return 1000 * seconds_a_step(config, strategy, create, prepared, compiled)
+        return 1000 * time_step(compiled)
     except UNABLE:
         if not compiled:
             raise
         return None
 
 
-def seconds_a_step(config, strategy, create, prepared, compiled):
-    """Median over `STEPS` steps of a game that is thrown away."""
-    state = create(strategy, config)
-    train = make_train(strategy, Game(config, state, prepared.record["counts"], compiled))
-    iterator = make_iterator(strategy, prepared, config, 0)
+def median_seconds(run_step: Callable[[], Any]) -> float:
+    """Median over `STEPS` calls of `run_step`, after a first one that compiles."""
     seconds = []
-    for _ in range(1 + STEPS):  # The first one compiles.
+    for _ in range(1 + STEPS):
         begun = time.perf_counter()
-        numbers, _ = train(iterator, state.step, tf.constant(1))
-        numbers["g_loss"].numpy()
+        run_step()
         seconds.append(time.perf_counter() - begun)
     return statistics.median(seconds[1:])
 
 
-def cache_path(config, strategy, cluster):
-    """Where choices are kept for all runs whose steps take as long."""
+def cache_path(config: Config, cluster: Cluster) -> pathlib.Path:
+    """Where the choice is kept for all runs whose steps take as long."""
     setting = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)
         if not field.metadata["resumable"] and field.name not in UNTIMED
     }
-    setting |= {"replicas": strategy.num_replicas_in_sync, "processes": cluster.size}
+    replicas = cluster.strategy.num_replicas_in_sync
+    setting |= {"replicas": replicas, "processes": cluster.size}
     setting |= {"machine": machine(), "cpus": os.cpu_count(), "version": tf.__version__}
     name = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
     return pathlib.Path(config.data_dir) / "compilation" / f"{name}.json"
 
 
-def read(path):
-    """The choice in a file; None without a good one."""
+def read_choice(path: pathlib.Path) -> Choice | None:
+    """The choice in a file; None without a valid one."""
     try:
-        return valid(json.loads(path.read_text()))
+        return valid_choice(json.loads(path.read_text()))
     except (OSError, ValueError):
         return None
 
 
-def valid(choice):
-    good = isinstance(choice, dict) and isinstance(choice.get("compiles"), bool)
-    return choice if good else None
+def valid_choice(choice: Any) -> Choice | None:
+    """`choice` if it is one, else None."""
+    valid = isinstance(choice, dict) and isinstance(choice.get("compiles"), bool)
+    return choice if valid else None
 
 
-def keep(choice, path):
-    """For other runs: this one goes on where it cannot be kept, as beside read-only data."""
-    words = "does" if choice["compiles"] else "does not"
+def keep_choice(choice: Choice, path: pathlib.Path) -> None:
+    """Keeps a choice for other runs, if it can be written, and tells the user."""
+    verb = "does" if choice["compiles"] else "does not"
     with_xla, without = choice["ms_a_step"]["on"], choice["ms_a_step"]["off"]
-    told = "cannot compile them" if with_xla is None else f"{with_xla:.1f} ms a step with it"
+    told = "cannot compile them" if with_xla is None else f"{with_xla:.1f} ms per step with it"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(choice) + "\n")
         place = f"kept in {path}"
     except OSError as error:
         place = f"not kept: {error}"
-    sys.stderr.write(f"it {words}: {told}, {without:.1f} without; {place}\n")
+    sys.stderr.write(f"it {verb}: {told}, {without:.1f} without; {place}\n")

@@ -1,28 +1,33 @@
-"""Curves over training steps as an SVG element, drawn without a script."""
+"""Curves over training steps as an SVG element that needs no script."""
 
 import html
 import math
+from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 240, 56, 12, 12, 28
-# More points than these cannot be seen.
+# The most points in a curve; more would not be visible.
 POINTS = 320
 
+# (step, value), in the order of steps.
+Points = Sequence[tuple[int, float]]
 
-def svg_curves(curves, name, marked):
-    """A figure with one line for each curve.
 
-    Its `svg` has a vertical line of class `now` for each of `marked`, hidden by its style; a script
-    shows one. Lines have the classes `line-0`, `line-1`, ... in colors and dashes of their own.
+def svg_curves(curves: Mapping[str, Points], name: str, marked: Sequence[int]) -> str:
+    """Draws a figure with one line for each curve.
+
+    For each step in `marked` there is a vertical line of class `now`, which the style sheet hides
+    and a script may show. Lines have the classes `line-0`, `line-1`, ..., each with its color and
+    dashes.
 
     Args:
-        curves: dict: label to a list of (step, value), steps ascending.
-        name: str, what the values are.
-        marked: list of steps.
+        curves: label to points.
+        name: what the values are.
+        marked: steps.
 
     Returns:
-        str, markup; a paragraph that says so where there are no values.
+        Markup. Without values, it is a paragraph that says so.
     """
-    curves = {label: thinned(points) for label, points in curves.items() if points}
+    curves = {label: thin_out(points) for label, points in curves.items() if points}
     if not curves:
         return f"<p>No record of {html.escape(name)}.</p>"
     end = max(*(points[-1][0] for points in curves.values()), *marked, 1)
@@ -35,39 +40,30 @@ def svg_curves(curves, name, marked):
         y = TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
         return f"{x:.1f}", f"{y:.1f}"
 
-    parts = [horizontal(place(0, tick), tick) for tick in ticks]
-    bottom = f'y="{HEIGHT - 8}"'
-    parts += [
-        f'<text x="{LEFT}" {bottom}>step 0</text>',
-        f'<text x="{WIDTH - RIGHT}" {bottom} text-anchor="end">{end:,}</text>',
+    paths = [" ".join(",".join(place(*point)) for point in curves[label]) for label in curves]
+    parts = [
+        *(tick_line(place(0, tick), tick) for tick in ticks),
+        f'<text x="{LEFT}" y="{HEIGHT - 8}">step 0</text>',
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{end:,}</text>',
+        *(marked_line(place(step, 0)[0]) for step in marked),
+        *(f'<polyline class="line line-{i % 6}" points="{path}"/>' for i, path in enumerate(paths)),
     ]
-    for step in marked:
-        x, _ = place(step, 0)
-        parts.append(f'<line class="now" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-    for i, points in enumerate(curves.values()):
-        path = " ".join(",".join(place(*point)) for point in points)
-        parts.append(f'<polyline class="line line-{i % 6}" points="{path}"/>')
-    keys = "".join(
-        '<li><svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
-        f'<line class="line line-{i % 6}" x1="0" x2="28" y1="4" y2="4"/></svg>'
-        f"{html.escape(label)}: {points[-1][1]:.3g}</li>"
-        for i, (label, points) in enumerate(curves.items())
-    )
-    said = f"{name} over training, to step {end}; the values at the end are listed below"
+    described = f"{name} over training, to step {end}; the values at the end are listed below"
     return (
         f'<figure class="curves"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{html.escape(said)}">{"".join(parts)}</svg>\n'
-        f'<figcaption><ul class="keys">{keys}</ul></figcaption></figure>'
+        f'aria-label="{html.escape(described)}">{"".join(parts)}</svg>\n'
+        f'<figcaption><ul class="keys">{legend(curves)}</ul></figcaption></figure>'
     )
 
 
-def thinned(points):
-    """At most about `POINTS` of them, the last among them."""
+def thin_out(points: Points) -> Points:
+    """Keeps about `POINTS` of them at most, among them the last."""
     every = -(-len(points) // POINTS)
     return points[::-1][::every][::-1]
 
 
-def horizontal(place, tick):
+def tick_line(place: tuple[str, str], tick: float) -> str:
+    """A horizontal line from `place` with its value."""
     x, y = place
     kind = "zero" if tick == 0 else "grid"
     return (
@@ -76,8 +72,23 @@ def horizontal(place, tick):
     )
 
 
-def nice_ticks(low, high):
-    """At most seven round numbers, zero among them, that enclose `low` <= 0 <= `high`."""
+def marked_line(x: str) -> str:
+    """A vertical line."""
+    return f'<line class="now" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+
+
+def legend(curves: Mapping[str, Points]) -> str:
+    """List items with the line, the label and the last value of each curve."""
+    return "".join(
+        '<li><svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
+        f'<line class="line line-{i % 6}" x1="0" x2="28" y1="4" y2="4"/></svg>'
+        f"{html.escape(label)}: {points[-1][1]:.3g}</li>"
+        for i, (label, points) in enumerate(curves.items())
+    )
+
+
+def nice_ticks(low: float, high: float) -> list[float]:
+    """At most seven round numbers, including zero, that enclose `low` <= 0 <= `high`."""
     span = (high - low) or 1.0
     unit = 10 ** math.floor(math.log10(span))
     step = next(unit * factor for factor in (0.2, 0.5, 1, 2) if span / (unit * factor) <= 5)

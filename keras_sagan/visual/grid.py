@@ -1,26 +1,29 @@
 """Many images in one picture."""
 
+import pathlib
+from typing import IO
+
 import numpy as np
 from PIL import Image
 
-# Images smaller than this many pixels are enlarged by a whole factor, so that a person sees them.
+# Pixels; smaller images are enlarged by a whole factor so that details are visible.
 LEGIBLE = 64
-# Between images.
+# Level of the lines between images.
 GRAY = 96
 
 
-def make_grid(images, columns):
-    """Images row by row, with a gray line between neighbors, as one array.
+def make_grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """Arranges images row by row in one array, with a gray line between neighbors.
 
     Args:
-        images: uint8 `[n, height, width, channels]`, of 1 or 3 channels; n a multiple of columns.
-        columns: int.
+        images: uint8 `[n, height, width, channels]`, 1 or 3 channels; n is a multiple of `columns`.
+        columns: images in a row.
 
     Returns:
         uint8 `[rows * (height + 1) - 1, columns * (width + 1) - 1, channels]`.
 
     Raises:
-        ValueError: if the images do not fill the rows.
+        ValueError: if the images do not fill the last row.
     """
     count, height, width, channels = images.shape
     if count % columns:
@@ -30,8 +33,8 @@ def make_grid(images, columns):
     return rows.swapaxes(1, 2).reshape(-1, columns * (width + 1), channels)[:-1, :-1]
 
 
-def save_png(grid, path, image_size):
-    """Writes a grid of `make_grid` as PNG; small images are enlarged by nearest neighbor."""
+def save_png(grid: np.ndarray, path: pathlib.Path | IO[bytes], image_size: int) -> None:
+    """Writes a grid as PNG; images of few pixels are enlarged by nearest neighbor."""
     picture = Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
     factor = max(1, LEGIBLE // image_size)
     picture = picture.resize(

@@ -11,7 +11,7 @@ SUITE = {
     "title": "A small | suite <of> two seeds",
     "command": "python -m benchmarks.compare --flagfile=benchmarks/suites/small.flags",
     "reference": "base",
-    "metrics": ["fcd2k", "recall2k"],
+    "metrics": ["fd2k", "recall2k"],
     "threshold": 12.0,
     "rows": {
         name: {"flags": [f"--{name}=1"], "config": None}
@@ -26,7 +26,7 @@ SUITE = {
     "ended": "2026-01-01T01:00:00",
     "commands": {"base/seed_0": ["python -m keras_sagan.train --base=1 && true"]},
 }
-# Of each run: seconds at steps 100 and 200, and fcd2k there.
+# Of each run: seconds and fd2k at steps 100 and 200.
 RUNS = {
     ("base", 0): ((60, 120), (30, 10)),
     ("base", 1): ((60, 180), (20, 14)),
@@ -63,7 +63,7 @@ def table():
             lines.append(line(run, 0, 0, "g_parameters", "harness", 1_234_567))
         for step, time, value in zip((100, 200), seconds, values, strict=bool(values)):
             lines += [
-                line(run, step, time, "fcd2k", "judge-1", value),
+                line(run, step, time, "fd2k", "judge-1", value),
                 line(run, step, time, "recall2k", "judge-1", 1 / value),
                 line(run, step, time, "images_per_s", "train", step + run[1]),
                 line(run, step, time, "gamma/g_attention", "train", value / 100),

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks import apart
-from benchmarks.attention import check
-from benchmarks.attention_turn import Subjects, figure, measure, share_row
-from benchmarks.report import render
+from benchmarks.attention import check_run
+from benchmarks.measure import subprocesses
+from benchmarks.measure.attention_worker import Subjects, compute_shares, draw_maps, measure_run
+from benchmarks.report.report_files import render_report
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import UsageError
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
     run, state = RunDirectory(path), State.create(config)
     path.mkdir(parents=True)
     run.write_config(config)
-    run.write_environment(0, ["CPU"], {"data": prepare(config).summary})
+    run.write_environment(0, ["CPU"], {"data": prepare(config.image_set, config.data_dir).summary})
     for step, gamma in ((1, 0.5), (2, GAMMA)):
         row = {"gamma/g_attention_8": 0.0, "gamma/g_attention_16": gamma}
         run.append("train.jsonl", {"step": step, "seconds": 60.0 * step, **row})
@@ -53,15 +53,15 @@ def run(tmp_path_factory):
     query.assign(np.zeros(query.shape))
     state.step.assign(2)
     Checkpoints(run.checkpoints, state, keep=1).save()
-    return run, config
+    return run
 
 
 @pytest.fixture(scope="module")
 def rows(run):
     with pytest.MonkeyPatch.context() as patch:
         # It names the module that Python was started with, which is not one here.
-        patch.setattr(apart, "command_line", lambda **_: "python -m benchmarks.attention")
-        return measure(*run, num_images=16, seed=1)
+        patch.setattr(subprocesses, "command_line", lambda **_: "python -m benchmarks.attention")
+        return measure_run(run, num_images=16, seed=1)
 
 
 def of(rows, **facts):
@@ -101,7 +101,7 @@ def test_a_row_has_the_share_of_its_class_beside_those_of_the_others():
     maps = np.random.default_rng(0).dirichlet(np.ones(16), (2, 8, 8)).reshape(2, 8, 8, 4, 4)
     found = [counterpart_share(maps, label) for label in range(4)]
     times = [shares.mean() / even for shares, even in found]
-    row = share_row(maps, 2)
+    row = compute_shares(maps, 2)
     assert (row["share"], row["even"]) == pytest.approx((found[2][0].mean(), found[2][1]))
     assert row["times_even"] == pytest.approx(times[2])
     assert row["others_times_even"] == pytest.approx(np.mean([times[i] for i in (0, 1, 3)]))
@@ -117,13 +117,13 @@ def test_a_run_says_what_its_attention_adds_and_where_it_comes_from(rows):
 
 
 def test_subjects_are_of_their_classes(run):
-    subjects = Subjects.choose(run[1], num_images=16, seed=1)
+    subjects = Subjects.choose(prepare(run.read_config()), 8, num_images=16, seed=1)
     assert np.bincount(subjects.labels).tolist() == [4, 4, 4, 4]
     assert coherence(subjects.real, subjects.labels) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_figure_marks_the_counterpart_of_each_position(run):
-    drawn = figure(*run, seed=1)
+    drawn = draw_maps(run, seed=1)
     assert len(drawn.axes) == 4 * 6
     # Mirrored left-right, second position: row 2, column 11, of which the mirror is column 4.
     (square,) = drawn.axes[2].patches
@@ -147,12 +147,12 @@ def test_a_report_has_means_over_classes_and_their_spread_over_seeds(rows, tmp_p
             lines.append(share("untrained", seed, label, 1.0))
     (tmp_path / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UsageError, match=r"expected a PNG file. Received: .*maps.png"):
-        render(tmp_path)
+        render_report(tmp_path)
     picture = io.BytesIO()
     Figure((1, 1)).savefig(picture)
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "maps.png").write_bytes(picture.getvalue())
-    render(tmp_path)
+    render_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
     whole = (
         "| 30.0 ± 14.1 | 10.0 | 3.00 ± 1.41 | 1.00 ± 0.00 | 0.50 ± 0.00 | 7.00 ± 0.00 | 25 ± 0 |"
@@ -166,8 +166,8 @@ def test_a_report_has_means_over_classes_and_their_spread_over_seeds(rows, tmp_p
 def test_attention_does_not_mix_with_other_benchmarks(tmp_path):
     lines = [{"benchmark": name, "status": "ok"} for name in ("attention", "speed")]
     (tmp_path / "results.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(UsageError, match="expected attention alone. Received: .*speed"):
-        render(tmp_path)
+    with pytest.raises(UsageError, match="expected only attention. Received: .*speed"):
+        render_report(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,10 @@ def test_attention_does_not_mix_with_other_benchmarks(tmp_path):
         {"g_attention": "none"},
     ],
 )
-def test_runs_that_cannot_answer_are_refused(run, changes):
-    check(*run)
+def test_runs_that_cannot_answer_are_refused(run, tmp_path, changes):
+    check_run(run)
+    other = RunDirectory(tmp_path)
+    other.write_config(dataclasses.replace(run.read_config(), **changes))
     ((name, value),) = changes.items()
     with pytest.raises(UsageError, match=f"whose generator has attention.*{name}={value}"):
-        check(run[0], dataclasses.replace(run[1], **changes))
+        check_run(other)

@@ -1,4 +1,4 @@
-"""A comparison as a user starts it: whole, killed and gone on with, with rows that fail."""
+"""A comparison as a user starts it: complete, killed and resumed, and with rows that fail."""
 
 import dataclasses
 import json
@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from bench import ROOT
 
-from benchmarks import collect, runner
-from benchmarks.suite import Suite
+from benchmarks.comparison import collect, runner
+from benchmarks.comparison.suite import Suite
 from keras_sagan.errors import UsageError
+from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.directory import RunDirectory
 
 # The smallest runs.
@@ -41,7 +42,7 @@ def flags(folder, rows):
         "--steps=20",
         "--score_every=10",
         "--num_samples=64",
-        "--metrics=fcd64",
+        "--metrics=fd64",
         "--threshold=1e9",
         f"--runs_dir={folder / 'runs'}",
         f"--report_dir={folder / 'report'}",
@@ -98,9 +99,9 @@ def test_rows_become_a_table_and_a_page(whole):
     assert set(lines["status"]) == {"ok"}
     for row in ("sagan", "dcgan_conditional"):
         own = lines[lines["row"] == row]
-        kinds = {"finished", "g_parameters", "d_macs", "d_loss", "fcd64", "diversity"}
+        kinds = {"finished", "g_parameters", "d_macs", "d_loss", "fd64", "diversity"}
         assert set(own["metric"]) >= kinds
-        scores = own[own["metric"] == "fcd64"]
+        scores = own[own["metric"] == "fd64"]
         assert list(scores["step"]) == [10, 20]
         assert list(scores["images"]) == [40, 80]
         assert scores["seconds"].is_monotonic_increasing
@@ -118,13 +119,13 @@ def test_rows_become_a_table_and_a_page(whole):
 
 def test_pandas_alone_says_which_row_is_best_at_equal_minutes(whole):
     folder, _ = whole
-    scores = table(folder).query("metric == 'fcd64' and seconds <= 60 * 60")
+    scores = table(folder).query("metric == 'fd64' and seconds <= 60 * 60")
     best = scores.groupby(["row", "seed"])["value"].min().groupby("row").mean()
     recorded = {
         row: min(
             line["value"]
             for line in map(json.loads, path.read_text().splitlines())
-            if line["metric"].startswith("fcd64/")
+            if current_name(line["metric"]).startswith("fd64/")
         )
         for row in ("sagan", "dcgan_conditional")
         for path in [folder / "runs" / row / "seed_0" / "metrics.jsonl"]
@@ -179,7 +180,7 @@ def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
     os.kill(child_of(process.pid), signal.SIGKILL)
     code, out, err = finish(process)
     assert code == 1
-    assert "4 of 5 runs are not whole" in err.splitlines()[-1]
+    assert "4 of 5 runs did not finish" in err.splitlines()[-1]
     lines = table(folder)
     runs = lines[lines["metric"] == "finished"].set_index("row")
     assert dict(runs["status"]) == {
@@ -198,7 +199,7 @@ def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
     for row in ("refused", "unknown", "diverged", "killed"):
         assert f"{row} seed 0" in out
         assert row in page
-    assert len(lines.query("row == 'sagan' and metric == 'fcd64'")) == 2
+    assert len(lines.query("row == 'sagan' and metric == 'fd64'")) == 2
 
 
 def child_of(pid):
@@ -226,15 +227,15 @@ def refusal(*changes):
     [
         (["--reference=other"], "--reference must be one of the rows sagan. Received: other"),
         (["--minutes=1"], "expected one budget: --steps, --minutes or --images"),
-        (["--row=sagan"], "expected one --row of each name. Received: sagan, sagan"),
+        (["--row=sagan"], "expected one --row for each name. Received: sagan, sagan"),
         (["--row='sagan"], "--row must be MODEL or NAME=MODEL FLAGS"),
-        (["--seeds=0,00"], "--seeds must differ. Received: 0,0"),
+        (["--seeds=0,00"], "--seeds must be distinct. Received: 0,0"),
         (["--seeds=a"], "--seeds must be whole numbers"),
         (["--seeds=2147483648"], "--seeds must be whole numbers of 0 to 2147483647"),
         (["--devices=0,cuda"], "--devices must be whole numbers"),
-        (["--devices=1,1"], "--devices must differ"),
-        (["--metrics=fcd64,fdi64"], "expected a metric of coherence, cs, fcd"),
-        (["--extractor=inception:missing.pb"], "a file that is not there. Received: missing.pb"),
+        (["--devices=1,1"], "--devices must be distinct"),
+        (["--metrics=fd64,fdi64"], "expected a metric of coherence, fd, fid, intra_fd"),
+        (["--extractor=inception:missing.pb"], "a file that does not exist. Received: missing.pb"),
         (["--suite=a/b"], "--suite must be a plain name. Received: a/b"),
     ],
 )
@@ -256,7 +257,7 @@ def suite_of(folder, row):
     values = {
         **{"suite": "tiny", "title": "", "row": [row], "common": [], "dataset": "digits"},
         **{"seeds": [0], "steps": 20, "minutes": None, "images": None, "score_every": 10},
-        **{"num_samples": 64, "extractor": "classifier", "metrics": ["fcd64"], "threshold": None},
+        **{"num_samples": 64, "extractor": "classifier", "metrics": ["fd64"], "threshold": None},
         **{"reference": "row", "data_dir": "data", "runs_dir": str(folder / "runs")},
     }
     return Suite(**values, report_dir=str(folder / "report"))
@@ -268,11 +269,11 @@ def finished(tmp_path):
     file = tmp_path / "own.flags"
     file.write_text("--image_size=16\n--g_lr=1e-3\n")
     suite = suite_of(tmp_path, f"row={file}")
-    run = suite.run(suite.rows()[0], 0)
+    run = suite.make_run(suite.rows()[0], 0)
     run.path.mkdir(parents=True)
     config = dataclasses.replace(run.config(), num_classes=10, replicas=1)
     RunDirectory(run.path).write_config(config)
-    outcome = {"status": "ok", "reason": "", "commands": runner.texts(run)}
+    outcome = {"status": "ok", "reason": "", "commands": runner.command_lines(run)}
     run.outcome.write_text(json.dumps(outcome))
     assert runner.is_finished(run)
     return run, file
@@ -282,6 +283,23 @@ def test_a_run_is_not_finished_if_its_flag_file_has_other_values(finished):
     run, file = finished
     file.write_text("--image_size=16\n--g_lr=2e-3\n")
     assert not runner.is_finished(run)
+
+
+def test_a_run_whose_programs_had_earlier_names_is_finished(tmp_path):
+    suite = suite_of(tmp_path, "row=keras_naive --image_size=16 --g_attention=8 --d_attention=8")
+    run = suite.make_run(suite.rows()[0], 0)
+    run.path.mkdir(parents=True)
+    RunDirectory(run.path).write_config(dataclasses.replace(run.config(), num_classes=10))
+    train, score = runner.command_lines(run)
+    assert "python -m benchmarks.train_naive " in train
+    earlier = [
+        train.replace("benchmarks.train_naive", "benchmarks.keras_naive_run"),
+        score.replace("benchmarks.evaluate_naive", "benchmarks.keras_naive_evaluate"),
+    ]
+    for commands, finished in ((earlier, True), ([train, f"{score} --seed=1"], False)):
+        outcome = {"status": "ok", "reason": "", "commands": commands}
+        run.outcome.write_text(json.dumps(outcome))
+        assert runner.is_finished(run) == finished
 
 
 def test_a_run_that_was_deleted_is_neither_finished_nor_whole(finished):
@@ -296,7 +314,7 @@ def test_a_run_that_was_deleted_is_neither_finished_nor_whole(finished):
 def test_a_row_cannot_set_what_the_suite_sets(tmp_path, flag):
     suite = suite_of(tmp_path, f"row=sagan --image_size=16 --{flag}")
     with pytest.raises(UsageError, match=f"Received: --{flag.partition('=')[0]}$"):
-        suite.run(suite.rows()[0], 0).config()
+        suite.make_run(suite.rows()[0], 0).config()
 
 
 def test_samples_of_an_earlier_report_go(finished):

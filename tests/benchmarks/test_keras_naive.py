@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import keras_naive
+from benchmarks.keras_naive.model import make_gan
 from keras_sagan import networks
 from keras_sagan.config import Config
 
@@ -21,13 +21,13 @@ def count(network):
 @pytest.mark.parametrize("image_size", [16, 64])
 def test_parameters_are_as_many_as_ours(image_size, num_classes):
     config = dataclasses.replace(SMALL, image_size=image_size, num_classes=num_classes)
-    gan = keras_naive.NaiveGan(config)
+    gan = make_gan(config)
     assert count(gan.generator) == count(networks.generator(config))
     assert count(gan.discriminator) == count(networks.discriminator(config))
 
 
 def test_every_weight_learns_in_a_step():
-    gan = keras_naive.make(dataclasses.replace(SMALL, g_channels=8, d_channels=8))
+    gan = make_gan(dataclasses.replace(SMALL, g_channels=8, d_channels=8))
     for network in (gan.generator, gan.discriminator):
         for weight in network.trainable_variables:
             if weight.shape == ():  # Attention's gamma: zero, it would hide what is behind it.

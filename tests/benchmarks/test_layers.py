@@ -5,15 +5,16 @@ import importlib.util
 import pytest
 from bench import run
 
-from benchmarks import apart, layers_turn
+from benchmarks.measure import layers_worker, subprocesses
 
 SETTINGS = {"image_size": 4, "channels": 8, "batch_size": 2, "steps": 30}
+SHAPE = (2, 4, 4, 8)
 
 
 @pytest.fixture(scope="module")
 def spectral():
     names = ("keras_sagan", "keras")
-    return {name: layers_turn.measure("spectral", name, **SETTINGS) for name in names}
+    return {name: layers_worker.measure_layer("spectral", name, SHAPE, 30) for name in names}
 
 
 def test_our_gradient_is_that_of_autodiff_and_that_of_keras_is_not(spectral):
@@ -38,7 +39,7 @@ def test_sigma_errors_begin_alike_and_vanish(spectral):
 
 def test_both_attentions_are_the_same_function():
     for name in ("keras_sagan", "keras_naive"):
-        row = layers_turn.measure("attention", name, **SETTINGS | {"image_size": 8})
+        row = layers_worker.measure_layer("attention", name, (2, 8, 8, 8), 30)
         assert row["output_distance"] < 1e-6
         assert row["gradient_distance"] < 1e-6
         assert 0 < row["ms_p50"] <= row["ms_p95"]
@@ -46,9 +47,10 @@ def test_both_attentions_are_the_same_function():
 
 def test_a_pass_in_blocks_takes_less_memory():
     """Each in a process of its own: one that has trained keeps memory, which hides a peak."""
-    settings = {"image_size": 64, "channels": 16, "batch_size": 8, "steps": 1}
+    settings = {"part": "blocks_float32", "shape": [8, 64, 64, 16], "steps": 1}
+    worker = "benchmarks.measure.layers_worker"
     blocks, at_once = (
-        apart.call("benchmarks.layers_turn", {"part": "blocks_float32", "layer": layer} | settings)
+        subprocesses.run_worker(worker, settings | {"layer": layer})
         for layer in ("keras_sagan", "at_once")
     )
     matrix = 8 * 64**2 * 32**2 * 4 / 2**20

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import plots
+from benchmarks.report import plots
 
 LINES = pd.DataFrame(
     [
@@ -47,7 +47,7 @@ def test_rows_differ_in_more_than_color():
 
 def test_equal_figures_are_equal_bytes():
     def draw():
-        return plots.curves(LINES, ["a", "b"], "steps", "fcd2k", log=True)
+        return plots.draw_curves(LINES, ["a", "b"], "steps", "fd2k", log=True)
 
     data = draw()
     assert data == draw()
@@ -56,7 +56,7 @@ def test_equal_figures_are_equal_bytes():
 
 
 def test_a_logarithmic_axis_is_for_positive_values_far_apart():
-    assert plots.wide_range(pd.Series([1.0, 10.0, np.nan]))
-    assert not plots.wide_range(pd.Series([1.0, 2.0]))
-    assert not plots.wide_range(pd.Series([0.0, 10.0]))
-    assert not plots.wide_range(pd.Series([np.nan]))
+    assert plots.has_wide_range(pd.Series([1.0, 10.0, np.nan]))
+    assert not plots.has_wide_range(pd.Series([1.0, 2.0]))
+    assert not plots.has_wide_range(pd.Series([0.0, 10.0]))
+    assert not plots.has_wide_range(pd.Series([np.nan]))

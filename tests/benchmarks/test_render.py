@@ -49,7 +49,7 @@ def test_the_page_needs_nothing_from_elsewhere(kind, request):
     sources = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    published = (ROOT / "benchmarks" / "published.csv").read_text()
+    published = (ROOT / "benchmarks" / "report" / "published.csv").read_text()
     for attributes in page.all("a"):
         assert attributes["href"].startswith("#") or attributes["href"] in published
 
@@ -81,7 +81,7 @@ def test_failed_runs_are_shown_with_their_reasons(folder, page):
     assert r"d_loss is nan at step 150 \| \<b>stop\</b>" in markdown
     for row in ("gone", "absent"):
         assert f"| {row} | 0 of 2 |" in markdown
-        assert f"\n{row},fcd2k,judge-1,0,2," in csv
+        assert f"\n{row},fd2k,judge-1,0,2," in csv
 
 
 def test_the_headline_table_has_the_numbers_of_the_summary(folder):

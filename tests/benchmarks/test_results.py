@@ -7,6 +7,9 @@ import pytest
 import suites
 from rendered import render, write_speed
 
+from benchmarks.report import results
+from benchmarks.report.suite_text import explain_metric
+
 
 def without_a_column(folder):
     suites.table().drop(columns=["value"]).to_parquet(folder / "results.parquet")
@@ -57,7 +60,7 @@ def both_kinds(folder):
         (without_a_column, "expected a table with columns value. Received: "),
         (no_table, "expected a Parquet table. Received: "),
         (with_an_unknown_row, "Received: ['other']"),
-        (with_a_line_twice, "expected one line a value. Received: {'row': 'base'"),
+        (with_a_line_twice, "expected one line per value. Received: {'row': 'base'"),
         (without_a_reference, "Received: none"),
         (without_keys, "expected title, command, reference"),
         (without_metrics, "expected a list of metrics in "),
@@ -86,3 +89,21 @@ def test_no_folder_and_broken_lines_are_one_line(tmp_path):
         code, error = render(folder)
         assert (code, error.count("\n")) == (2, 1)
         assert part in error
+
+
+def test_metrics_of_earlier_results_have_their_current_names(tmp_path):
+    folder = suites.write(tmp_path / "report")
+    table = suites.table()
+    table["metric"] = table["metric"].replace({"fd2k": "fcd2k"})
+    table.to_parquet(folder / "results.parquet")
+    earlier = suites.SUITE | {"metrics": ["fcd2k", "recall2k"]}
+    (folder / "suite.json").write_text(json.dumps(earlier))
+    suite = results.read_suite(folder / "suite.json")
+    assert suite == suites.SUITE
+    read = results.read_table(folder / "results.parquet", suite)
+    pd.testing.assert_frame_equal(read, suites.table())
+
+
+def test_an_inception_score_is_told_from_a_classifiers():
+    assert explain_metric("is50k", "tfgan") == "Inception Score"
+    assert "classifier" in explain_metric("is2k", "classifier-5a2bfbb1")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.runner import play
+from benchmarks.comparison.runner import execute_runs
 from keras_sagan.config import Config
 
 
@@ -51,9 +51,9 @@ class Run:
 def test_training_that_was_stopped_is_not_scored(step, minutes, status, tmp_path):
     run = Run(tmp_path / "run", minutes, step)
     run.path.mkdir()
-    play([run], [])
+    execute_runs([run], [])
     outcome = json.loads(run.outcome.read_text())
     assert outcome["status"] == status
     assert (run.path / "scored").exists() == (status == "ok")
     if status == "killed":
-        assert outcome["reason"] == "after step 7, before its end"
+        assert outcome["reason"] == "after step 7, before the end"

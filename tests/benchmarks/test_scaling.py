@@ -3,7 +3,7 @@
 import pytest
 from bench import run
 
-from benchmarks.scaling_model import Machine, expected
+from benchmarks.measure.scaling_model import Machine, Work, predict_step
 
 TINY = ("--image_size=16", "--channels=2", "--batch_size=2", "--num_classes=3", "--cores=0")
 MACHINE = Machine(
@@ -14,7 +14,7 @@ MACHINE = Machine(
     network_gb_per_s=10,
     latency_us=5,
 )
-WORK = {"macs_per_image": 25_000_000, "gradient_bytes": 100_000_000, "exchanges": 2}
+WORK = Work(macs_per_image=25_000_000, gradient_bytes=100_000_000, exchanges=2)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_expected_rows_state_what_they_assume(rows):
     [(1, 0), (2, 1.01), (8, 1.76), (16, 18.76)],
 )
 def test_exchange_with_known_answers(gpus, exchange_ms):
-    figures = expected(MACHINE, **WORK, gpus=gpus, images=20)
+    figures = predict_step(MACHINE, WORK, gpus, images=20)
     # 20 images of 50 MFLOP at 0.5 TFLOP/s.
     assert figures["compute_ms"] == pytest.approx(2)
     assert figures["exchange_ms"] == pytest.approx(exchange_ms)
@@ -75,9 +75,9 @@ def test_exchange_with_known_answers(gpus, exchange_ms):
 @pytest.mark.parametrize(
     ("flags", "part"),
     [
-        (("--settings=1x0",), "--settings must be PROCESSESxREPLICAS, as 1x1,2x1. Received: 1x0"),
+        (("--settings=1x0",), "--settings must be PROCESSESxREPLICAS, e.g. 1x1,2x1. Received: 1x0"),
         (("--settings=",), "--settings must be"),
-        (("--cores=10000",), "--cores must leave each replica its own of the"),
+        (("--cores=10000",), "--cores must give each replica its own of the"),
         (("--gpus=0",), "--gpus"),
         (("--peak_tflops=nan",), "--peak_tflops must be positive. Received: nan"),
         (("--image_size=33",), "image_size must be a power of 2"),

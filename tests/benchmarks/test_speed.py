@@ -1,4 +1,4 @@
-"""Speed: real turns in processes of their own, and arithmetic with known answers."""
+"""Speed: real measurements in their own processes, and arithmetic with known answers."""
 
 import dataclasses
 import statistics
@@ -6,7 +6,7 @@ import statistics
 import pytest
 from bench import run
 
-from benchmarks.speed_row import summary, training_macs
+from benchmarks.measure.speed_row import summarize_speed, training_macs
 from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.networks.macs import forward_macs
@@ -116,16 +116,22 @@ def test_an_impossible_setting_is_refused_before_anything_is_measured(flags, par
     assert part in error
 
 
-def turn(rate, call_s=(0.1, 0.1, 0.1, 0.5), **changes):
+def measurement(rate, call_s=(0.1, 0.1, 0.1, 0.5), **changes):
     figures = {"call_s": call_s, "train_images_per_s": rate, "sample_images_per_s": 10 * rate}
     costs = {"g_macs": 100, "d_macs": 50, "matmul_flops_per_s": 16_000.0, "compile_s": 2.0}
     peaks = {"host_peak_mib": 7.0, "device_peak_mib": None, "device": "CPU"}
     return figures | costs | peaks | changes
 
 
-def test_summary_of_turns_with_known_answers():
-    turns = [turn(2.0), turn(4.0, host_peak_mib=9.0), turn(6.0, (0.2,) * 4)]
-    row = summary(turns, [turn(1.0), turn(1.0), turn(2.0)], steps_per_call=2)
+def test_summary_with_known_answers():
+    measurements = [
+        measurement(2.0),
+        measurement(4.0, host_peak_mib=9.0),
+        measurement(6.0, (0.2,) * 4),
+    ]
+    row = summarize_speed(
+        measurements, [measurement(1.0), measurement(1.0), measurement(2.0)], steps_per_call=2
+    )
     assert (row["train_images_per_s"], row["sample_images_per_s"]) == (4, 40)
     assert (row["ratio"], row["ratio_least_and_most"]) == (3, [2, 4])
     # Seconds a call: six of 0.1, four of 0.2, two of 0.5; a call is two steps.
@@ -138,14 +144,19 @@ def test_summary_of_turns_with_known_answers():
 
 
 def test_a_breakdown_is_the_medians_of_its_parts():
-    turns = [turn(2.0, breakdown={"feed": feed, "rest": 1.0}) for feed in (3.0, 9.0, 4.0)]
-    assert summary(turns, turns, 1)["breakdown"] == {"feed": 4, "rest": 1}
+    measurements = [
+        measurement(2.0, breakdown={"feed": feed, "rest": 1.0}) for feed in (3.0, 9.0, 4.0)
+    ]
+    assert summarize_speed(measurements, measurements, 1)["breakdown"] == {"feed": 4, "rest": 1}
 
 
 def test_a_setting_that_fails_late_has_failed_and_is_no_reference():
-    failed = [turn(2.0), {"error": "exit code -9: no output"}]
-    assert summary(failed, failed, 1) == {"status": "failed", "error": "exit code -9: no output"}
-    row = summary([turn(2.0), turn(4.0)], failed, 1)
+    failed = [measurement(2.0), {"error": "exit code -9: no output"}]
+    assert summarize_speed(failed, failed, 1) == {
+        "status": "failed",
+        "error": "exit code -9: no output",
+    }
+    row = summarize_speed([measurement(2.0), measurement(4.0)], failed, 1)
     assert (row["status"], row["ratio"], row["ratio_least_and_most"]) == ("ok", None, None)
 
 

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import suites
 
-from benchmarks import collect
-from benchmarks.page import Notice, Table
-from benchmarks.suite_report import warnings
-from benchmarks.summary import collapsed, diverged
+from benchmarks.comparison import collect
+from benchmarks.report.document import Notice, Table
+from benchmarks.report.suite_report import warning_blocks
+from benchmarks.report.summary import find_collapsed, find_rolled_back
 from keras_sagan.runs.directory import RunDirectory
 
 
@@ -27,7 +27,7 @@ def test_collapse_is_a_fall_or_has_no_end():
         *watched(("late", 0), 0.02, 0.5, 0.07, 0.06, 0.4),
         *watched(("late", 1), 0.03, 0.01, 0.02),
     ]
-    found = collapsed(pd.DataFrame(lines[::-1])).set_index(["row", "seed"]).sort_index()
+    found = find_collapsed(pd.DataFrame(lines[::-1])).set_index(["row", "seed"]).sort_index()
     assert found.loc["late", 0].tolist() == [0.06, 400, 0.4]
     assert found.loc["late", 1].tolist() == [0.01, 200, 0.02]
     assert len(found) == 2
@@ -35,17 +35,17 @@ def test_collapse_is_a_fall_or_has_no_end():
 
 def test_report_warns_of_runs_that_collapsed_or_went_back():
     table = suites.table()
-    assert warnings(table) == []
+    assert warning_blocks(table) == []
     fall = pd.DataFrame(watched(("late", 1), 0.9, 0.0123))
-    alike, alike_table = warnings(pd.concat([table, fall]))
+    alike, alike_table = warning_blocks(pd.concat([table, fall]))
     assert isinstance(alike, Notice)
-    assert alike.text.startswith("1 run collapsed: samples of a class differed from each other by")
-    assert "less than 10% of what real images do" in alike.text
+    assert alike.text.startswith("1 run collapsed: the mean distance between samples of one class")
+    assert "less than 10% of the distance between real images" in alike.text
     assert isinstance(alike_table, Table)
     assert alike_table.rows == [["late", "1", "0.012", "200", "0.012"]]
     back = [suites.line(("half", 0), step, 60, "rollback", "train", 1) for step in (100, 200)]
-    gone_back, back_table = warnings(pd.concat([table, pd.DataFrame(back)]))
-    assert gone_back.text.startswith("1 run came to numbers that were not finite")
+    gone_back, back_table = warning_blocks(pd.concat([table, pd.DataFrame(back)]))
+    assert gone_back.text.startswith("1 run produced non-finite numbers")
     assert back_table.rows == [["half", "0", "2"]]
 
 
@@ -58,7 +58,7 @@ def test_records_become_lines(tmp_path):
     for name, rows in (("train", records), ("scores", scores)):
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (tmp_path / f"{name}.jsonl").write_text(text + '{"step": 15, "div')
-    lines = collect.training(RunDirectory(tmp_path))
+    lines = collect.training_lines(RunDirectory(tmp_path))
     values = [(line["step"], line["metric"], line["value"]) for line in lines]
     assert values == [
         (5, "d_loss", 2.0),
@@ -66,7 +66,21 @@ def test_records_become_lines(tmp_path):
         (5, "rollback", 1),
         (5, "bad_step", 7),
     ]
-    (line,) = collect.watched(RunDirectory(tmp_path))
+    (line,) = collect.diversity_lines(RunDirectory(tmp_path))
     assert (line["step"], line["protocol"], line["value"]) == (10, "watch", 0.25)
-    assert diverged(pd.DataFrame(columns=["row", "seed", "metric", "protocol", "value"])).empty
-    assert collapsed(suites.table()).empty
+    assert find_rolled_back(
+        pd.DataFrame(columns=["row", "seed", "metric", "protocol", "value"])
+    ).empty
+    assert find_collapsed(suites.table()).empty
+
+
+def test_scores_of_a_run_have_their_current_names_and_the_newest_values(tmp_path):
+    records = [
+        {"step": 10, "metric": "fcd64/classifier-1", "value": 1.0},
+        {"step": 10, "metric": "fd64/classifier-1", "value": 2.0},
+        {"step": 10, "metric": "cs64/classifier-1", "value": 3.0},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in records))
+    lines = collect.score_lines(RunDirectory(tmp_path))
+    values = [(line["metric"], line["protocol"], line["value"]) for line in lines]
+    assert values == [("fd64", "classifier-1", 2.0), ("is64", "classifier-1", 3.0)]

@@ -25,8 +25,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health as vitals
-from keras_sagan.training import records
+from keras_sagan.training import health, records
 from keras_sagan.training import run as training
 from keras_sagan.training.state import State
 
@@ -74,7 +73,7 @@ def make_counted(signal_at):
         if int(step.numpy()) == signal_at:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.1)  # A thread takes note of it.
-        return {"d_loss": 1.0, "g_loss": 2.0}, tf.fill([2], vitals.NEVER)
+        return {"d_loss": 1.0, "g_loss": 2.0}, tf.fill([2], health.NEVER)
 
     return lambda strategy, game: train
 

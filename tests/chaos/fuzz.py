@@ -27,7 +27,7 @@ from keras_sagan import commands, networks
 from keras_sagan.data import builders, folder
 from keras_sagan.data import prepared as prepare
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import scoring as evaluation
+from keras_sagan.evaluation import scorer
 from keras_sagan.serving import archive
 from keras_sagan.training import run as training
 from keras_sagan.training import state
@@ -75,13 +75,13 @@ def reached(*arguments, **named):
 def shorten():
     """What takes long is not done; before it is all that looks at flags and files."""
     for owner, name in (
-        (prepare, "write"),
-        (builders, "build"),
-        (folder, "image_files"),
+        (prepare, "write_arrays"),
+        (builders, "build_set"),
+        (folder, "list_images"),
         (networks, "generator"),
         (training, "create_state"),
-        (state, "restore_generator"),
-        (evaluation, "classifier"),
+        (state, "load_generator"),
+        (scorer, "classifier"),
         (archive, "write_saved_model"),
         (time, "sleep"),
     ):

@@ -21,9 +21,9 @@ import traceback
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError
-from keras_sagan.evaluation import scoring as evaluation
+from keras_sagan.evaluation import scorer, scoring
 from keras_sagan.runs import checkpoint_files
-from keras_sagan.runs.checkpoint_files import check_seal, kept, step_of
+from keras_sagan.runs.checkpoint_files import check_seal, list_checkpoints, step_of
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import run as training
@@ -72,11 +72,11 @@ NOTED = (
     (Checkpoints, "save", "checkpoint"),
     (training, "prepare", "data"),
     (training, "create_state", "networks"),
-    (evaluation, "prepare", "data"),
-    (evaluation, "classifier", "classifier"),
-    (evaluation, "real_set", "real images"),
-    (evaluation, "score_generator", "fakes"),
-    (evaluation, "record", "metrics.jsonl"),
+    (scoring, "prepare", "data"),
+    (scorer, "classifier", "classifier"),
+    (scorer, "real_set", "real images"),
+    (scorer.Scorer, "score_generator", "fakes"),
+    (scoring, "record_scores", "metrics.jsonl"),
 )
 
 
@@ -211,7 +211,7 @@ def train_killed(folder, kills, numbers, mark):
         child = start(mark, log, *given)
         await_moment(numbers, mark)
         phase, step, code = kill(child, mark, number)
-        newest = max(map(step_of, kept(run.checkpoints)), default=0)
+        newest = max(map(step_of, list_checkpoints(run.checkpoints)), default=0)
         report(
             command="train",
             signal=signal.Signals(number).name,
@@ -229,7 +229,7 @@ def train_killed(folder, kills, numbers, mark):
 
 def broken_checkpoints(run):
     broken = []
-    for path in kept(run.checkpoints) + kept(run.checkpoints / "best"):
+    for path in list_checkpoints(run.checkpoints) + list_checkpoints(run.checkpoints / "best"):
         try:
             check_seal(path)
         except RunError as error:

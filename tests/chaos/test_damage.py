@@ -13,10 +13,10 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health as vitals
+from keras_sagan.training import health
 from keras_sagan.training import run as training
 from keras_sagan.training.state import State
 
@@ -75,8 +75,8 @@ def make_counting(strategy, game):
             step.assign_add(1)
             weight.assign_add(tf.ones_like(weight))
             losses.append(float(step.numpy()))
-        means = dict.fromkeys(vitals.LOSSES, sum(losses) / len(losses))
-        return means, tf.fill([2], vitals.NEVER)
+        means = dict.fromkeys(health.LOSSES, sum(losses) / len(losses))
+        return means, tf.fill([2], health.NEVER)
 
     return train
 
@@ -123,7 +123,7 @@ def result(run_dir):
     for row in rows:
         for name in ("seconds", "steps_per_s", "images_per_s"):
             row.pop(name, None)
-    return digest(latest(run_dir / "checkpoints")), rows
+    return digest(newest_checkpoint(run_dir / "checkpoints")), rows
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -203,7 +203,7 @@ def test_prepared_data(name, how, trained, run_dir, tmp_path):
     if (name, how) == ("images.npy", flipped):  # Training does not wait until all is read.
         config = dataclasses.replace(CONFIG, data_dir=str(data_dir))
         with pytest.raises(RunError, match=r"have changed since they were written; remove it"):
-            prepare(config).verify()
+            prepare(config.image_set, config.data_dir).verify()
     else:
         with pytest.raises((RunError, UsageError), match=r"Received: ") as error:
             train(run_dir, data_dir=data_dir)
@@ -211,7 +211,7 @@ def test_prepared_data(name, how, trained, run_dir, tmp_path):
 
 
 def test_prepared_data_that_are_whole(trained):
-    prepare(dataclasses.replace(CONFIG, data_dir=str(trained[1] / "data"))).verify()
+    prepare(CONFIG.image_set, str(trained[1] / "data")).verify()
 
 
 def test_row_after_a_cut_off_one(tmp_path):

@@ -38,7 +38,7 @@ def test_it_ends_in_one_line(runs):
         if run["error"]:
             assert run["error"].count("No space left on device") == 1, run
             assert "\n" not in run["error"], run
-            assert "/disk/run: stopped; checkpoints written before are intact: " in run["error"]
+            assert "/disk/run: stopped; earlier checkpoints are intact: " in run["error"]
             assert "{{" not in run["error"], run
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
 FOLDER = pathlib.Path(__file__).parent
@@ -60,7 +60,9 @@ def test_nothing_of_them_is_left_in_the_run(chaos):
     folder, _ = chaos
     killed, straight = folder / "killed", folder / "straight"
     for each in ("checkpoints", "checkpoints/best"):
-        assert digest(latest(killed / each)) == digest(latest(straight / each))
+        assert digest(newest_checkpoint(killed / each)) == digest(
+            newest_checkpoint(straight / each)
+        )
     assert timeless(killed / "train.jsonl") == timeless(straight / "train.jsonl")
     for name in ("scores.jsonl", "config.json"):
         assert (killed / name).read_bytes() == (straight / name).read_bytes()

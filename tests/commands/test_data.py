@@ -33,7 +33,7 @@ def test_prepare_says_what_it_made_and_draws_it(photos, tmp_path):
     assert code == 0, err
     assert "40 images of 2 classes: " in out
     assert "left out: 1 images, named in dataset.json" in out
-    assert f"preview, a row each of cats, dogs: {preview}" in out
+    assert f"preview, one row each of cats, dogs: {preview}" in out
     assert "left out: dogs/broken.jpg: " in err
     (directory,) = (tmp_path / "prepared").glob("photos-16x16x3-*")
     images, labels = (np.load(directory / f"{name}.npy") for name in ("images", "labels"))

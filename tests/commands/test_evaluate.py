@@ -34,28 +34,28 @@ def test_table_has_every_metric_of_the_classifier(scored):
     names = [line.partition("/")[0] for line in lines[:-1]]
     assert names == [
         "label_accuracy300",
-        "fcd300",
-        "cs300",
-        "kcd300",
+        "fd300",
+        "is300",
+        "kd300",
         "precision300",
         "recall300",
-        "intra_fcd300",
+        "intra_fd300",
     ]
     name = lines[0].split()[0].partition("/")[2]
     assert lines[-1].startswith(f"{name}: 9")
-    assert "% right on real images that it was not shown" in lines[-1]
+    assert "% accuracy on held-out real images" in lines[-1]
 
 
-def test_rows_hold_value_second_opinion_and_conditions(scored):
+def test_rows_hold_value_cross_check_and_conditions(scored):
     run_dir, _ = scored
     found = {row["metric"].partition("300/")[0]: row for row in rows(run_dir / "metrics.jsonl")[:7]}
-    for name in ("fcd", "cs", "kcd"):
+    for name in ("fd", "is", "kd"):
         assert found[name]["tfgan"] == pytest.approx(found[name]["value"], rel=1e-6)
         assert found[name]["relative_difference"] < 1e-6
-    assert len(found["intra_fcd"]["classes"]) == 10
-    assert found["cs"]["value"] >= 1
+    assert len(found["intra_fd"]["classes"]) == 10
+    assert found["is"]["value"] >= 1
     assert found["precision"]["n_real"] == 300
-    row = found["fcd"]
+    row = found["fd"]
     assert (row["n_real"], row["n_fake"], row["step"], row["seed"]) == (1797, 300, 20, 0)
     assert (row["weights"], row["batch_norm"]) == ("ema", "moving")
     assert row["extractor"]["test_accuracy"] >= 0.97
@@ -97,7 +97,7 @@ def test_classifier_chooses_the_best_checkpoint(scored):
     found = rows(run_dir / "scores.jsonl")
     assert [row["step"] for row in found] == [5, 10, 15, 20]
     (name,) = set(found[0]) - {"step", "diversity"}
-    assert name.startswith("fcd1k/classifier-")
+    assert name.startswith("fd1k/classifier-")
     best = min(found, key=lambda row: row[name])["step"]
     (index,) = (run_dir / "checkpoints" / "best").glob("step-*.index")
     assert index.stem == f"step-{best}"
@@ -111,7 +111,7 @@ def test_curve_over_all_checkpoints(scored):
     steps = sorted({10, 20, int(index.stem[5:])})
     assert [int(step) for step in values] == steps
     assert len({json.dumps(scores) for scores in values.values()}) == len(steps)
-    more = ["--num_samples=50", "--checkpoint=all", "--noema", "--bn=batch"]
+    more = ["--num_samples=50", "--checkpoint=20,best,10", "--noema", "--bn=batch"]
     head, columns, *_ = evaluate(f"--run_dir={run_dir}", *more).splitlines()
     assert head == f"curve of {run_dir}"
     assert columns.split() == ["metric", *(word for step in steps for word in ("step", str(step)))]
@@ -121,7 +121,7 @@ def test_missing_inception_is_unavailable_and_the_rest_goes_on(scored, tmp_path)
     run_dir, _ = scored
     extractors = f"--extractor=classifier,inception:{tmp_path / 'none.tgz'}"
     out = evaluate(f"--run_dir={run_dir}", "--num_samples=50", extractors)
-    assert "fcd50/classifier-" in out
+    assert "fd50/classifier-" in out
     line = next(line for line in out.splitlines() if line.startswith("fid50/tfgan"))
     assert line.split()[1] == "unavailable"
     assert "download http://download.tensorflow.org/models/image/imagenet/" in out
@@ -136,10 +136,10 @@ def test_statistics_are_written_and_compared_with(scored, tmp_path):
     more = [f"--run_dir={run_dir}", "--num_samples=300"]
     evaluate(*more, f"--save_statistics={path}")
     printed = evaluate(*more, f"--real_statistics={path}").splitlines()
-    expected = next(line for line in out.splitlines() if line.startswith("fcd300/"))
-    again = next(line for line in printed if line.startswith("fcd300/"))
+    expected = next(line for line in out.splitlines() if line.startswith("fd300/"))
+    again = next(line for line in printed if line.startswith("fd300/"))
     assert again.split()[:3] == expected.split()[:3]
-    assert not any(line.startswith("kcd") for line in printed)
+    assert not any(line.startswith("kd") for line in printed)
     with np.load(path) as file:
         arrays = {name: file[name] for name in ("mu", "sigma")}
     np.savez(path, **arrays)
@@ -149,6 +149,25 @@ def test_statistics_are_written_and_compared_with(scored, tmp_path):
     np.savez(path, **arrays, meta=json.dumps({"extractor": "other"}))
     result = run("evaluate", *more, f"--real_statistics={path}")
     assert_one_line(result, 2, "expected statistics of this extractor", "Received: other")
+
+
+def test_rows_with_earlier_names_are_compared(scored, tmp_path):
+    run_dir, out = scored
+    earlier = {
+        "fd300": "fcd300",
+        "is300": "cs300",
+        "kd300": "kcd300",
+        "intra_fd300": "intra_fcd300",
+    }
+    lines = []
+    for row in rows(run_dir / "metrics.jsonl")[:7]:
+        name, count, suffix = row["metric"].partition("300/")
+        metric = earlier.get(name, name) + count + suffix
+        lines.append(json.dumps(row | {"metric": metric}) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    compared = evaluate(f"--run_dir={run_dir}", "--num_samples=300", f"--compare={tmp_path}")
+    values = [line.split()[1] for line in out.splitlines()[2:-1]]
+    assert [line.split()[-1] for line in compared.splitlines()[2:-1]] == values
 
 
 def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
@@ -183,13 +202,13 @@ def test_weights_and_statistics_are_those_of_the_flags(scored):
     ("given", "part"),
     [
         (["--extractor=inception"], "--extractor must be classifier or inception:PATH"),
-        (["--checkpoint=last"], "--checkpoint must be newest, best, all or a step"),
-        (["--checkpoint=7"], "expected the step of a kept checkpoint"),
+        (["--checkpoint=last"], "--checkpoint must be newest, best, all, or steps"),
+        (["--checkpoint=7"], "expected the step of a checkpoint, one of"),
         (["--extractor="], "--extractor must name different networks"),
         (["--extractor=classifier,classifier"], "--extractor must name different networks"),
         (
             ["--real_statistics=a.npz", "--save_statistics=b.npz"],
-            "--save_statistics writes those of one extractor's real images",
+            "--save_statistics writes the statistics of one extractor",
         ),
         (
             ["--real_features=a.npz", "--fake_features=b.npz"],
@@ -197,14 +216,14 @@ def test_weights_and_statistics_are_those_of_the_flags(scored):
         ),
         (
             ["--checkpoint=all", "--compare=/nowhere"],
-            "--compare takes the scores of one checkpoint",
+            "--compare needs a single checkpoint",
         ),
         (["--protocol=mine"], "protocol"),
         (["--bn=none"], "bn"),
         (["--num_samples=0"], "num_samples"),
         (["--batch_size=5", "--replicas=2"], "Received: 5 images for 2 replicas"),
         (["--compare=/nowhere"], "expected scores in /nowhere"),
-        (["--real_features=a.npz"], "--real_features and --fake_features are given together"),
+        (["--real_features=a.npz"], "--real_features and --fake_features must be given together"),
         (["--real_statistics=/none.npz"], "--real_statistics must be a readable .npz file"),
     ],
 )

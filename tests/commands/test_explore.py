@@ -13,7 +13,7 @@ from process import assert_one_line, run
 from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.pages.attention_exhibit import real_like
-from keras_sagan.runs.checkpoints import read_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.visual import attention_maps
 
@@ -22,7 +22,7 @@ from keras_sagan.visual import attention_maps
 def explored(finished, tmp_path_factory):
     """The page of every checkpoint, and what the command said."""
     path = tmp_path_factory.mktemp("explored") / "new" / "attention.html"
-    which = ("--labels=7,2", "--seeds=5", "--truncation=none,0.5", "--checkpoints=all")
+    which = ("--labels=7,2", "--seeds=5", "--truncation=none,0.5", "--checkpoint=all")
     code, out, err = run("explore", f"--run_dir={finished[0]}", f"--output={path}", *which)
     assert code == 0, err
     return path.read_text(), out
@@ -62,7 +62,7 @@ def test_a_page_has_the_maps_of_both_networks_at_every_checkpoint(explored, fini
     labels = np.array([7, 7, 2, 2])
     for j, step in enumerate(exhibit["steps"]):
         path = str(run_dir / "checkpoints" / f"step-{step}")
-        read_networks(path, ema_generator=generator, discriminator=discriminator)
+        restore_networks(path, ema_generator=generator, discriminator=discriminator)
         images = np.round(generator(latents, labels, training=False) * 127.5 + 127.5)
         expected = [
             attention_maps(generator, latents, labels),
@@ -88,7 +88,7 @@ def test_real_images_are_of_the_same_classes_and_each_once():
 
 def test_a_figure_is_drawn(finished, tmp_path):
     path = tmp_path / "attention.png"
-    which = ("--labels=3,1", "--seeds=0", "--layer=d_attention_8", "--checkpoints=10")
+    which = ("--labels=3,1", "--seeds=0", "--layer=d_attention_8", "--checkpoint=10")
     code, out, err = run("explore", f"--run_dir={finished[0]}", f"--output={path}", *which)
     assert code == 0, err
     assert out.startswith("2 generated images of step 10: ")
@@ -100,14 +100,17 @@ def test_a_figure_is_drawn(finished, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "part"),
     [
-        (["--checkpoints=last"], "--checkpoints must be newest, best, all, or steps"),
-        (["--checkpoints=all", "--format=png"], "--format=png shows one checkpoint. Received: all"),
+        (["--checkpoint=last"], "--checkpoint must be newest, best, all, or steps"),
+        (
+            ["--checkpoint=all", "--format=png"],
+            "shows a single checkpoint. Received: all",
+        ),
         (["--labels=10"], "--labels must be whole numbers of 0 to 9"),
         (["--seeds=-1"], "--seeds must be whole numbers"),
         (["--truncation=0"], "--truncation must be positive numbers or none. Received: 0"),
         (["--layer=g_attention_16", "--format=png"], "one of g_attention_8, d_attention_8"),
         (["--layer=g_attention_8"], "a page has every layer"),
-        (["--checkpoints=7"], "the step of a kept checkpoint, one of [10, 20]. Received: 7"),
+        (["--checkpoint=7"], "the step of a checkpoint, one of [10, 20]. Received: 7"),
     ],
 )
 def test_mistakes_are_one_line(finished, tmp_path, flags, part):

@@ -63,7 +63,9 @@ def test_version_that_exists_is_refused_and_another_is_not(exported):
     run_dir, folder, _ = exported
     before = [(path, path.stat().st_mtime_ns) for path in (folder / "20").rglob("*")]
     result = export(run_dir, folder)
-    assert_one_line(result, 2, "not there yet; --version gives another", f"Received: {folder}/20")
+    assert_one_line(
+        result, 2, "does not exist yet; --version sets another", f"Received: {folder}/20"
+    )
     assert [(path, path.stat().st_mtime_ns) for path in (folder / "20").rglob("*")] == before
     code, out, err = export(run_dir, folder, "--version=7", "--checkpoint=20", "--noema")
     assert code == 0, err
@@ -78,7 +80,7 @@ def test_two_at_once_make_one_version(exported, tmp_path):
     (winner, loser) = sorted(results)
     assert winner[0] == 0
     err = "".join(line for line in loser[2].splitlines(True) if line.strip() != WAITING)
-    assert_one_line((*loser[:2], err), 2, "not there yet")
+    assert_one_line((*loser[:2], err), 2, "does not exist yet")
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
 
 
@@ -89,9 +91,9 @@ def test_two_at_once_make_one_version(exported, tmp_path):
         (["--run_dir=RUN"], "--export_dir is required"),
         (["--run_dir=RUN", "--export_dir=OUT", "--checkpoint=last"], "newest, best or a step"),
         (["--run_dir=RUN", "--export_dir=OUT", "--version=0"], "version"),
-        (["--run_dir=RUN", "--export_dir=OUT", "--model=a/b"], "--model must be letters"),
-        (["--run_dir=RUN", "--export_dir=OUT", "--model="], "--model must be letters"),
-        (["--run_dir=RUN", "--export_dir=OUT", "--model=.."], "--model must be letters"),
+        (["--run_dir=RUN", "--export_dir=OUT", "--model=a/b"], "--model must consist of letters"),
+        (["--run_dir=RUN", "--export_dir=OUT", "--model="], "--model must consist of letters"),
+        (["--run_dir=RUN", "--export_dir=OUT", "--model=.."], "--model must consist of letters"),
         (["--run_dir=RUN", "--export_dir=OUT", "--format=onnx"], "format"),
         (["--run_dir=/none", "--export_dir=OUT"], "a run directory with config.json"),
         (["--run_dir=RUN", "--export_dir=OUT", "--checkpoint=7"], "one of [10, 20]. Received: "),
@@ -215,7 +217,7 @@ def test_without_the_serving_package_there_is_a_note(finished, tmp_path):
     [
         (["--seeds=a"], "--seeds must be whole numbers"),
         (["--seeds="], "--seeds must be"),
-        (["--seeds=0,1", "--columns=3"], "Received beside it: --columns"),
+        (["--seeds=0,1", "--columns=3"], "Received with it: --columns"),
         (["--seeds=0", "--seed=1", "--interpolate=0,1"], "--seed, --interpolate"),
     ],
 )

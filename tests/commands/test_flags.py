@@ -66,10 +66,10 @@ def test_missing_run_is_named(command, tmp_path):
         (["--columns=0"], "columns"),
         (["--interpolate=0,9999999999"], "--interpolate must be whole numbers of 0 to 2147483647"),
         (["--checkpoint=last"], "checkpoint"),
-        (["--output=a.html", "--truncation=1"], "a page has truncations to choose from"),
-        (["--extractor=classifier"], "a grid has no neighbors: --format=html has"),
+        (["--output=a.html", "--truncation=1"], "a page offers several truncations"),
+        (["--extractor=classifier"], "a grid shows no neighbors; --format=html does"),
         (["--format=html", "--extractor=svm"], "classifier or inception:PATH. Received: svm"),
-        (["--seeds=0", "--columns=2"], "--seeds says what each column is. Received beside it: --c"),
+        (["--seeds=0", "--columns=2"], "--seeds defines the columns. Received with it: --c"),
     ],
 )
 def test_sampling_says_what_is_wrong(given, part, tmp_path):

@@ -1,17 +1,15 @@
 """How processes find each other, and what keeps them from it."""
 
-import dataclasses
 import json
 import threading
 
 import pytest
 from process import free_ports
 
-from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
-from keras_sagan.devices.join import find
-from keras_sagan.devices.rendezvous import meet
-from keras_sagan.devices.strategy import make_strategy
+from keras_sagan.devices.join import find_place
+from keras_sagan.devices.rendezvous import wait_for_all
+from keras_sagan.devices.strategy import make_cluster
 from keras_sagan.errors import RunError, UsageError
 
 
@@ -19,15 +17,15 @@ def test_a_process_alone_is_its_own_chief():
     cluster = Cluster()
     assert cluster.is_chief
     assert cluster.size == 1
-    assert cluster.word({"a": (1,)}) == {"a": (1,)}
-    assert cluster.chief(lambda: cluster) is cluster
-    assert cluster.anywhere([False, True]) == [False, True]
+    assert cluster.broadcast({"a": (1,)}) == {"a": (1,)}
+    assert cluster.run_on_chief(lambda: cluster) is cluster
+    assert cluster.any_process([False, True]) == [False, True]
 
 
 def test_processes_meet_whoever_comes_first():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
     threads = [
-        threading.Thread(target=meet, args=(addresses, place, 600), daemon=True)
+        threading.Thread(target=wait_for_all, args=(addresses, place, 600), daemon=True)
         for place in (2, 0, 1)
     ]
     for thread in threads:
@@ -43,13 +41,13 @@ def test_those_that_do_not_come_are_named():
 
     def chief():
         with pytest.raises(RunError) as error:
-            meet(addresses, 0, 4)
+            wait_for_all(addresses, 0, 4)
         caught.append(str(error.value))
 
     thread = threading.Thread(target=chief)
     thread.start()
     with pytest.raises(RunError, match=f"no call to {addresses[0]}"):
-        meet(addresses, 1, 1)
+        wait_for_all(addresses, 1, 1)
     thread.join()
     assert caught == [
         f"expected 3 workers within join_seconds=4. Received: no call from {addresses[2]}"
@@ -63,7 +61,7 @@ def tf_config(monkeypatch, **cluster):
 
 def test_tf_config_names_the_cluster(monkeypatch):
     tf_config(monkeypatch, chief=["c:1"], worker=["a:1", "b:2"])
-    spec, job, task = find()
+    spec, job, task = find_place()
     assert spec.as_dict() == {"chief": ["c:1"], "worker": ["a:1", "b:2"]}
     assert (job, task) == ("worker", 1)
 
@@ -78,7 +76,7 @@ def test_slurm_names_it_in_its_own_order(monkeypatch):
         "JOB_ID": "1234567",
     }.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    spec, job, task = find()
+    spec, job, task = find_place()
     assert spec.as_dict() == {"worker": ["gpu9:24567", "gpu9:24568", "gpu10:24567", "gpu10:24568"]}
     assert (job, task) == ("worker", 2)
 
@@ -100,16 +98,15 @@ def test_slurm_names_it_in_its_own_order(monkeypatch):
 def test_other_variables_are_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match="needs the addresses of workers.* Received: TF_CONFIG="):
-        find()
+        find_place()
 
 
 def test_without_variables_or_with_an_odd_batch_nothing_starts(monkeypatch):
-    config = Config(batch_size=8, strategy="multi_worker")
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UsageError, match="needs the variable TF_CONFIG, .* Received: neither"):
-        make_strategy(config)
+        make_cluster("multi_worker", batch_size=8)
     tf_config(monkeypatch, worker=["a:1", "b:1", "c:1"])
     with pytest.raises(UsageError, match="multiple of the replicas.* 8 images for 3 replicas"):
-        make_strategy(config)
+        make_cluster("multi_worker", batch_size=8)
     with pytest.raises(UsageError, match="1 for each worker .* without GPUs. Received: 2"):
-        make_strategy(dataclasses.replace(config, replicas=2))
+        make_cluster("multi_worker", replicas=2, batch_size=8)

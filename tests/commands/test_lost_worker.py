@@ -1,4 +1,4 @@
-"""Two workers, of which one is killed or told to stop: both end, and go on where they were."""
+"""Two workers, of which one is killed or told to stop: both end, and resume where they were."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import time
 import pytest
 from process import environment, flags, free_ports, start
 
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
 MORE = ["--checkpoint_every=20", "--log_every=1000", "--sample_every=1000", "--steps_per_call=5"]
@@ -72,7 +72,7 @@ def test_when_a_worker_is_killed_the_others_end(stopped):
     assert out == ""
     assert err.splitlines()[-1] == (
         "train.py: error: worker 1 has ended or cannot be reached: start all workers again with "
-        "the same command, and training goes on from its newest checkpoint"
+        "the same command, and training resumes from its newest checkpoint"
     )
     assert seconds < 300  # TensorFlow alone would wait for it without end.
     assert "Traceback" not in err
@@ -86,7 +86,7 @@ def test_a_signal_to_one_stops_all_at_the_same_step(stopped):
         assert code == 0, err
         assert out == (
             f"SIGTERM: stopped at step {step} with a checkpoint in {run_dir}; the same command "
-            "goes on from there\n"
+            "resumes from there\n"
         )
     said = ["SIGTERM: stopping after this call" in err for _, _, err, _ in after_signal]
     assert said == [False, True]
@@ -103,5 +103,5 @@ def test_one_process_goes_on_to_what_an_undisturbed_run_reaches(stopped, tmp_pat
     for process in started:
         code, _, err, _ = ended(process)
         assert code == 0, err
-    first, second = (digest(latest(run_dir / "checkpoints")) for run_dir in run_dirs)
+    first, second = (digest(newest_checkpoint(run_dir / "checkpoints")) for run_dir in run_dirs)
     assert first == second

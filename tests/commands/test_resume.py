@@ -69,7 +69,7 @@ def test_broken_checkpoint_is_found_and_the_one_before_taken(tmp_path, data_dir)
     assert "step-2 cannot be read" in err.splitlines()[-1]
     assert "step-1 " not in err
     _, err = train(tmp_path, data_dir, "--total_steps=2")
-    assert re.search(r"^warning: .*step-2 cannot be read: .*; going on from .*step-1$", err, re.M)
+    assert re.search(r"^warning: .*step-2 cannot be read: .*; resuming from .*step-1$", err, re.M)
     for step in (1, 2):
         break_data(tmp_path, step)
     code, _, err = run("train", *flags(tmp_path, data_dir, "--total_steps=3"))

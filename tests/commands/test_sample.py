@@ -1,26 +1,27 @@
 """The page of samples as a user asks for it, against grids of the same flags and NumPy."""
 
 import base64
-import dataclasses
 import io
 import json
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from process import run
+from process import assert_one_line, run
 
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import UsageError
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
 from keras_sagan.pages import sample_exhibit as module
-from keras_sagan.pages.sample_exhibit import page_samples
-from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
+from keras_sagan.pages.sample_page import Selection
 from keras_sagan.sampling.sampler import latents_of
+from keras_sagan.values import ExtractorChoice
 
 LABELS, SEEDS = [3, 7], [5, 0]
 
@@ -121,16 +122,7 @@ def test_neighbors_are_those_of_all_pairs_of_the_runs_data(page, data):
         assert real["name"] == str(prepared.labels[real["index"]])
 
 
-def refusal(run_dir, folder, extractor=None):
-    """What `page_samples` says of the run with other data or another extractor."""
-    run_directory = RunDirectory(run_dir)
-    config = dataclasses.replace(run_directory.read_config(), data_dir=str(folder))
-    with pytest.raises(UsageError) as caught:
-        page_samples(run_directory, config, None, [0], [0], [0, 1], extractor, "")
-    return str(caught.value)
-
-
-def test_each_image_is_of_its_class_truncation_and_seed(finished, data, monkeypatch):
+def test_each_image_is_of_its_class_truncation_and_seed(data, monkeypatch):
     def drawn(latents, labels):
         """Images whose first row is the latent and whose second begins with the label."""
         images = np.zeros((len(latents), 16, 16, 1), np.uint8)
@@ -139,9 +131,8 @@ def test_each_image_is_of_its_class_truncation_and_seed(finished, data, monkeypa
         return images
 
     monkeypatch.setattr(module, "make_sampler", lambda _: drawn)
-    run_directory = RunDirectory(finished[0])
-    config = dataclasses.replace(run_directory.read_config(), data_dir=str(data[0]))
-    samples = page_samples(run_directory, config, None, [7, 3], [5, 0], [9, 2], None, "")
+    generator = types.SimpleNamespace(example_shape=(4,), num_classes=10)
+    samples = gather_samples(generator, Selection([7, 3], [5, 0], [9, 2]), data[1], None, False)
     assert samples.classes == ["7", "3"]
     for images, seeds in ((samples.images, [5, 0]), (samples.frames[:, :, [0, -1]], [9, 2])):
         np.testing.assert_array_equal(images[..., 1, 0, 0][:, 0, 0], [7, 3])
@@ -151,9 +142,8 @@ def test_each_image_is_of_its_class_truncation_and_seed(finished, data, monkeypa
             np.testing.assert_allclose(latents[:, i], [expected, expected], rtol=1e-5)
 
 
-def test_mirrored_copies_count_where_training_mirrors(finished, data, monkeypatch):
-    folder, prepared, _ = data
-    run_directory = RunDirectory(finished[0])
+def test_mirrored_copies_count_where_training_mirrors(data, monkeypatch):
+    _, prepared, network = data
     mirrored = np.ascontiguousarray(prepared.images[100:110, :, ::-1])
     # A generator that has learned ten images by heart.
     monkeypatch.setattr(
@@ -162,10 +152,9 @@ def test_mirrored_copies_count_where_training_mirrors(finished, data, monkeypatc
     monkeypatch.setattr(module, "latents_of_seeds", lambda *_: np.zeros([2, 4]))
     monkeypatch.setattr(module, "latents_between", lambda *_: np.zeros([2, 4]))
     for flip in (False, True):
-        config = dataclasses.replace(
-            run_directory.read_config(), data_dir=str(folder), flip=flip, num_classes=0
-        )
-        samples = page_samples(run_directory, config, None, [0], [0, 1], [0, 1], None, "")
+        generator = types.SimpleNamespace(example_shape=(4,), num_classes=0)
+        selection = Selection([0], [0, 1], [0, 1])
+        samples = gather_samples(generator, selection, prepared, network.features, flip)
         assert samples.classes == []
         for name, by in samples.neighbors.items():
             nearest = getattr(by, name)[:, 0]
@@ -178,9 +167,22 @@ def test_other_data_than_the_runs_are_refused(finished, data, tmp_path):
     shutil.copytree(data[0], folder)
     (record,) = folder.glob("prepared/*/dataset.json")
     record.write_text(record.read_text().replace(data[1].record["sha256"], "0" * 64))
-    assert "began with other images than digits has now" in refusal(finished[0], folder)
+    output = tmp_path / "samples.html"
+    given = [f"--run_dir={finished[0]}", f"--output={output}", f"--data_dir={folder}"]
+    assert_one_line(run("sample", *given), 2, "began with other images than digits has now")
+    assert not output.exists()
 
 
-def test_missing_inception_network_is_named(finished, data, tmp_path):
-    said = refusal(finished[0], data[0], f"inception:{tmp_path / 'none.pb'}")
-    assert said.startswith("no Inception network at ")
+def test_missing_inception_network_is_named(data, tmp_path):
+    choice = ExtractorChoice.parse(f"inception:{tmp_path / 'none.pb'}")
+    with pytest.raises(UsageError, match="^no Inception network at "):
+        feature_space(choice, data[1], str(data[0]))
+
+
+def test_a_step_names_a_checkpoint(finished, tmp_path):
+    given = [f"--run_dir={finished[0]}", f"--output={tmp_path / 'grid.png'}", "--labels=3"]
+    code, out, err = run("sample", *given, "--checkpoint=10")
+    assert code == 0, err
+    assert "8 images of step 10, " in out
+    part = "--checkpoint must be newest, best or a step. Received: all"
+    assert_one_line(run("sample", *given, "--checkpoint=all"), 2, part)

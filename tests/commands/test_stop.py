@@ -5,7 +5,7 @@ import signal
 
 from process import flags, losses_of, rows, run, start, train, wait_for
 
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
 # One step a call, and seconds between two checkpoints, so that signals come between them.
@@ -42,7 +42,9 @@ def test_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, data_dir):
     assert losses_of(stopped) == losses_of(straight)
     seconds = [row["seconds"] for row in rows(stopped / "train.jsonl")]
     assert seconds == sorted(seconds)
-    assert digest(latest(stopped / "checkpoints")) == digest(latest(straight / "checkpoints"))
+    assert digest(newest_checkpoint(stopped / "checkpoints")) == digest(
+        newest_checkpoint(straight / "checkpoints")
+    )
 
 
 def test_before_training_a_signal_ends_it_at_once(tmp_path, data_dir):

@@ -19,8 +19,7 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import UsageError
-from keras_sagan.evaluation.fakes import fake_features
-from keras_sagan.evaluation.scoring import Settings
+from keras_sagan.evaluation.fakes import FakeSettings, Inputs, fake_features
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.training import run
@@ -65,11 +64,9 @@ def features(strategy, config):
         return pooled, pooled[:, :3]
 
     extractor = Extractor("toy", False, False, NATIVE, network, {})
-    names = [field.name for field in dataclasses.fields(Settings)]
-    settings = Settings(
-        **dict.fromkeys(names) | {"count": 10, "batch_size": 4, "seed": 1, "batch_norm": "moving"}
-    )
-    return fake_features(strategy, generator, extractor, config, settings).features
+    inputs = Inputs(1, config.z_dim, config.num_classes)
+    settings = FakeSettings(count=10, batch_size=4, batch_norm="moving", keeps_images=False)
+    return fake_features(strategy, generator, extractor, inputs, settings).features
 
 
 def main(form, folder):
@@ -128,7 +125,7 @@ def adopt(folder, strategy):
         for path in (crossed / "checkpoints").glob(f"step-{STEPS}.*"):
             path.unlink()
 
-    Cluster(strategy).chief(copy)
+    Cluster(strategy).run_on_chief(copy)
 
 
 if __name__ == "__main__":

@@ -181,6 +181,15 @@ def test_bfloat16_computes_low_and_keeps_weights_bit_equal(case):
             np.testing.assert_allclose(low, high, rtol=0, atol=1e-6)
 
 
+def test_float64_policy_computes_in_float64(case):
+    _, _, inputs, call = case
+    low, exact = built(case), built(case, dtype="float64")
+    outputs = exact(tf.cast(inputs, tf.float64) if inputs.dtype == np.float32 else inputs, **call)
+    assert outputs.dtype == tf.float64
+    assert {variable.dtype for variable in exact.variables} == {"float64"}
+    assert_close([outputs, *values(exact)], [low(inputs, **call), *values(low)], 1e-5)
+
+
 @pytest.mark.parametrize("name", ["head", "dcgan_head"])
 def test_logits_are_float32_numbers_under_bfloat16(name):
     _, _, inputs, call = LAYERS[name]

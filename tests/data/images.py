@@ -6,6 +6,8 @@ import os
 import numpy as np
 from PIL import Image
 
+from keras_sagan.data.prepared import prepare
+
 
 def noise(height, width, channels=3, seed=0):
     shape = (height, width, channels) if channels > 1 else (height, width)
@@ -27,6 +29,11 @@ def fill(folder, names):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(noise(20, 24, seed=i)))
     return folder
+
+
+def prepare_config(config, **options):
+    """The images of a `Config`."""
+    return prepare(config.image_set, config.data_dir, config.max_bad_fraction, **options)
 
 
 def end_process(*arguments):

@@ -14,12 +14,12 @@ import time
 import numpy as np
 import pytest
 import sklearn.datasets
-from images import encoded, end_process, fill, noise
+from images import encoded, end_process, fill, noise, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data import prepared as preparation
 from keras_sagan.data import write as writing
-from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import UNFINISHED, remove_unfinished
 
@@ -40,7 +40,7 @@ def sets(data_dir):
 
 
 def test_digits_are_those_of_scikit_learn(data_dir):
-    prepared = prepare(config(data_dir))
+    prepared = prepare_config(config(data_dir))
     assert prepared.images.shape == (1797, 16, 16, 1)
     assert prepared.images.dtype == np.uint8
     assert isinstance(prepared.images, np.memmap)
@@ -55,7 +55,7 @@ def test_digits_are_those_of_scikit_learn(data_dir):
 
 
 def test_record_says_where_the_images_come_from(data_dir):
-    record = prepare(config(data_dir)).record
+    record = prepare_config(config(data_dir)).record
     assert record["count"] == sum(record["counts"]) == 1797
     assert record["classes"] == [str(i) for i in range(10)]
     assert record["source"] == "TFDS builder digits/1.0.0"
@@ -66,27 +66,27 @@ def test_record_says_where_the_images_come_from(data_dir):
 
 
 def test_channels_are_repeated_for_color_networks(data_dir):
-    gray = prepare(config(data_dir)).images
-    color = prepare(config(data_dir, image_channels=3)).images
+    gray = prepare_config(config(data_dir)).images
+    color = prepare_config(config(data_dir, image_channels=3)).images
     np.testing.assert_array_equal(color, np.repeat(gray, 3, axis=-1))
 
 
 def test_preparation_happens_once(data_dir, monkeypatch):
-    prepare(config(data_dir))
-    monkeypatch.delattr(preparation, "make")
-    prepare(config(data_dir))
+    prepare_config(config(data_dir))
+    monkeypatch.delattr(preparation, "write_set")
+    prepare_config(config(data_dir))
 
 
 def test_classes_must_be_those_of_the_data(data_dir):
     with pytest.raises(UsageError, match="num_classes must be 10, .* Received: 12"):
-        prepare(config(data_dir, num_classes=12))
+        prepare_config(config(data_dir, num_classes=12))
     for classes in (-1, 0, 10):
-        assert prepare(config(data_dir, num_classes=classes)).num_classes == 10
+        assert prepare_config(config(data_dir, num_classes=classes)).num_classes == 10
 
 
 def test_synthetic_images_have_the_classes_that_are_asked_for(tmp_path):
     for classes, expected in ((-1, 10), (0, 10), (7, 7)):
-        prepared = prepare(config(tmp_path, dataset="synthetic", num_classes=classes))
+        prepared = prepare_config(config(tmp_path, dataset="synthetic", num_classes=classes))
         assert prepared.images.shape == (1024, 16, 16, 1)
         assert prepared.num_classes == len(np.unique(prepared.labels)) == expected
     assert prepared.images.std() == pytest.approx(256 / 12**0.5, rel=0.01)
@@ -99,15 +99,15 @@ def test_failed_preparation_leaves_nothing(tmp_path, monkeypatch):
     settings = config(tmp_path, dataset="synthetic")
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(RunError, match="data cannot be prepared in .* No space left"):
-        prepare(settings)
+        prepare_config(settings)
     assert sets(tmp_path) == []
     monkeypatch.undo()
-    assert len(prepare(settings).images) == 1024
+    assert len(prepare_config(settings).images) == 1024
 
 
 def test_of_two_preparations_at_once_the_second_waits(tmp_path, monkeypatch, capfd):
     settings = config(tmp_path, dataset="synthetic")
-    write, flock, calls, waits = preparation.write, fcntl.flock, [], threading.Event()
+    write, flock, calls, waits = preparation.write_arrays, fcntl.flock, [], threading.Event()
 
     def slow(*arguments):
         calls.append(arguments)
@@ -119,10 +119,10 @@ def test_of_two_preparations_at_once_the_second_waits(tmp_path, monkeypatch, cap
             waits.set()
         flock(file, operation)
 
-    monkeypatch.setattr(preparation, "write", slow)
+    monkeypatch.setattr(preparation, "write_arrays", slow)
     monkeypatch.setattr(fcntl, "flock", noted)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        results = list(pool.map(prepare, [settings, settings]))
+        results = list(pool.map(prepare_config, [settings, settings]))
     assert len(calls) == 1
     assert "waiting: another process prepares data here" in capfd.readouterr().err
     np.testing.assert_array_equal(results[0].images, results[1].images)
@@ -130,37 +130,37 @@ def test_of_two_preparations_at_once_the_second_waits(tmp_path, monkeypatch, cap
 
 def test_broken_set_is_named(tmp_path):
     settings = config(tmp_path, dataset="synthetic")
-    directory = prepare(settings).directory
+    directory = prepare_config(settings).directory
     record = (directory / "dataset.json").read_text()
     for text in ("{", "{}", "[]", record.replace('"count": 1024', "")[:-9]):
         (directory / "dataset.json").write_text(text)
         with pytest.raises(RunError, match="cannot be read; remove it to prepare it again"):
-            prepare(settings)
+            prepare_config(settings)
     (directory / "dataset.json").write_text(record)
     images = (directory / "images.npy").read_bytes()
     (directory / "images.npy").write_bytes(images[:-1])
     with pytest.raises(RunError, match="cannot be read; remove it to prepare it again"):
-        prepare(settings)
+        prepare_config(settings)
 
 
 def test_pickled_arrays_are_not_loaded(tmp_path):
     settings = config(tmp_path, dataset="synthetic")
-    directory = prepare(settings).directory
+    directory = prepare_config(settings).directory
     np.save(directory / "labels.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(RunError, match="cannot be read"):
-        prepare(settings)
+        prepare_config(settings)
 
 
 def test_process_that_is_killed_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "attempt", end_process)
+    monkeypatch.setattr(writing, "decode_or_explain", end_process)
     with pytest.raises(RunError, match="a process that decodes images was killed"):
-        prepare(config(fill(tmp_path, ["p/a.png"]), dataset=f"folder:{tmp_path / 'p'}"))
+        prepare_config(config(fill(tmp_path, ["p/a.png"]), dataset=f"folder:{tmp_path / 'p'}"))
     assert sets(tmp_path) == []
 
 
 def test_names_of_sets_cannot_leave_the_data_directory(tmp_path):
     for name in ("folder:/a/../../b", "../../etc", "a/b:1.0.0", ".", "folder:" + "x/" * 300):
-        directory = preparation.set_name(config(tmp_path, dataset=name))
+        directory = preparation.set_name(config(tmp_path, dataset=name).image_set)
         assert "/" not in directory
         assert len(directory) < 100
         assert not directory.startswith(".")
@@ -257,5 +257,5 @@ def test_killed_preparation_leaves_no_processes_and_no_lock(photos, tmp_path):
 
 
 def test_record_is_json_that_another_program_reads(tmp_path):
-    directory = prepare(config(tmp_path, dataset="synthetic")).directory
+    directory = prepare_config(config(tmp_path, dataset="synthetic")).directory
     assert json.loads((directory / "dataset.json").read_text())["count"] == 1024

@@ -4,16 +4,18 @@ import hashlib
 
 import numpy as np
 import pytest
+from images import prepare_config
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import prepare
 from keras_sagan.data.symmetry import texture
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import CLASSES, coherence, halves
 
 
 def prepared_set(tmp_path, dataset="symmetry:40", size=16, **changes):
-    return prepare(Config(dataset=dataset, image_size=size, data_dir=str(tmp_path), **changes))
+    return prepare_config(
+        Config(dataset=dataset, image_size=size, data_dir=str(tmp_path), **changes)
+    )
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 128])

@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from images import encoded, noise
+from images import encoded, noise, prepare_config
 
 from keras_sagan.config import Config
-from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepared import prepare, set_name
+from keras_sagan.data.pixels import decode_image
+from keras_sagan.data.prepared import set_name
 from keras_sagan.errors import RunError, UsageError
 
 IMAGES = [noise(20 + i, 30, seed=i) for i in range(12)]
@@ -96,7 +96,7 @@ def tfds_dir(tmp_path_factory):
 
 def prepared_set(name, tmp_path, tfds_dir, **changes):
     config = {"image_size": 16, "data_dir": str(tmp_path), "tfds_dir": str(tfds_dir)}
-    return prepare(Config(dataset=name, **config | changes))
+    return prepare_config(Config(dataset=name, **config | changes))
 
 
 def test_labeled_set(tmp_path, tfds_dir):
@@ -108,7 +108,9 @@ def test_labeled_set(tmp_path, tfds_dir):
     assert record["counts"] == [6, 6]
     assert record["version"] == "1.2.0"
     assert record["source"] == "TFDS builder sagan_labeled/1.2.0"
-    expected = {pixels(encoded(image), 16, 3).tobytes(): i % 2 for i, image in enumerate(IMAGES)}
+    expected = {
+        decode_image(encoded(image), 16, 3).tobytes(): i % 2 for i, image in enumerate(IMAGES)
+    }
     found = {
         image.tobytes(): int(label)
         for image, label in zip(prepared.images, prepared.labels, strict=True)
@@ -196,7 +198,8 @@ def test_damaged_files_are_an_error(tmp_path, tfds_dir):
 
 def test_sets_of_one_name_in_two_places_are_two(tmp_path, tfds_dir):
     names = [
-        set_name(Config(dataset="cifar10", tfds_dir=str(place))) for place in (tmp_path, tfds_dir)
+        set_name(Config(dataset="cifar10", tfds_dir=str(place)).image_set)
+        for place in (tmp_path, tfds_dir)
     ]
     assert names[0] != names[1]
 

@@ -5,12 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-from images import encoded, noise
+from images import encoded, noise, prepare_config
 from PIL import Image, ImageOps
 
 from keras_sagan.config import Config
-from keras_sagan.data.pixels import pixels
-from keras_sagan.data.prepared import prepare
+from keras_sagan.data.pixels import decode_image
 from keras_sagan.errors import RunError
 
 SIZE = 16
@@ -130,7 +129,7 @@ def tortured(tmp_path_factory):
 
 
 def prepared_torture(tortured, tmp_path, **changes):
-    return prepare(
+    return prepare_config(
         Config(
             dataset=f"folder:{tortured}",
             image_size=SIZE,
@@ -177,7 +176,7 @@ def test_gray_networks_see_gray_images(tortured, tmp_path):
 
 
 def test_pixels_of_arrays_and_paths(tmp_path):
-    np.testing.assert_array_equal(pixels(SQUARE, SIZE, 3), SQUARE)
-    np.testing.assert_array_equal(pixels(SQUARE[..., :1], SIZE, 1), SQUARE[..., :1])
+    np.testing.assert_array_equal(decode_image(SQUARE, SIZE, 3), SQUARE)
+    np.testing.assert_array_equal(decode_image(SQUARE[..., :1], SIZE, 1), SQUARE[..., :1])
     (tmp_path / "a.png").write_bytes(encoded(SQUARE))
-    np.testing.assert_array_equal(pixels(str(tmp_path / "a.png"), SIZE, 3), SQUARE)
+    np.testing.assert_array_equal(decode_image(str(tmp_path / "a.png"), SIZE, 3), SQUARE)

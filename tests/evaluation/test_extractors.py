@@ -1,6 +1,8 @@
 """Preprocessing, the forms of the Inception network, and the classifier."""
 
+import concurrent.futures
 import sys
+import time
 import types
 
 import keras
@@ -12,7 +14,7 @@ from PIL import Image
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.extractors import classifier as classifier_module
-from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors.classifier import classifier, train_once
 from keras_sagan.extractors.extractor import antialias_resize, legacy_resize, preprocess
 from keras_sagan.extractors.frozen import load_frozen
 from keras_sagan.extractors.inception import inception
@@ -237,16 +239,34 @@ def test_classifier_learns_and_is_the_same_each_time(tmp_path, monkeypatch):
     again = classifier(images, labels, sha256, tmp_path / "b", strategy)
     assert again.record == first.record
     assert again.name == first.name == f"classifier-{first.record['sha256'][:8]}"
-    monkeypatch.setattr(classifier_module, "train", None)  # Kept: it is not trained again.
+    monkeypatch.setattr(classifier_module, "train_network", None)  # Kept: it is not trained again.
     kept = classifier(images, labels, sha256, tmp_path / "a", strategy)
     np.testing.assert_array_equal(kept(scaled)[0], features)
     with pytest.raises(TypeError):  # Not that of other data.
         classifier(images, labels, "1" * 64, tmp_path / "a", strategy)
     monkeypatch.undo()
-    (file,) = (tmp_path / "a" / "classifiers").iterdir()
+    (file,) = (tmp_path / "a" / "classifiers").glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(RunError, match="remove it to train it again"):
         classifier(images, labels, sha256, tmp_path / "a", strategy)
+
+
+def test_of_two_that_need_a_classifier_at_once_one_trains_it(tmp_path, monkeypatch, capfd):
+    train, calls = classifier_module.train_network, []
+
+    def slow(*arguments):
+        calls.append(arguments)
+        time.sleep(0.5)
+        return train(*arguments)
+
+    monkeypatch.setattr(classifier_module, "STEPS", 1)
+    monkeypatch.setattr(classifier_module, "train_network", slow)
+    images, labels = stripes(100)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(train_once, images, labels, "0" * 64, tmp_path) for _ in range(2)]
+    assert jobs[0].result() == jobs[1].result()
+    assert len(calls) == 1
+    assert "waiting: another process trains a classifier here" in capfd.readouterr().err
 
 
 def test_classifier_is_tested_on_images_that_it_was_not_shown(tmp_path, monkeypatch):

@@ -1,7 +1,5 @@
 """The same images, features and scores for any batch size and any number of replicas."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,13 +8,14 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.evaluation import fakes
+from keras_sagan.evaluation.extraction import Batches, extract_features
 from keras_sagan.evaluation.fakes import (
-    extract,
+    FakeSettings,
+    Inputs,
     fake_features,
-    latents_and_labels,
-    real_features,
-    standing_statistics,
+    set_standing_statistics,
 )
+from keras_sagan.evaluation.reals import real_features
 from keras_sagan.evaluation.scores import CLASSIFIER, FeatureSet, all_scores
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
@@ -29,23 +28,27 @@ ONE = tf.distribute.MirroredStrategy(["CPU:0"])
 RNG = np.random.default_rng(0)
 
 
+def inputs(seed):
+    return Inputs(seed, CONFIG.z_dim, CONFIG.num_classes)
+
+
 def test_latents_and_labels_depend_on_the_number_of_the_image_alone():
-    whole = latents_and_labels(3, 0, 5000, CONFIG, "uniform")
+    whole = inputs(3).draw_pairs(0, 5000, "uniform")
     for size in (50, 64, 1700):
-        pieces = [latents_and_labels(3, i, size, CONFIG, "uniform") for i in range(0, 5000, size)]
+        pieces = [inputs(3).draw_pairs(i, size, "uniform") for i in range(0, 5000, size)]
         for array, parts in zip(whole, zip(*pieces, strict=True), strict=True):
             np.testing.assert_array_equal(np.concatenate(parts)[:5000], array)
-    other = latents_and_labels(4, 0, 5000, CONFIG, "uniform")
+    other = inputs(4).draw_pairs(0, 5000, "uniform")
     assert not np.isin(other[0], whole[0]).all(axis=1).any()
 
 
 def test_latents_are_normal_and_labels_uniform_or_in_turn():
-    latents, labels = latents_and_labels(0, 0, 20_000, CONFIG, "uniform")
+    latents, labels = inputs(0).draw_pairs(0, 20_000, "uniform")
     assert abs(latents.mean()) < 0.02
     np.testing.assert_allclose(np.cov(latents, rowvar=False), np.eye(4), atol=0.04)
     assert len(np.unique(latents, axis=0)) == 20_000
     np.testing.assert_allclose(np.bincount(labels) / 20_000, 0.1, atol=0.01)
-    _, turns = latents_and_labels(0, 7, 25, CONFIG, "balanced")
+    _, turns = inputs(0).draw_pairs(7, 25, "balanced")
     np.testing.assert_array_equal(turns, np.arange(7, 32) % 10)
 
 
@@ -58,7 +61,7 @@ def data():
     return images, labels
 
 
-def scores_of(strategy, data, data_dir, batch_size, **settings):
+def scores_of(strategy, data, data_dir, batch_size, count=5000, batch_norm="moving"):
     images, labels = data
     extractor = classifier(images, labels, "0" * 64, data_dir, strategy)
     with strategy.scope():
@@ -68,9 +71,8 @@ def scores_of(strategy, data, data_dir, batch_size, **settings):
         if "variance" in variable.path:
             values = np.abs(values) + 1
         variable.assign(values.astype(np.float32))
-    chosen = {"seed": 5, "count": 5000, "batch_size": batch_size, "batch_norm": "moving"}
-    settings = types.SimpleNamespace(**chosen | settings)
-    fake = fake_features(strategy, generator, extractor, CONFIG, settings)
+    settings = FakeSettings(count, batch_size, batch_norm, keeps_images=False)
+    fake = fake_features(strategy, generator, extractor, inputs(5), settings)
     real = FeatureSet(real_features(strategy, extractor, images, batch_size), None, labels)
     scores = all_scores(real, fake, NATIVE, CLASSIFIER, accuracy=True)
     return fake, {name: score["value"] for name, score in scores.items()}
@@ -79,15 +81,15 @@ def scores_of(strategy, data, data_dir, batch_size, **settings):
 def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 60)
     drawn = []
-    original = fakes.latents_and_labels
+    original = Inputs.draw_pairs
 
-    def noted(seed, start, count, *rest):
-        result = original(seed, start, count, *rest)
+    def noted(self, start, count, labels):
+        result = original(self, start, count, labels)
         if count in (50, 64):
             drawn[-1].append(result)
         return result
 
-    monkeypatch.setattr(fakes, "latents_and_labels", noted)
+    monkeypatch.setattr(Inputs, "draw_pairs", noted)
     found = []
     for strategy, batch_size in ((ONE, 50), (ONE, 64), (two_replicas, 50)):
         drawn.append([])
@@ -95,12 +97,12 @@ def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas,
     (fake, scores), *others = found
     assert set(scores) == {
         "label_accuracy",
-        "fcd",
-        "cs",
-        "kcd",
+        "fd",
+        "is",
+        "kd",
         "precision",
         "recall",
-        "intra_fcd",
+        "intra_fd",
     }
     assert fake.features.shape == (5000, 128)
     first = [np.concatenate(parts)[:5000] for parts in zip(*drawn[0], strict=True)]
@@ -138,7 +140,7 @@ def test_standing_statistics_are_the_means_over_batches(monkeypatch):
         return original(images)
 
     monkeypatch.setattr(first, "batch_statistics", noted)
-    standing_statistics(generator, CONFIG, seed=1)
+    set_standing_statistics(generator, inputs(1))
     assert len(means) == 5
     mean, variance = (np.mean(parts, axis=0) for parts in zip(*means, strict=True))
     np.testing.assert_allclose(first.moving_mean, mean, atol=1e-5)
@@ -152,7 +154,8 @@ def numbers(start, count):
 @pytest.mark.parametrize("count", [6, 7])
 def test_images_keep_their_order_over_replicas(count, two_replicas):
     """Also where they do not fill the last batch."""
-    features, logits = extract(two_replicas, lambda x: (2 * x, x + 1), numbers, count, 4, "numbers")
+    batches = Batches("number", count, numbers)
+    features, logits = extract_features(two_replicas, lambda x: (2 * x, x + 1), batches, 4)
     np.testing.assert_array_equal(features[:, 0], 2 * np.arange(count))
     np.testing.assert_array_equal(logits[:, 0], np.arange(count) + 1)
 
@@ -162,4 +165,4 @@ def test_features_that_are_not_finite_are_counted():
         return tf.where(x > 3, np.nan, x), x
 
     with pytest.raises(RunError, match="expected finite features. .* infinity for 2 images"):
-        extract(ONE, broken, numbers, 6, 3, "numbers")
+        extract_features(ONE, broken, Batches("number", 6, numbers), 3)

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from keras_sagan.evaluation import neighbors as module
-from keras_sagan.evaluation.neighbors import neighbors, with_reference
+from keras_sagan.evaluation.neighbors import NeighborSearch
 
 RNG = np.random.default_rng(0)
 SHAPE = (6, 5, 3)  # Not square: a mirror image is across the width.
@@ -37,7 +37,7 @@ def test_neighbors_are_those_of_all_pairs(entries, mirror, monkeypatch):
     monkeypatch.setattr(module, "ENTRIES", entries)  # Several blocks, and blocks of one image.
     straight, other = all_distances(FAKES, REAL), all_distances(FAKES, REAL[:, :, ::-1])
     best = {n: np.minimum(straight[n], other[n]) if mirror else straight[n] for n in straight}
-    found = neighbors(FAKES, REAL, extract, 4, mirror)
+    found = NeighborSearch(REAL, extract, 4, mirror).find_neighbors(FAKES)
     assert list(found) == ["pixels", "features"]
     for name, by in found.items():
         order = np.argsort(best[name], axis=1)[:, :4]
@@ -53,7 +53,7 @@ def test_neighbors_are_those_of_all_pairs(entries, mirror, monkeypatch):
 def test_copies_are_found_at_distance_zero_and_mirrored_ones_only_if_asked():
     copies = np.stack([REAL[70], REAL[3][:, ::-1]])
     for mirror in (False, True):
-        found = neighbors(copies, REAL, extract, 2, mirror)["pixels"]
+        found = NeighborSearch(REAL, extract, 2, mirror).find_neighbors(copies)["pixels"]
         np.testing.assert_array_equal(found.pixels[:, 0] == 0, [True, mirror])
         assert found.index[0, 0] == 70
     assert found.index[1, 0] == 3
@@ -63,7 +63,9 @@ def test_copies_are_found_at_distance_zero_and_mirrored_ones_only_if_asked():
 
 def test_an_image_is_no_neighbor_of_itself_but_of_its_duplicate():
     real = np.concatenate([REAL, REAL[:1]])
-    found = neighbors(real[[0, 5]], real, extract, 3, True, own=np.array([0, 5]))
+    found = NeighborSearch(real, extract, 3, True).find_neighbors(
+        real[[0, 5]], own=np.array([0, 5])
+    )
     for by in found.values():
         assert by.index[0, 0] == 90
         assert 0 not in by.index[0]
@@ -71,7 +73,7 @@ def test_an_image_is_no_neighbor_of_itself_but_of_its_duplicate():
 
 
 def test_without_an_extractor_there_are_pixels_alone():
-    found = neighbors(FAKES, REAL, None, 200, False)
+    found = NeighborSearch(REAL, None, 200, False).find_neighbors(FAKES)
     assert list(found) == ["pixels"]
     assert found["pixels"].features is None
     assert found["pixels"].index.shape == (7, 90)
@@ -80,8 +82,8 @@ def test_without_an_extractor_there_are_pixels_alone():
 @pytest.mark.parametrize("references", [500, 20])
 def test_reference_is_of_real_images_to_other_real_ones(references, monkeypatch):
     monkeypatch.setattr(module, "REFERENCES", references)
-    found, reference = with_reference(FAKES, REAL, extract, 3, False)
-    alone = neighbors(FAKES, REAL, extract, 3, False)
+    found, reference = NeighborSearch(REAL, extract, 3, False).find_with_references(FAKES)
+    alone = NeighborSearch(REAL, extract, 3, False).find_neighbors(FAKES)
     distances = all_distances(REAL, REAL)
     for name, by in found.items():
         np.testing.assert_array_equal(by.index, alone[name].index)
@@ -103,7 +105,7 @@ def test_memory_does_not_grow_with_the_number_of_real_images(tmp_path, monkeypat
         np.save(path, RNG.integers(0, 256, (count, *SHAPE), np.uint8))
         real = np.load(path, mmap_mode="r")
         tracemalloc.start()
-        neighbors(FAKES, real, extract, 4, True)
+        NeighborSearch(real, extract, 4, True).find_neighbors(FAKES)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]

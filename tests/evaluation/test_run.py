@@ -9,9 +9,10 @@ import toys
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
-from keras_sagan.evaluation import reference
-from keras_sagan.evaluation.fakes import latents_and_labels
-from keras_sagan.evaluation.scoring import Settings, evaluate_run
+from keras_sagan.evaluation import reals
+from keras_sagan.evaluation.fakes import Inputs
+from keras_sagan.evaluation.scorer import Settings
+from keras_sagan.evaluation.scoring import evaluate_run
 from keras_sagan.extractors import inception
 from keras_sagan.extractors.extractor import preprocess
 from keras_sagan.metrics.frechet import class_distances, frechet_distance
@@ -20,6 +21,7 @@ from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training.state import State
+from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
 PROTOCOL = dataclasses.replace(PROTOCOLS["tfgan"], reals=60)
 
@@ -51,14 +53,14 @@ def settings(path, **changes):
         "batch_size": 32,
         "strategy": "mirrored",
         "replicas": 1,
-        "checkpoint": "newest",
+        "checkpoint": CheckpointChoice.parse("newest"),
         "ema": True,
         "batch_norm": "moving",
         "seed": 2,
         "real_statistics": None,
         "save_statistics": None,
     }
-    return Settings(extractor=f"inception:{path}", **given | changes)
+    return Settings((ExtractorChoice.parse(f"inception:{path}"),), **given | changes)
 
 
 @pytest.mark.parametrize("form", ["graph.pb", "inception.tgz", "saved_model"])
@@ -71,8 +73,8 @@ def test_scores_by_a_toy_network_are_those_of_its_formula(form, trained, tmp_pat
     assert set(values) == {
         f"{name}50/tfgan" for name in ("fid", "is", "kid", "precision", "recall", "intra_fid")
     }
-    prepared = prepare(config)
-    latents, labels = latents_and_labels(2, 0, 50, config, "uniform")
+    prepared = prepare(config.image_set, config.data_dir)
+    latents, labels = Inputs(2, config.z_dim, 10).draw_pairs(0, 50, "uniform")
     images = generator(latents, labels), prepared.images[:60] / np.float32(127.5) - 1
     fake, real = (toys.expected(preprocess(part, PROTOCOL).numpy()) for part in images)
     assert values["fid50/tfgan"] == pytest.approx(frechet_distance(real[0], fake[0]), rel=1e-4)
@@ -89,10 +91,10 @@ def test_features_of_real_images_are_computed_once(trained, tmp_path, monkeypatc
     toys.write_frozen(tmp_path / "graph.pb")
     chosen = settings(tmp_path / "graph.pb")
     before = evaluate_run(run, config, chosen)[0]
-    monkeypatch.setattr(reference, "real_features", None)
+    monkeypatch.setattr(reals, "real_features", None)
     after = evaluate_run(run, config, chosen)[0]
     assert [row["value"] for row in after] == [row["value"] for row in before]
-    assert before[0]["metric"].startswith("fcd50/graph-")  # Of other widths than Inception's.
+    assert before[0]["metric"].startswith("fd50/graph-")  # Of other widths than Inception's.
     monkeypatch.undo()
     # Another number of real images is another set.
     fewer = settings(tmp_path / "graph.pb", protocol=dataclasses.replace(PROTOCOL, reals=55))

@@ -36,7 +36,7 @@ def test_too_few_images_for_one_score_leave_the_others():
     real, fake = classes(3000), FeatureSet(classes(5), RNG.normal(size=(5, 7)))
     found = values(FeatureSet(real), fake, "ttur")
     assert "at least 10 logits" in found["is"]["unavailable"]
-    assert "at least 6 images of either kind" in found["kid"]["unavailable"]
+    assert "at least 6 images in each set" in found["kid"]["unavailable"]
     assert found["fid"]["value"] == pytest.approx(frechet_distance(real, fake.features), rel=1e-9)
 
 

@@ -29,8 +29,8 @@ def feature_sets(n_real=3000, n_fake=2500, width=64):
 
 
 def test_tfgan_is_installed():
-    """A second opinion that is missing would be missing in silence."""
-    assert tfgan.library() is not None
+    """Without TF-GAN, the cross-check would be missing silently."""
+    assert tfgan.load_library() is not None
 
 
 def test_the_calls_of_the_published_example():
@@ -63,8 +63,8 @@ def test_fewer_images_than_dimensions_are_compared_without_an_error():
 def test_another_value_is_an_error(monkeypatch):
     real, fake = feature_sets(300, 300, 8)
     wrong = PROTOCOLS["tfgan"]
-    original = tfgan.call
-    monkeypatch.setattr(tfgan, "call", lambda *arguments: original(*arguments) * 1.001)
+    original = tfgan.call_tfgan
+    monkeypatch.setattr(tfgan, "call_tfgan", lambda *arguments: original(*arguments) * 1.001)
     with pytest.raises(RunError, match="TF-GAN's frechet_distance within 1e-06 of ours"):
         all_scores(real, fake, wrong, INCEPTION, accuracy=False)
 
@@ -108,11 +108,11 @@ def test_classes_without_pairs_make_one_score_unavailable():
     assert scores["fid"]["value"] > 0
 
 
-def test_nan_of_tfgan_is_no_opinion():
+def test_nan_of_tfgan_is_no_value_to_check():
     """Its inception score with a class of probability zero; ours is the number of classes seen."""
     logits = 1e3 * np.eye(10)[np.arange(60) % 3]
-    opinion = tfgan.opinion(3.0, tfgan.inception_score, logits, 1)
-    assert opinion == {"tfgan": None, "relative_difference": None}
+    check = tfgan.cross_check(3.0, tfgan.inception_score, logits, 1)
+    assert check == {"tfgan": None, "relative_difference": None}
 
 
 def test_nothing_else_of_the_process_is_touched():
@@ -121,7 +121,7 @@ def test_nothing_else_of_the_process_is_touched():
         "import warnings; import tensorflow, keras; warnings.simplefilter('error')\n"
         "import json, sys\n"
         "from keras_sagan.evaluation import tfgan\n"
-        "assert tfgan.library()\n"
+        "assert tfgan.load_library()\n"
         "print(json.dumps([m for m in ('tensorflow_probability', 'tf_keras') if m in sys.modules]))"
     )
     result = subprocess.run(

@@ -47,7 +47,7 @@ def test_statistics_survive_their_file(tmp_path):
     first, second = RNG.normal(size=(50, 4)), RNG.normal(size=(40, 4)) + 1
     statistics = Moments.of(first).statistics()
     statistics.meta["split"] = "train"
-    statistics.write(tmp_path / "a.npz")
+    statistics.write_npz(tmp_path / "a.npz")
     read = read_statistics(tmp_path / "a.npz", "--real_statistics")
     assert (read.count, read.meta) == (50, {"split": "train"})
     assert "root" in read.__dict__
@@ -116,7 +116,7 @@ def test_broken_files_are_named(read, kind, tmp_path):
         ({"features": np.zeros((3, 2, 2))}, r"matrix of numbers.* shape \(3, 2, 2\)"),
         ({"features": np.array([["a"]])}, "matrix of numbers.* dtype <U1"),
         ({"features": np.zeros((3, 2)), "logits": np.full((3, 2), np.nan)}, "finite logits"),
-        ({"features": np.zeros((3, 2)), "logits": np.zeros((4, 2))}, "of one length"),
+        ({"features": np.zeros((3, 2)), "logits": np.zeros((4, 2))}, "of the same length"),
         ({"features": np.zeros((3, 2)), "labels": np.zeros(3)}, "labels of --flag as whole"),
     ],
 )

@@ -188,14 +188,14 @@ def test_half_the_time_of_scipy_and_nearer_to_the_truth(thorough):
 
 def test_distance_below_zero_is_refused():
     with pytest.raises(RunError, match="expected a distance of at least 0. Received: -2"):
-        frechet.assemble(np.zeros(2), 2.0, 2.0)
+        frechet.assemble_distance(np.zeros(2), 2.0, 2.0)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
         ((1, 3), (4, 3), "expected at least 2 real features. Received: 1"),
-        ((4, 2), (4, 3), r"of one width. Received: shapes \(4, 2\) and \(4, 3\)"),
+        ((4, 2), (4, 3), r"of the same width. Received: shapes \(4, 2\) and \(4, 3\)"),
         ((4,), (4, 3), r"real features as a matrix .* Received: shape \(4,\)"),
     ],
 )

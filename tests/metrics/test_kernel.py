@@ -5,7 +5,7 @@ import pytest
 
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics import kernel
-from keras_sagan.metrics.kernel import kernel_distance, pieces
+from keras_sagan.metrics.kernel import kernel_distance, split_evenly
 
 RNG = np.random.default_rng(0)
 
@@ -93,7 +93,7 @@ def test_conventions_are_the_published_ones():
 
 
 def test_pieces_differ_by_at_most_one():
-    assert [list(part) for part in pieces(np.arange(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [list(part) for part in split_evenly(np.arange(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
 
 
 def test_too_few_vectors_for_the_blocks_are_named():

@@ -3,7 +3,13 @@
 import pytest
 
 from keras_sagan.errors import UsageError
-from keras_sagan.metrics.protocol import CONDITIONS, PROTOCOLS, check_comparable, metric_name
+from keras_sagan.metrics.protocol import (
+    CONDITIONS,
+    PROTOCOLS,
+    check_comparable,
+    current_name,
+    metric_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +18,21 @@ from keras_sagan.metrics.protocol import CONDITIONS, PROTOCOLS, check_comparable
 )
 def test_names_say_count_and_protocol(count, name):
     assert metric_name("fid", count, "a") == name
+
+
+@pytest.mark.parametrize(
+    ("earlier", "name"),
+    [
+        ("fcd10k/classifier-1234", "fd10k/classifier-1234"),
+        ("cs300/classifier-1234", "is300/classifier-1234"),
+        ("kcd10k/graph-1234-tfgan", "kd10k/graph-1234-tfgan"),
+        ("intra_fcd", "intra_fd"),
+        ("fid50k/tfgan", "fid50k/tfgan"),
+        ("thumbnail_fd512", "thumbnail_fd512"),
+    ],
+)
+def test_earlier_names_have_current_ones(earlier, name):
+    assert current_name(earlier) == current_name(name) == name
 
 
 def test_released_evaluation():

@@ -1,6 +1,7 @@
 """Sizes, costs and switches of the two networks."""
 
 import dataclasses
+import hashlib
 import itertools
 
 import keras
@@ -25,6 +26,10 @@ DCGAN = Config(
     d_attention="none",
     g_spectral_norm=False,
     d_spectral_norm=False,
+)
+
+SMALL_DCGAN = dataclasses.replace(
+    DCGAN, image_size=16, z_dim=8, num_classes=3, g_channels=8, d_channels=8
 )
 
 
@@ -172,6 +177,78 @@ def test_classes_and_channels(base, num_classes, image_channels):
 def test_network_with_classes_wants_labels():
     with pytest.raises(ValueError, match="needs `labels`"):
         networks.generator(SMALL)(tf.zeros([1, 8]))
+
+
+PLAIN = {
+    "image_size": 16,
+    "channels": 8,
+    "num_classes": 3,
+}
+ATTENDING = PLAIN | {"attention": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("make", "config", "make_from_config"),
+    [
+        (lambda: networks.sagan.generator(z_dim=8, **ATTENDING), SMALL, networks.generator),
+        (lambda: networks.sagan.discriminator(**ATTENDING), SMALL, networks.discriminator),
+        (lambda: networks.dcgan.generator(z_dim=8, **PLAIN), SMALL_DCGAN, networks.generator),
+        (lambda: networks.dcgan.discriminator(**PLAIN), SMALL_DCGAN, networks.discriminator),
+    ],
+    ids=["sagan_g", "sagan_d", "dcgan_g", "dcgan_d"],
+)
+def test_networks_from_plain_arguments(make, config, make_from_config):
+    """The same weights under the same names as from a `Config` with these values."""
+    made = []
+    for function in (make, lambda: make_from_config(config)):
+        keras.utils.clear_session()  # Keras counts layers without a name.
+        keras.utils.set_random_seed(5)
+        made.append(function())
+    assert made[0].get_config() == made[1].get_config()
+    for ours, theirs in zip(made[0].variables, made[1].variables, strict=True):
+        assert ours.path == theirs.path
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# As version 0.1 had them: names in a checkpoint, and the sum of all absolute initial values.
+@pytest.mark.parametrize(
+    ("kind", "config", "names", "total"),
+    [
+        (networks.generator, SMALL, "3fccf2e5bdb153e0", 728.3450968),
+        (networks.discriminator, SMALL, "405676c777c05ba4", 585.8448839),
+        (networks.generator, SMALL_DCGAN, "ed2160e68c1bc3c4", 188.8445205),
+        (networks.discriminator, SMALL_DCGAN, "ba7b8d855878de4a", 96.6345110),
+    ],
+    ids=["sagan_g", "sagan_d", "dcgan_g", "dcgan_d"],
+)
+def test_initial_weights_and_names_in_checkpoints_stay(kind, config, names, total, tmp_path):
+    keras.utils.set_random_seed(5)
+    network = kind(config)
+    path = tf.train.Checkpoint(network=network).save(str(tmp_path / "c"))
+    saved = [name for name, _ in tf.train.list_variables(path) if name.startswith("network/")]
+    assert hashlib.sha256("\n".join(sorted(saved)).encode()).hexdigest()[:16] == names
+    found = sum(float(np.abs(variable.numpy()).sum()) for variable in network.variables)
+    np.testing.assert_allclose(found, total, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "message"),
+    [
+        (networks.sagan.generator, {"image_size": 96}, "`image_size` must be a power of 2 from 16"),
+        (networks.sagan.discriminator, {"image_size": 8}, "Received: image_size=8"),
+        (networks.dcgan.generator, {"image_size": 1024}, "Received: image_size=1024"),
+        (networks.dcgan.discriminator, {"image_size": 0}, "Received: image_size=0"),
+        (networks.sagan.generator, {"attention": (4,)}, r"some of \[8, 16, 32, 64, 128\]"),
+        (networks.sagan.generator, {"attention": (8, 12)}, r"Received: attention=\[8, 12\]"),
+        (networks.sagan.discriminator, {"attention": (128,)}, r"some of \[4, 8, 16, 32, 64\]"),
+        (networks.sagan.discriminator, {"image_size": 32, "attention": (4,)}, r"some of \[8, 16\]"),
+        (networks.sagan.generator, {"attention_block": "none"}, "one of attention, residual"),
+        (networks.sagan.generator, {"num_classes": -1}, "`num_classes` must not be negative"),
+    ],
+)
+def test_impossible_arguments_are_named(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
 
 
 def test_layers_of_one_name_are_refused():

@@ -11,14 +11,16 @@ import tensorflow as tf
 from scan import read, tensor_names
 
 from keras_sagan.config import Config
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.training.run import train
 from keras_sagan.training.state import State
+from keras_sagan.values import CheckpointChoice
 
+NEWEST = CheckpointChoice.parse("newest")
 FOLDER = pathlib.Path(__file__).parent
 TINY = {
     "image_size": 16,
@@ -78,7 +80,7 @@ def randomize(network, seed):
 
 def export(run, export_dir, **changed):
     """The path of a version, written as by default or with other `Settings`."""
-    defaults = Settings(str(export_dir), "saved_model", "newest", True, None, "sagan")
+    defaults = Settings(pathlib.Path(export_dir), "saved_model", NEWEST, True, None, "sagan")
     settings = dataclasses.replace(defaults, **changed)
     name, _, _ = export_run(run, run.read_config(), settings)
     return pathlib.Path(export_dir) / name
@@ -87,7 +89,7 @@ def export(run, export_dir, **changed):
 def sampled(run, labels, seeds):
     """The images of `keras_sagan.sample` for these pairs; labels None for a run without classes."""
     config = run.read_config()
-    generator, _ = load_generator(config, latest(run.checkpoints))
+    generator, _ = load_generator(config, newest_checkpoint(run.checkpoints))
     latents = [latents_of(seed, 1, config.z_dim).numpy()[0] for seed in seeds]
     labels = np.zeros(len(seeds)) if labels is None else labels
     return make_sampler(generator)(np.stack(latents), np.asarray(labels, np.int32))

@@ -15,9 +15,12 @@ import signal
 import sys
 import time
 
+from keras_sagan.files import UNFINISHED
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.serving.archive import Settings, export_run
-from keras_sagan.files import UNFINISHED
+from keras_sagan.values import CheckpointChoice
+
+NEWEST = CheckpointChoice.parse("newest")
 
 
 def main(run_dir, export_dir, count):
@@ -50,7 +53,7 @@ def start(run, export_dir, version):
     """The id of a process that exports."""
     child = os.fork()
     if child == 0:
-        settings = Settings(str(export_dir), "saved_model", "newest", True, version, "sagan")
+        settings = Settings(export_dir, "saved_model", NEWEST, True, version, "sagan")
         export_run(run, run.read_config(), settings)
         os._exit(0)
     return child

@@ -23,11 +23,11 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.layers import SelfAttention
 from keras_sagan.networks.network import Network
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import load_generator
 from keras_sagan.sampling.sampler import latents_of, latents_of_rows
 from keras_sagan.serving.configs import BATCH_SIZES
-from keras_sagan.serving.fold import fold
+from keras_sagan.serving.folding import fold_spectral_norm
 from keras_sagan.serving.saved_model import write_saved_model
 from keras_sagan.serving.warmup import FILE
 
@@ -135,7 +135,7 @@ def test_attention_is_that_of_the_layers(exported, monkeypatch):
         return call(layer, inputs, **arguments)
 
     monkeypatch.setattr(SelfAttention, "call", recorded)
-    generator, _ = load_generator(run.read_config(), latest(run.checkpoints))
+    generator, _ = load_generator(run.read_config(), newest_checkpoint(run.checkpoints))
     latents = np.concatenate([latents_of(seed, 1, generator.example_shape[0]) for seed in SEEDS])
     maps.clear()  # Keras calls a network when it is made.
     generator(latents, np.array(LABELS))
@@ -273,7 +273,7 @@ def test_folded_generator_is_the_same_function(kind):
     generator = networks.generator(config)
     randomize(generator, 0)
     before = generator.get_weights()
-    folded = fold(config, generator)
+    folded = fold_spectral_norm(generator)
     latents, labels = latents_of(0, 3, 4), tf.constant([0, 5, 9])
     expected, values = generator(latents, labels), folded(latents, labels)
     np.testing.assert_allclose(values, expected, atol=0 if kind == "bfloat16" else 1e-5)

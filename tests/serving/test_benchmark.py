@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from benchmarks.report import render
-from benchmarks.serving import summary
-from benchmarks.serving_turn import measure, time_calls
+from benchmarks.measure.serving_worker import measure_serving, time_calls
+from benchmarks.report.report_files import render_report
+from benchmarks.serving import summarize_serving
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def test_rows_make_a_report(rows, tmp_path):
     failed |= {name: rows[0][name] for name in names} | {"batch_size": 32}
     lines = "\n".join(map(json.dumps, [*rows, failed])) + "\n"
     (tmp_path / "results.jsonl").write_text(lines)
-    render(tmp_path)
+    render_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# Latency of an exported generator")
     assert "1 of 3 rows have no figures" in text
@@ -84,13 +84,13 @@ def test_rows_make_a_report(rows, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["9", "10"])
-def test_a_turn_measures_calls_of_the_whole_batch(base, version):
-    answer = measure(str(base / version), "serving_default", 5, calls=4, warmup_calls=2)
+def test_a_measurement_is_of_calls_of_the_whole_batch(base, version):
+    answer = measure_serving(str(base / version), "serving_default", 5, calls=4, warmup_calls=2)
     assert len(answer["call_s"]) == 4
     assert answer["images_per_s"] == pytest.approx(20 / sum(answer["call_s"]))
     assert answer["image_shape"] == {"9": "4x4x3", "10": "4x4x1"}[version]
     with pytest.raises(ValueError, match="no signature other"):
-        measure(str(base / version), "other", 1, 1, 0)
+        measure_serving(str(base / version), "other", 1, 1, 0)
 
 
 def test_every_call_has_seeds_of_its_own_and_a_label_that_every_network_has(base):
@@ -111,25 +111,27 @@ def test_every_call_has_seeds_of_its_own_and_a_label_that_every_network_has(base
     assert not any(call["labels"].any() for call in asked)
 
 
-def turn(rate, call_s):
+def measurement(rate, call_s):
     figures = {"call_s": call_s, "images_per_s": rate, "load_s": rate / 100, "device": "CPU"}
     return figures | {"image_shape": "4x4x1", "host_peak_mib": rate, "device_peak_mib": None}
 
 
-def test_summary_of_turns_with_known_answers():
-    turns = [
-        turn(10.0, [0.001 * k for k in range(51)]),
-        turn(40.0, [0.001 * k for k in range(51, 101)]),
+def test_summary_with_known_answers():
+    measurements = [
+        measurement(10.0, [0.001 * k for k in range(51)]),
+        measurement(40.0, [0.001 * k for k in range(51, 101)]),
     ]
-    turns.append(turn(20.0, []))
-    row = summary(turns, [turn(10.0, []), turn(10.0, []), turn(5.0, [])])
+    measurements.append(measurement(20.0, []))
+    row = summarize_serving(
+        measurements, [measurement(10.0, []), measurement(10.0, []), measurement(5.0, [])]
+    )
     assert [row[f"ms_p{rank}"] for rank in (50, 95, 99)] == [50, 95, 99]
     assert (row["timed_calls"], row["images_per_s"], row["load_s"]) == (101, 20, 0.2)
     assert (row["ratio"], row["ratio_least_and_most"]) == (4, [1, 4])
     assert row["images_per_s_by_round"] == [10, 40, 20]
     assert row["host_peak_mib"] == 40
-    failed = [turn(1.0, [1.0]), {"error": "no"}]
-    assert summary(failed, failed) == {"status": "failed", "error": "no"}
+    failed = [measurement(1.0, [1.0]), {"error": "no"}]
+    assert summarize_serving(failed, failed) == {"status": "failed", "error": "no"}
 
 
 @pytest.mark.parametrize(

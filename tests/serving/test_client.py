@@ -230,10 +230,10 @@ def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monke
         port = listener.getsockname()[1]
     monkeypatch.setattr(client_module, "BACKOFF", 0.1)
     client = Client(f"127.0.0.1:{port}", protocol=protocol, retries=1)
-    ask_once = client.transport.status
+    ask_once = client.transport.request_status
     with contextlib.ExitStack() as stack:
 
-        def status(*arguments, **options):
+        def request_status(*arguments, **options):
             try:
                 return ask_once(*arguments, **options)
             except Unavailable:
@@ -241,7 +241,7 @@ def test_server_that_comes_up_is_reached_at_the_next_try(server, protocol, monke
                 stack.enter_context(way)
                 raise
 
-        monkeypatch.setattr(client.transport, "status", status)
+        monkeypatch.setattr(client.transport, "request_status", request_status)
         assert len(client.status()) == 2
 
 
@@ -345,7 +345,7 @@ def test_each_protocol_says_so_at_the_port_of_the_other(server):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"server": "localhost"}, "expected HOST:PORT, as localhost:8501"),
+        ({"server": "localhost"}, "expected HOST:PORT, e.g. localhost:8501"),
         ({"server": "localhost:0"}, "expected HOST:PORT"),
         ({"server": "http://localhost:8501/"}, "expected HOST:PORT"),
         ({"server": "a..b:8501"}, "expected HOST:PORT"),
@@ -365,11 +365,11 @@ def test_impossible_arguments_are_named(options, part):
 @pytest.mark.parametrize(
     ("labels", "seeds", "part"),
     [
-        ([1], [1, 2], "equally long"),
+        ([1], [1, 2], "of the same length"),
         ([], [], "at least one seed"),
         (None, [], "at least one seed"),
-        ([1.5], [1], "whole numbers"),
-        ([1], [2**63], "of 64 bits"),
+        ([1.5], [1], "64-bit integers"),
+        ([1], [2**63], "64-bit integers"),
     ],
 )
 def test_rows_that_cannot_be_are_not_sent(server, labels, seeds, part):
@@ -399,7 +399,7 @@ def test_command_draws_a_row_a_label_and_a_column_a_seed(server, tmp_path, proto
     before = "import sys; sys.modules['tensorflow'] = None" if protocol == "rest" else ""
     more = ["--labels=3,7", "--seeds=0,1,5", f"--output={output}", f"--protocol={protocol}"]
     code, out, err = run(address, *more, "--version=3", before=before)
-    assert (code, out) == (0, f"6 images, a row each of labels [3, 7]: {output}\n"), err
+    assert (code, out) == (0, f"6 images, one row for each of the labels [3, 7]: {output}\n"), err
     picture = np.asarray(Image.open(output))[::16, ::16]
     assert picture.shape == (2 * 5 - 1, 3 * 5 - 1, 3)
     for row, column in itertools.product(range(2), range(3)):
@@ -430,7 +430,7 @@ def test_command_says_in_one_line_what_is_wrong(server, tmp_path):
         ([address, "--model=other", "--status"], 2, "Could not find any versions of model other"),
         ([address, "--labels=1", "--timeout=0.1"], 1, "before the deadline"),
         ([address, "--labels=1", f"--output={file / 'a.png'}"], 1, "cannot be written"),
-        ([address, "--status", "--metadata"], 2, "two questions"),
+        ([address, "--status", "--metadata"], 2, "exclude each other"),
     ):
         code, out, err = run(*flags)
         assert (code, out) == (exit_code, ""), err

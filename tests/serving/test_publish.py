@@ -11,18 +11,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from exports import FOLDER, export, random_run, sampled
+from exports import FOLDER, NEWEST, export, random_run, sampled
 from kills import visible
 
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import UNFINISHED
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.sampling.sampler import latents_of
 from keras_sagan.serving import archive
 from keras_sagan.serving.archive import Settings, export_run
 from keras_sagan.serving.publish import new_version
 from keras_sagan.training.state import State
+from keras_sagan.values import CheckpointChoice
 
 KILLS = 8
 MANY_KILLS = 20
@@ -91,7 +92,7 @@ def test_version_that_exists_is_refused(kind, tmp_path):
         if kind == "folder":
             (final / "saved_model.pb").write_text("mine")
     with (
-        pytest.raises(UsageError, match=r"not there yet.*Received: .*7$"),
+        pytest.raises(UsageError, match=r"does not exist yet.*Received: .*7$"),
         new_version(tmp_path, "7"),
     ):
         pytest.fail("it was to be written")
@@ -138,12 +139,12 @@ def test_settings_of_the_server_are_not_written_over(run, tmp_path):
 
 def test_another_name_than_that_of_models_config_is_told(run, tmp_path):
     def notes(model, version):
-        settings = Settings(str(tmp_path), "saved_model", "newest", True, version, model)
+        settings = Settings(tmp_path, "saved_model", NEWEST, True, version, model)
         return export_run(run, run.read_config(), settings)[2]
 
     assert notes("sagan", 1) == []
     (note,) = notes("other", 2)
-    assert note == "models.config, which was there before, has no model of the name other"
+    assert note == "the existing models.config names no model other"
     (tmp_path / "models.config").write_text("model_config_list { config { name: 'other' } }")
     assert notes("other", 3) == []
 
@@ -158,12 +159,12 @@ def test_keras_file_loads_with_safe_mode(run, tmp_path):
     images = np.round(generator(latents, np.array(labels)) * 127.5 + 127.5)
     assert np.abs(images - sampled(run, labels, seeds)).max() <= 1
     assert not any(variable.path.endswith("vector_u") for variable in generator.variables)
-    with pytest.raises(UsageError, match="not there yet"):
+    with pytest.raises(UsageError, match="does not exist yet"):
         export(run, tmp_path, format="keras")
 
 
 def test_weights_are_those_asked_for(run, tmp_path):
-    path = latest(run.checkpoints)
+    path = newest_checkpoint(run.checkpoints)
     for version, ema in ((1, True), (2, False)):
         folder = export(run, tmp_path, ema=ema, version=version)
         written = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
@@ -190,4 +191,4 @@ def test_checkpoint_that_training_removes_is_followed_by_the_next(tmp_path, monk
     assert export(run, tmp_path / "export").name == "30"
     assert read == ["step-20", "step-30"]
     with pytest.raises(UsageError, match=r"one of \[30\]. Received: 20"):
-        export(run, tmp_path / "export", checkpoint="20")
+        export(run, tmp_path / "export", checkpoint=CheckpointChoice((20,)))

@@ -144,7 +144,7 @@ def test_card_has_classes_scores_and_training(tmp_path):
 def test_card_says_what_it_does_not_know(tmp_path):
     run = random_run(tmp_path / "run")
     card = (export(run, tmp_path / "export", ema=False) / "README.md").read_text()
-    assert "0 to 9, the names of which are not at hand." in card
+    assert "0 to 9. Their names are not available here." in card
     assert "python -m keras_sagan.evaluate --run_dir=RUN_DIR --checkpoint=20" in card
     assert "| training time | not recorded |" in card
     assert "weights as trained" in card

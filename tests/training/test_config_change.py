@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
-from keras_sagan.runs.checkpoint_files import latest
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.training.run import train
 
 
@@ -36,7 +36,7 @@ def test_change_is_recorded_with_the_step_it_came_at(run):
 
 def test_rate_is_that_of_the_config_and_not_of_the_checkpoint(run):
     directory, _ = run
-    reader = tf.train.load_checkpoint(latest(directory.checkpoints))
+    reader = tf.train.load_checkpoint(newest_checkpoint(directory.checkpoints))
     (name,) = (
         name
         for name in reader.get_variable_to_shape_map()

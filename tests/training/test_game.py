@@ -12,8 +12,8 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
 from keras_sagan.sampling import noise
-from keras_sagan.training.game import Game
-from keras_sagan.training.loop import make_train
+from keras_sagan.training.game import make_game
+from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.state import State
 
 CONFIG = Config(
@@ -54,7 +54,7 @@ class Match:
             self.state = dataclasses.replace(
                 self.state, g_optimizer=optimizers[0], d_optimizer=optimizers[1]
             )
-        self.game = Game(config, self.state, COUNTS, jit_compile)
+        self.game = make_game(config, self.state, COUNTS, jit_compile)
 
     def play(self, num_steps=1):
         def shares(context):
@@ -66,7 +66,7 @@ class Match:
             return data.repeat()
 
         iterator = iter(self.strategy.distribute_datasets_from_function(shares))
-        train = make_train(self.strategy, self.game)
+        train = make_train_call(self.strategy, self.game)
         tf.config.run_functions_eagerly(self.eager)
         try:
             numbers, self.bad = train(iterator, self.state.step, tf.constant(num_steps))
@@ -93,13 +93,13 @@ def distinct(network):
 
 
 def draw(config, purpose, step=0):
-    seed = noise.fold(tf.constant([0, config.seed]), step, purpose)
+    seed = noise.derive_seed(tf.constant([0, config.seed]), step, purpose)
     weights = COUNTS if config.fake_labels == "data" else [1, 1, 1]
     return noise.latents_and_labels(seed, config.batch_size, config.z_dim, weights)
 
 
 def flipped(images, config, purpose):
-    seed = noise.fold(tf.constant([0, config.seed]), 0, purpose)
+    seed = noise.derive_seed(tf.constant([0, config.seed]), 0, purpose)
     coins = noise.coins(seed, config.batch_size).numpy()
     assert 0 < coins.sum() < len(coins)
     return np.where(coins[:, None, None, None], images[:, :, ::-1], images)
@@ -213,7 +213,7 @@ def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile
         else:
             with tf.GradientTape() as tape:
                 fakes = generator(*drawn, training=True, advance_u=True)
-            _, gradients, _ = twin.game.tell_apart(real, LABELS[turn], fakes, drawn[1])
+            _, gradients, _ = twin.game.discriminator_gradients(real, LABELS[turn], fakes, drawn[1])
         descend(discriminator, gradients)
     with tf.GradientTape() as second:
         second.watch(fakes)

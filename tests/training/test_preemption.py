@@ -11,10 +11,10 @@ PROGRAM = """
 import hashlib, sys
 from keras_sagan.training.preemption import Preemption
 with Preemption(lambda line: print(line, flush=True)) as preemption:
-    assert preemption.asked() is None
+    assert preemption.received_signal() is None
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"a", b"b", int(sys.argv[1]))
-    name = preemption.asked()
+    name = preemption.received_signal()
 print(name, flush=True)
 input()
 """
@@ -40,7 +40,10 @@ def program(request):
 def test_second_signal_ends_the_process_at_once(program, number, code):
     name = signal.Signals(number).name
     program.send_signal(number)
-    assert program.stdout.readline() == f"{name}: stopping after this call; once more: at once\n"
+    assert (
+        program.stdout.readline()
+        == f"{name}: stopping after this call; a second one stops immediately\n"
+    )
     assert program.poll() is None
     program.send_signal(number)
     out, err = program.communicate(timeout=600)

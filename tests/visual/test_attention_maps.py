@@ -11,7 +11,7 @@ from keras_sagan.layers.resample import upsample
 from keras_sagan.networks.network import Network
 from keras_sagan.visual import attention_maps, plot_attention
 from keras_sagan.visual import maps as attention
-from keras_sagan.visual.attention_figure import spread
+from keras_sagan.visual.attention_figure import spread_positions
 
 HEIGHT, WIDTH, CHANNELS = 4, 6, 8
 RNG = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_a_figure_has_the_image_the_points_and_a_map_for_each(maps):
     image, *drawn = figure.axes[:6]
     assert image.get_ylabel() == "first"
     points = [tuple(line.get_xydata()[0]) for line in image.lines]
-    queries = spread(4, 6)
+    queries = spread_positions(4, 6)
     assert points == [((x + 0.5) / 6, (y + 0.5) / 4) for y, x in queries]
     for axis, (y, x) in zip(drawn, queries, strict=True):
         found = maps["small"][0, y, x]

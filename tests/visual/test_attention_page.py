@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import scrolls_sideways
 
-from keras_sagan.pages.attention_page import Exhibit, View, attention_page, image_bytes, pack
+from keras_sagan.pages.attention_page import Exhibit, View, attention_page, image_bytes, pack_maps
 from keras_sagan.visual.maps import full_color, most_attended
 
 RNG = np.random.default_rng(0)
@@ -43,12 +43,10 @@ def images(count, height=16, width=24):
 @pytest.fixture(scope="module")
 def exhibit():
     views = [
-        View(name, group, [0.0, -0.25], [pack(maps) for maps in MAPS[name]])
+        View(name, group, [0.0, -0.25], [pack_maps(maps) for maps in MAPS[name]])
         for name, (_, group) in SHAPES.items()
     ]
     return Exhibit(
-        title="Where <it> looks",
-        facts=["A fact & more."],
         steps=STEPS,
         images={"generated": [images(COUNT) for _ in STEPS], "real": [images(COUNT)]},
         captions={group: [f"{group} {i}" for i in range(COUNT)] for group in GROUPS},
@@ -60,7 +58,7 @@ def exhibit():
 @pytest.fixture(scope="module")
 def file(exhibit, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "attention.html"
-    path.write_text(attention_page(exhibit))
+    path.write_text(attention_page(exhibit, "Where <it> looks", ["A fact & more."]))
     return path
 
 
@@ -141,7 +139,7 @@ def rounding(attention):
 
 
 def share(text):
-    return float(re.search(r"([\d.]+) %", text).group(1)) / 100
+    return float(re.search(r"([\d.]+)%", text).group(1)) / 100
 
 
 def test_arrows_lead_to_the_most_attended_places(page):
@@ -166,12 +164,12 @@ def test_arrows_lead_to_the_most_attended_places(page):
 
 def test_an_even_map_has_no_arrows_and_no_strong_colors(exhibit, tmp_path, open_page):
     even = np.full((COUNT, 4, 6, 2, 3), 1 / 6, np.float32)
-    view = View("even", "generated", [0.0] * 2, [pack(even)] * 2)
+    view = View("even", "generated", [0.0] * 2, [pack_maps(even)] * 2)
     path = tmp_path / "even.html"
-    path.write_text(attention_page(dataclasses.replace(exhibit, views=[view])))
+    path.write_text(attention_page(dataclasses.replace(exhibit, views=[view]), "even", []))
     page = settled(open_page(path))
     assert page.locator("#marks path").count() == 0
-    assert "nothing more than twice as much" in said(page, "most")
+    assert "no place above twice the uniform share" in said(page, "most")
     np.testing.assert_allclose(levels(page), 255 / 4, atol=1)
 
 
@@ -306,8 +304,8 @@ def test_images_follow_the_step_and_the_group(page, exhibit):
 def test_the_map_can_stand_alone_and_so_can_the_image(page):
     look = page.get_by_label("Shown as")
     for value, image, canvas in (
-        ("map alone", "brightness(0)", "block"),
-        ("image alone", "none", "none"),
+        ("map only", "brightness(0)", "block"),
+        ("image only", "none", "none"),
         ("map over image", "grayscale(1) brightness(0.6)", "block"),
     ):
         look.select_option(label=value)
@@ -332,7 +330,7 @@ def test_everything_that_can_be_used_has_a_name(page):
         "all => all.filter(e => !e.ariaLabel && !e.innerText.trim() && !e.labels?.length).length"
     )
     assert unnamed == 0
-    assert page.get_by_role("status").filter(has_text="looks most at").count() == 1
+    assert page.get_by_role("status").filter(has_text="attends most to").count() == 1
     assert page.locator("#picture").get_attribute("alt") == "generated 0"
 
 
@@ -349,7 +347,7 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(file, open_page, width,
 
 def test_large_layers_have_the_map_of_every_second_position(exhibit, tmp_path, open_page):
     maps = random_maps(1, 64, 48)
-    view = View("large", "generated", [0.1], [pack(maps)])
+    view = View("large", "generated", [0.1], [pack_maps(maps)])
     shown = dataclasses.replace(
         exhibit,
         views=[view],
@@ -358,10 +356,13 @@ def test_large_layers_have_the_map_of_every_second_position(exhibit, tmp_path, o
         captions={"generated": ["one"]},
     )
     path = tmp_path / "large.html"
-    path.write_text(attention_page(shown))
+    path.write_text(attention_page(shown, "large", []))
     page = settled(open_page(path))
     assert page.locator("#training").is_hidden()
-    assert "Of large: one of 2 x 2 positions" in page.locator(".facts").inner_text()
+    assert (
+        "large: this page has the map of one in 2 x 2 positions"
+        in page.locator(".facts").inner_text()
+    )
     for y, x in ((10, 7), (31, 0)):
         point(page, y, x, 32, 24)
         assert_shows(page, maps[0, 2 * y + 1, 2 * x + 1])
@@ -370,7 +371,7 @@ def test_large_layers_have_the_map_of_every_second_position(exhibit, tmp_path, o
 
 def test_the_largest_error_is_as_stated():
     maps = MAPS["Generator, 8 x 12"][0]
-    packed = pack(maps)
+    packed = pack_maps(maps)
     peaks = maps.max(axis=(-2, -1), keepdims=True)
     assert 0 < packed.error <= peaks.max() / 510 * 1.0001
     rounded = np.round(maps / peaks * 255) * peaks / 255
@@ -381,18 +382,16 @@ def test_the_largest_error_is_as_stated():
 def test_the_room_that_maps_take_is_not_underestimated(size):
     # Random levels can hardly be compressed.
     maps = random_maps(1, size, size, concentration=1)
-    assert 0.7 * image_bytes(size) < len(pack(maps).texts[0]) <= image_bytes(size)
+    assert 0.7 * image_bytes(size) < len(pack_maps(maps).texts[0]) <= image_bytes(size)
 
 
 def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_path, open_page):
     """Seconds of the thread that opens it, which other work on the machine does not lengthen."""
     views = [
-        View(f"Generator, {size}", "generated", [0.1], [pack(random_maps(32, size, size, 1))])
+        View(f"Generator, {size}", "generated", [0.1], [pack_maps(random_maps(32, size, size, 1))])
         for size in (32, 16)
     ]
     exhibit = Exhibit(
-        title="large",
-        facts=[],
         steps=[7],
         images={"generated": [images(32, 32, 32)]},
         captions={"generated": [str(i) for i in range(32)]},
@@ -400,7 +399,7 @@ def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_pa
         curves={},
     )
     path = tmp_path / "page.html"
-    path.write_text(attention_page(exhibit))
+    path.write_text(attention_page(exhibit, "large", []))
     assert path.stat().st_size < 15e6
     page = open_page(path)
     page.wait_for_selector("body[data-drawn=stage], body[data-drawn=all]")

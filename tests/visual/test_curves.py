@@ -22,7 +22,7 @@ def test_lines_stand_where_the_values_are():
 
 
 def test_long_curves_keep_their_last_point():
-    thinned = curves.thinned([(i, i) for i in range(10_000)])
+    thinned = curves.thin_out([(i, i) for i in range(10_000)])
     assert len(thinned) <= curves.POINTS
     assert thinned[-1] == (9999, 9999)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser import scrolls_sideways
 
-from keras_sagan.pages.sample_page import Samples, sample_page
+from keras_sagan.pages.sample_page import Samples, Selection, sample_page
 
 RNG = np.random.default_rng(0)
 CLASSES, TRUNCATIONS, SEEDS, FRAMES, K = ["cat", "<b>dog"], (0.5, 1.0, 4.0), [3, 0, 9], 4, 4
@@ -31,19 +31,15 @@ def drawn(*shape):
 
 COUNT = len(CLASSES) * len(TRUNCATIONS) * len(SEEDS)
 SAMPLES = Samples(
-    run="a & b",
-    about="Step 7.",
+    selection=Selection([0, 1], SEEDS, [3, 0]),
     classes=CLASSES,
     truncations=TRUNCATIONS,
-    seeds=SEEDS,
-    ends=(3, 0),
     images=drawn(2, 3, 3, *SHAPE),
     frames=drawn(2, 3, FRAMES, *SHAPE),
     real=drawn(40, *SHAPE),
     real_names=[CLASSES[i % 2] for i in range(40)],
     neighbors={name: found(COUNT, name) for name in ("pixels", "features")},
-    reference={name: np.sort(RNG.uniform(10, 80, 50)) for name in ("pixels", "features")},
-    features="Features are made up.",
+    references={name: np.sort(RNG.uniform(10, 80, 50)) for name in ("pixels", "features")},
 )
 # A gray generator without classes, of data without classes.
 PLAIN = dataclasses.replace(
@@ -54,14 +50,14 @@ PLAIN = dataclasses.replace(
     real=drawn(40, 8, 8, 1),
     real_names=None,
     neighbors={"pixels": found(9, "pixels", features=False)},
-    reference={"pixels": SAMPLES.reference["pixels"]},
-    features="There is no distance of features.",
+    references={"pixels": SAMPLES.references["pixels"]},
 )
 
 
-def written(folder, samples):
+def written(folder, samples, features="Features are made up."):
     path = folder / "page.html"
-    path.write_text(sample_page(samples), encoding="utf-8")
+    page = sample_page(samples, "Samples of a & b", "Step 7.", features)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -87,7 +83,7 @@ def choose(page, label, truncation, seed, frame=0):
     page.get_by_role("radio", name=CLASSES[label], exact=True).check()
     page.get_by_label("Truncation").fill(str(truncation))
     page.locator("#seeds").get_by_role("radio").nth(seed).check()
-    page.get_by_label("Place").fill(str(frame))
+    page.get_by_label("Frame").fill(str(frame))
 
 
 def neighbor(page, space, place):
@@ -136,9 +132,9 @@ def test_distance_is_put_on_the_scale_of_real_images(page_file, open_page):
     choose(page, 1, 1, 1)
     i = np.ravel_multi_index((1, 1, 1), (2, 3, 3))
     for space, by in SAMPLES.neighbors.items():
-        nearest, reference = getattr(by, space)[i, 0], SAMPLES.reference[space]
+        nearest, reference = getattr(by, space)[i, 0], SAMPLES.references[space]
         region = page.get_by_role("region", name=f"By {space}", exact=True)
-        farther = f"{100 * np.mean(reference > nearest):.0f} % of real images are farther"
+        farther = f"{100 * np.mean(reference > nearest):.0f}% of real images are farther"
         assert farther in region.inner_text()
         assert farther in page.get_by_role("status").inner_text()
         quantiles = np.quantile(reference, [0.05, 0.25, 0.5, 0.75, 0.95])
@@ -161,7 +157,7 @@ def test_tables_hold_the_quantiles(page_file, open_page):
     for space, by in SAMPLES.neighbors.items():
         rows = page.get_by_role("table", name=f"by {space}").locator("tbody tr")
         nearest = getattr(by, space)[:, 0].reshape(2, 3, 3)
-        sets = [SAMPLES.reference[space], *(nearest[:, i] for i in range(3))]
+        sets = [SAMPLES.references[space], *(nearest[:, i] for i in range(3))]
         assert rows.count() == len(sets)
         for i, values in enumerate(sets):
             cells = [float(cell) for cell in rows.nth(i).locator("td").all_inner_texts()]
@@ -211,12 +207,12 @@ def test_screen_readers_have_a_name_for_everything(page_file, open_page):
     slider = page.get_by_role("slider", name="Truncation")
     slider.fill("1")
     assert slider.get_attribute("aria-valuetext") == "1"
-    assert page.get_by_role("slider", name="Place").get_attribute("aria-valuetext") == "0 of 3"
+    assert page.get_by_role("slider", name="Frame").get_attribute("aria-valuetext") == "0 of 3"
 
 
 @pytest.mark.parametrize("width", [360, 1440])
 def test_gray_images_without_classes_and_features(width, tmp_path, open_page):
-    page = open_page(written(tmp_path, PLAIN), width=width)
+    page = open_page(written(tmp_path, PLAIN, "There are no features."), width=width)
     assert not page.get_by_role("group", name="Class").is_visible()
     page.get_by_label("Truncation").fill("0")
     page.locator("#seeds").get_by_role("radio").nth(1).check()
@@ -224,7 +220,7 @@ def test_gray_images_without_classes_and_features(width, tmp_path, open_page):
     np.testing.assert_array_equal(pixels(page.locator("#chosen img")), gray)
     text = page.locator("main").inner_text()
     assert "class" not in page.locator("#chosen").inner_text()
-    assert "There is no distance of features." in text
+    assert "There are no features." in text
     assert page.get_by_role("heading", name="By features").count() == 0
     by = PLAIN.neighbors["pixels"]
     shown = neighbor(page, "pixels", 0).inner_text().split("\n")

@@ -1,0 +1,1 @@
+"""Comparisons of training runs: what they consist of, how they run, what they recorded."""

@@ -1,0 +1,1 @@
+"""Reports: from recorded numbers to tables, plots and pages."""

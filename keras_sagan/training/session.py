@@ -1,0 +1,224 @@
+"""Training from a checkpoint to its end, to a signal, or to a number that is not finite."""
+
+import contextlib
+import dataclasses
+import functools
+import sys
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from keras_sagan.config import Config
+from keras_sagan.data.batches import make_iterator
+from keras_sagan.data.prepared import Prepared
+from keras_sagan.devices.cluster import Cluster
+from keras_sagan.metrics.coherence import coherence
+from keras_sagan.metrics.diversity import LEAST
+from keras_sagan.runs.checkpoints import Checkpoints, Restored
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.training.actions import (
+    CheckHealth,
+    EndTraining,
+    OnChief,
+    Profile,
+    SaveCheckpoint,
+    StopOnSignal,
+)
+from keras_sagan.training.best_score import BestScore
+from keras_sagan.training.collapse import CollapseWatch
+from keras_sagan.training.game import make_game
+from keras_sagan.training.loop import make_train_call
+from keras_sagan.training.preemption import Preemption
+from keras_sagan.training.records import FixedFakes, Log, Records, Score, WriteSamples
+from keras_sagan.training.state import State
+from keras_sagan.training.trainer import Action, Trainer
+
+
+@dataclasses.dataclass
+class Training:
+    """A run as this process trains it.
+
+    Attributes:
+        config: of the run, with the number of classes that the data have.
+        directory: of the run.
+        cluster: the processes that train it.
+        prepared: the real images.
+        state: networks and optimizers.
+        checkpoints: of `state`.
+        compiled: whether XLA compiles the steps.
+        rollbacks: steps that the run has rolled back to.
+        best_score: chooses the best checkpoint; None on workers other than the chief.
+    """
+
+    config: Config
+    directory: RunDirectory
+    cluster: Cluster
+    prepared: Prepared
+    state: State
+    checkpoints: Checkpoints
+    compiled: bool = False
+    rollbacks: list[int] = dataclasses.field(default_factory=list)
+    best_score: BestScore | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """How a state is made and trained: as in the paper, or otherwise to compare with that.
+
+    Attributes:
+        create_state: function of strategy and `Config` to a fresh `State`.
+        make_train_call: function of `Training` to what `Trainer` calls.
+        measures_xla: whether XLA may be chosen by timing steps.
+        keeps_best: whether checkpoints are scored and the best one is kept.
+    """
+
+    create_state: Callable[[tf.distribute.Strategy, Config], State]
+    make_train_call: Callable[[Training], Callable]
+    measures_xla: bool = True
+    keeps_best: bool = True
+
+
+def create_state(strategy: tf.distribute.Strategy, config: Config) -> State:
+    """A fresh state on all replicas of `strategy`."""
+    with strategy.scope():
+        return State.create(config)
+
+
+def make_game_call(training: Training) -> Callable:
+    """What `Trainer` calls to play the game on all replicas, from the present step on."""
+    config, state, strategy = training.config, training.state, training.cluster.strategy
+    counts, rollbacks = training.prepared.record["counts"], len(training.rollbacks)
+    game = make_game(config, state, counts, training.compiled, rollbacks)
+    train_call = make_train_call(strategy, game)
+    start = int(state.step.numpy()) * config.d_steps
+    iterator = make_iterator(strategy, training.prepared, config.batch_size, config.seed, start)
+
+    def call(num_steps):
+        numbers, bad_steps = train_call(iterator, state.step, tf.constant(num_steps))
+        return {name: float(value) for name, value in numbers.items()}, bad_steps.numpy()
+
+    return call
+
+
+SAGAN = Method(create_state, make_game_call)
+
+
+def train_from(
+    training: Training,
+    method: Method,
+    restored: Restored,
+    end: EndTraining,
+    notes: Sequence[str] = (),
+) -> None:
+    """Trains from a restored checkpoint until an action ends it.
+
+    Args:
+        training: at the step of `restored`.
+        method: how.
+        restored: the checkpoint.
+        end: what ends training as planned; it counts the seconds.
+        notes: lines for the user.
+
+    Raises:
+        NotFinite: if a loss, a gradient or a weight is not finite.
+    """
+    with contextlib.ExitStack() as stack:
+        records, say = None, say_line
+        if training.cluster.is_chief:
+            total = None if end.total_minutes else end.total_steps
+            records = Records(training.directory, restored.step, total)
+            stack.callback(records.close)
+            say = records.progress.say
+        for note in notes:
+            say(note)
+        if end.is_over(restored.step):
+            return
+        say("compiling the first step")
+        signals = stack.enter_context(Preemption(say, training.cluster.any_process))
+        actions = make_actions(training, method, restored, end, records)
+        actions[-1:-1] = [StopOnSignal(signals)]
+        call = method.make_train_call(training)
+        Trainer(call, actions, training.config.steps_per_call).train(restored.step)
+
+
+def make_actions(
+    training: Training,
+    method: Method,
+    restored: Restored,
+    end: EndTraining,
+    records: Records | None,
+) -> list[Action]:
+    """The actions of this process in their order; saving a checkpoint is the last.
+
+    Without `records`, on workers other than the chief, plain actions stand where the chief writes.
+    """
+    config, cluster = training.config, training.cluster
+    score_every = config.eval_every or config.checkpoint_every
+    log, samples = Action(config.log_every), Action(config.sample_every)
+    score = save = None
+    check = training.state.check_finite
+    if records:
+        fakes = make_fakes(training)
+        gammas = functools.partial(read_gammas, training.state)
+        log = Log(config.log_every, records, end, gammas, config.batch_size)
+        log.resume(restored.partial_record)
+        samples = WriteSamples(config.sample_every, records, fakes)
+        score = make_score(training, records, fakes) if method.keeps_best else None
+        save = make_save(training, log, restored.step)
+    return [
+        Profile(config.profile_range, records and training.directory.tensorboard),
+        CheckHealth(),
+        end,
+        log,
+        samples,
+        OnChief(cluster, score_every, check, score),
+        OnChief(cluster, config.checkpoint_every, check, save),
+    ]
+
+
+def make_fakes(training: Training) -> FixedFakes:
+    """The images that stand for the generator in samples and scores."""
+    config, count = training.config, training.best_score.count
+    sample = training.state.make_sampler()
+    return FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
+
+
+def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score:
+    """The action that scores checkpoints, with the diversity that samples had last."""
+    collapsed = training.directory.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
+    watch = CollapseWatch(
+        training.prepared, fakes.grid_labels, training.config.num_classes, collapsed
+    )
+    best = training.best_score
+    measures = {best.name: lambda images, labels: best.score(images)}
+    if training.config.is_symmetry:
+        measures[f"coherence{best.count}"] = coherence
+    return Score(records, fakes, measures, watch, training.checkpoints.save_best)
+
+
+def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
+    """The action that writes checkpoints, which replaces the one that a signal left at `start`."""
+    left_by_signal = training.directory.read_stop(start) is not None
+    is_temporary = left_by_signal and start % training.config.checkpoint_every
+    return SaveCheckpoint(
+        training.checkpoints.save,
+        log.partial_record,
+        training.directory,
+        start if is_temporary else None,
+    )
+
+
+def read_gammas(state: State) -> dict[str, float]:
+    """The learned weight of each attention layer, by network and layer name."""
+    return {
+        f"gamma/{network.name[0]}_{layer.name}": float(layer.gamma.numpy())
+        for network in (state.generator, state.discriminator)
+        for layer in network.stack
+        if hasattr(layer, "gamma")
+    }
+
+
+def say_line(line: str) -> None:
+    """Tells the user of a worker that has no progress to show."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

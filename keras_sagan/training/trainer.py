@@ -1,0 +1,105 @@
+"""The outer loop: calls of the runtime, and actions between them.
+
+Names and shape follow TensorFlow's Orbit (`orbit.Controller`, `train_actions`, `steps_per_loop`).
+"""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+
+
+@dataclasses.dataclass
+class Call:
+    """One call of the runtime that has ended; actions read it, and may end the run.
+
+    Attributes:
+        step: steps done by now.
+        num_steps: of this call.
+        numbers: means of its losses and, where they are known, statistics of its last step.
+        bad_steps: of each loss, the first step at which it was not finite; None if not known.
+        seconds: that it took.
+        is_last: whether training ends here as planned.
+        signal: name of the signal that ends it here, or None.
+    """
+
+    step: int
+    num_steps: int
+    numbers: dict[str, float]
+    bad_steps: Sequence[int] | None
+    seconds: float
+    is_last: bool = False
+    signal: str | None = None
+
+    @property
+    def ends_run(self) -> bool:
+        return self.is_last or self.signal is not None
+
+
+class Action:
+    """What is done between calls of the runtime.
+
+    By itself it does nothing: on workers other than the chief it keeps the place of an action that
+    writes, so that all processes make the same calls.
+
+    Args:
+        every: steps between two times that it acts; 0: it never asks for a call to end.
+    """
+
+    def __init__(self, every: int = 0) -> None:
+        self.every = every
+
+    def next_step(self, step: int) -> float:
+        """The first step after `step` at which it must stand between two calls."""
+        return step + self.every - step % self.every if self.every else math.inf
+
+    def is_due(self, call: Call) -> bool:
+        """Whether it acts here: at multiples of `every`, and at the end of training."""
+        return call.is_last or (self.every > 0 and call.step % self.every == 0)
+
+    def begin(self, step: int) -> None:
+        """Before the first call, of a training that starts at `step`."""
+
+    def act(self, call: Call) -> None:
+        """After each call."""
+
+    def close(self) -> None:
+        """After the last call, also when it failed."""
+
+
+class Trainer:
+    """Calls of the runtime until an action ends the run.
+
+    Args:
+        train_call: function of a number of steps, which it does, to the numbers of `Call` and to
+            its `bad_steps`.
+        actions: in the order in which they act.
+        steps_per_call: most steps in one call.
+    """
+
+    def __init__(
+        self,
+        train_call: Callable[[int], tuple[dict[str, float], Sequence[int] | None]],
+        actions: Sequence[Action],
+        steps_per_call: int,
+    ) -> None:
+        self.train_call, self.actions, self.steps_per_call = train_call, actions, steps_per_call
+
+    def train(self, step: int) -> None:
+        """Trains from `step`, the number of steps done, until an action ends it."""
+        with contextlib.ExitStack() as stack:
+            for action in self.actions:
+                stack.callback(action.close)
+                action.begin(step)
+            call = None
+            while not (call and call.ends_run):
+                stop = min(action.next_step(step) for action in self.actions)
+                num_steps = int(min(stop - step, self.steps_per_call))
+                begun = time.monotonic()
+                numbers, bad_steps = self.train_call(num_steps)
+                seconds = time.monotonic() - begun
+                step += num_steps
+                call = Call(step, num_steps, numbers, bad_steps, seconds)
+                for action in self.actions:
+                    action.act(call)
