@@ -73,7 +73,7 @@ def table(folder):
 
 
 def wait_until(condition):
-    until = time.monotonic() + 300
+    until = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

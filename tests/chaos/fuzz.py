@@ -34,8 +34,8 @@ from keras_sagan.training import state
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 FLAG_FILES = [*REPOSITORY.glob("keras_sagan/configs/*"), *REPOSITORY.glob("benchmarks/*/*.flags")]
-# Seconds of a command line at most.
-SECONDS = 60
+# Seconds after which a command line counts as hanging.
+SECONDS = 600
 # Lines that are TensorFlow's and Abseil's.
 NOTICE = re.compile(r"[IWE]\d{4} |WARNING: All log messages|Warning: Hit circular flagfile")
 # What a command line of these modules needs to come further than to its first check.

@@ -6,8 +6,9 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
+
+import forks
 
 # The smallest run: seconds a step at most, on one core. A long one would measure what XLA does.
 TINY = (
@@ -43,10 +44,10 @@ def environment(ports=None, index=0):
     return variables
 
 
-def start(command, *flags, cwd=None, env=None):
+def start(command, *flags, cwd=None, env=None, python=None):
     """`python -m keras_sagan.COMMAND FLAGS` as a running process, warnings off as for users."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"keras_sagan.{command}", *flags],
+        [python or forks.executable(), "-m", f"keras_sagan.{command}", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -55,9 +56,9 @@ def start(command, *flags, cwd=None, env=None):
     )
 
 
-def run(command, *flags, cwd=None):
+def run(command, *flags, cwd=None, python=None):
     """The same to its end: exit code, standard output, standard error."""
-    process = start(command, *flags, cwd=cwd)
+    process = start(command, *flags, cwd=cwd, python=python)
     out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
@@ -107,7 +108,7 @@ def losses_of(run_dir):
 
 
 def wait_for(path, process):
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

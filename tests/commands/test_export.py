@@ -173,7 +173,7 @@ def test_export_while_training_runs(tmp_path, data_dir):
     often = ["--checkpoint_every=5", "--keep_checkpoints=1", "--log_every=1000"]
     trainer = start("train", *flags(run_dir, data_dir, *often, "--total_steps=100000"))
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not (run_dir / "checkpoints" / "checkpoint").exists():
             assert trainer.poll() is None, trainer.communicate()
             assert time.monotonic() < deadline

@@ -49,7 +49,7 @@ def newest(run_dir):
 def ended(process):
     """Exit code, standard output, standard error, and the seconds until then."""
     begun = time.monotonic()
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err, time.monotonic() - begun
 
 
@@ -74,7 +74,7 @@ def test_when_a_worker_is_killed_the_others_end(stopped):
         "train.py: error: worker 1 has ended or cannot be reached: start all workers again with "
         "the same command, and training resumes from its newest checkpoint"
     )
-    assert seconds < 60
+    assert seconds < 300  # TensorFlow alone would wait for it without end.
     assert "Traceback" not in err
 
 

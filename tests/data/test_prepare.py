@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -20,6 +21,7 @@ from keras_sagan.data import prepared as preparation
 from keras_sagan.data import write as writing
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.files import UNFINISHED, remove_unfinished
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +107,20 @@ def test_failed_preparation_leaves_nothing(tmp_path, monkeypatch):
 
 def test_of_two_preparations_at_once_the_second_waits(tmp_path, monkeypatch, capfd):
     settings = config(tmp_path, dataset="synthetic")
-    write, calls = preparation.write_arrays, []
+    write, flock, calls, waits = preparation.write_arrays, fcntl.flock, [], threading.Event()
 
     def slow(*arguments):
         calls.append(arguments)
-        time.sleep(0.5)
+        assert waits.wait(600)
         write(*arguments)
 
+    def noted(file, operation):
+        if not operation & fcntl.LOCK_NB:  # The second one has been refused, and waits.
+            waits.set()
+        flock(file, operation)
+
     monkeypatch.setattr(preparation, "write_arrays", slow)
+    monkeypatch.setattr(fcntl, "flock", noted)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         results = list(pool.map(prepare_config, [settings, settings]))
     assert len(calls) == 1
@@ -179,28 +187,49 @@ def start(photos, data_dir):
     )
 
 
-def test_kill_at_any_moment_leaves_no_half_set(photos, tmp_path):
-    """20 kills, spread over the time that a preparation takes, then one that is left alone."""
+def wait_for_work(data_dir, process):
+    """Until the preparation writes; returns the moment."""
+    deadline = time.monotonic() + 600
+    while not list((data_dir / "prepared").glob(UNFINISHED + "*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return time.monotonic()
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_kill_at_any_moment_leaves_no_half_set(photos, tmp_path, kills):
+    """A fourth of the kills before the work begins, the others in it; then a start without one."""
     begun = time.monotonic()
-    out, err = start(photos, tmp_path / "undisturbed").communicate()
-    duration = time.monotonic() - begun
+    process = start(photos, tmp_path / "undisturbed")
+    works = wait_for_work(tmp_path / "undisturbed", process)
+    out, err = process.communicate()
+    starting, working = works - begun, time.monotonic() - works
     (undisturbed,) = (tmp_path / "undisturbed" / "prepared").glob("photos-*")
     expected = Prepared(undisturbed).record
     assert (expected["count"], len(expected["left_out"])) == (160, 1), out + err
     data_dir, moments = tmp_path / "killed", random.Random(0)
     halves = 0
-    for i in range(20):
+    for i in range(kills):
+        early = i % 4 == 0
+        if not early:
+            remove_unfinished(data_dir / "prepared")  # What the kill before has left.
         process = start(photos, data_dir)
-        time.sleep(duration * (i + moments.random()) / 20)
+        if early:
+            time.sleep(starting * moments.random())
+        else:
+            wait_for_work(data_dir, process)
+            # Squared, so that most kills come early enough, however the speed has changed.
+            time.sleep(working * moments.random() ** 2)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         names = sets(data_dir) if (data_dir / "prepared").is_dir() else []
         finished = [name for name in names if name.startswith("photos-")]
-        halves += len(names) > len(finished)
+        halves += not early and len(names) > len(finished)
         for name in finished:
             assert Prepared(data_dir / "prepared" / name).record == expected
             (data_dir / "prepared" / name).rename(tmp_path / f"{i}")  # The next one starts anew.
-    assert halves >= 5  # Kills did fall into the work.
+    assert halves >= kills / 4  # Kills did fall into the work.
     process = start(photos, data_dir)
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -213,7 +242,7 @@ def test_kill_at_any_moment_leaves_no_half_set(photos, tmp_path):
 def test_killed_preparation_leaves_no_processes_and_no_lock(photos, tmp_path):
     process = start(photos, tmp_path / "data")
     children = f"/proc/{process.pid}/task/{process.pid}/children"
-    deadline, workers = time.monotonic() + 30, []
+    deadline, workers = time.monotonic() + 600, []
     while not workers and time.monotonic() < deadline:
         with open(children) as file:
             workers = file.read().split()

@@ -90,7 +90,7 @@ def test_slurm_script_starts_again_what_may_go_on(
         env={"PATH": f"{programs}:/usr/bin:/bin", "SLURM_JOB_ID": "7"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert result.returncode == expected, result.stderr
     assert result.stdout.splitlines() == ["started"] * starts + ["requeue 7"] * requeued

@@ -1,7 +1,8 @@
 """Exports that are killed while they write: `python kills.py RUN EXPORT_DIR COUNT`.
 
 TensorFlow is imported once, and each export is a fork of that: its runtime starts in the fork. The
-moments are random, from when the first file appears until a little after an export has ended.
+moments are random, from when the first file appears until a little after an export has ended; of
+four, one is at once and one when the version is there, however fast the machine is then.
 Prints a JSON line after each kill: whether the version is there, how many folders are unfinished,
 and all files of all versions.
 """
@@ -33,7 +34,11 @@ def main(run_dir, export_dir, count):
         before = set(export_dir.glob(UNFINISHED + "*"))
         child = start(run, export_dir, version)
         wait_for_writing(export_dir, before)
-        time.sleep(numbers.uniform(0, 1.3 * seconds))
+        moment = numbers.uniform(0, 1.3 * seconds)
+        if version % 4 == 0:
+            wait_for_version(export_dir / str(version))
+        elif version % 4 != 1:
+            time.sleep(moment)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         report = {
@@ -59,6 +64,11 @@ def wait_for_writing(export_dir, before=frozenset()):
     while not set(export_dir.glob(UNFINISHED + "*")) - before:
         time.sleep(0.001)
     return time.monotonic()
+
+
+def wait_for_version(path):
+    while not path.exists():
+        time.sleep(0.001)
 
 
 def visible(export_dir):

@@ -10,7 +10,6 @@ cannot fail.
 import concurrent.futures
 import pathlib
 import threading
-import time
 
 import grpc
 from server_grpc import Service
@@ -29,7 +28,7 @@ class Server:
 
     Attributes:
         rest, grpc: str, HOST:PORT.
-        delay: seconds before an answer.
+        delay: seconds before an answer, or until `reset`.
         unavailable: int, so many next requests are answered with UNAVAILABLE.
         change_files, change_text: functions of PNG files, and of the text of a REST answer, which
             may spoil them.
@@ -40,7 +39,7 @@ class Server:
         self.model = model
         folders = [path for path in pathlib.Path(base).iterdir() if path.name.isdecimal()]
         self.versions = {int(path.name): Version(path) for path in folders}
-        self.lock = threading.Lock()
+        self.lock, self.is_reset = threading.Lock(), threading.Event()
         self.reset()
         self.http = HTTPServer(("127.0.0.1", 0), handler(self))
         self.rest = f"127.0.0.1:{self.http.server_port}"
@@ -53,6 +52,8 @@ class Server:
 
     def reset(self):
         """Takes all faults back."""
+        self.is_reset.set()
+        self.is_reset = threading.Event()
         self.delay, self.unavailable, self.requests = 0, 0, 0
         self.change_files = self.change_text = lambda value: value
 
@@ -72,7 +73,7 @@ class Server:
             self.requests += 1
             refuse = self.unavailable > 0
             self.unavailable -= refuse
-        time.sleep(self.delay)
+        self.is_reset.wait(self.delay)
         if refuse:
             raise Failed("UNAVAILABLE", "The batch scheduling queue is full")
 

@@ -128,15 +128,15 @@ def test_status_and_metadata_are_the_same_over_both_protocols(server, protocol):
 
 
 def test_slow_server_meets_the_deadline(server, protocol):
-    server.delay = 3
+    server.delay = 600
     begun = time.monotonic()
     with pytest.raises(RunError, match="before the deadline"):
-        ask(server, protocol, timeout=0.3).images([1], [1])
-    assert time.monotonic() - begun < 1.5
+        ask(server, protocol, timeout=2).images([1], [1])
+    assert time.monotonic() - begun < 300
     assert server.requests == 1  # What is late is not asked again.
 
 
-@pytest.mark.parametrize(("pieces", "pause"), [(8, 0.1), (10**9, 0)])
+@pytest.mark.parametrize(("pieces", "pause"), [(200, 0.3), (10**9, 0)])
 def test_deadline_holds_for_answers_in_pieces(pieces, pause):
     """Of a server that says no more after a while, and of one that does not stop."""
     with (
@@ -158,7 +158,7 @@ def test_deadline_holds_for_answers_in_pieces(pieces, pause):
         begun = time.monotonic()
         with pytest.raises(RunError, match="before the deadline"):
             Client(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1).images([1], [1])
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 30  # Pieces come for a minute, or without end.
         assert isinstance(sending.exception(), OSError | None)
 
 
@@ -178,14 +178,29 @@ def test_unavailable_server_is_asked_again_ever_later(server, protocol, monkeypa
     assert server.requests == 4
 
 
+class Clock:
+    """In place of `time`: only pauses take any."""
+
+    def __init__(self):
+        self.pauses = []
+
+    def monotonic(self):
+        return sum(self.pauses)
+
+    def sleep(self, seconds):
+        self.pauses.append(seconds)
+
+
 def test_no_retry_goes_beyond_the_deadline(server, protocol, monkeypatch):
     monkeypatch.setattr(client_module.random, "uniform", lambda least, most: most)
+    clock = Clock()
+    monkeypatch.setattr(client_module, "time", clock)
     server.unavailable = 100
-    begun = time.monotonic()
     with pytest.raises(RunError, match="queue is full"):
-        ask(server, protocol, retries=99, timeout=1).images([1], [1])
-    # After pauses of 0.2 and 0.4 seconds there is no time for one of 0.8.
-    assert time.monotonic() - begun < 1
+        ask(server, protocol, retries=99, timeout=100).images([1], [1])
+    # 51 seconds have passed, so that there is no time for another pause of 51.2.
+    assert clock.pauses == pytest.approx([0.2 * 2**i for i in range(8)])
+    assert server.requests == 9
 
 
 @pytest.mark.parametrize("after", [0, 200])

@@ -1,5 +1,6 @@
 """A version is there whole or not at all, whatever happens while it is written."""
 
+import fcntl
 import json
 import pathlib
 import subprocess
@@ -24,7 +25,8 @@ from keras_sagan.serving.publish import new_version
 from keras_sagan.training.state import State
 from keras_sagan.values import CheckpointChoice
 
-KILLS = 20
+KILLS = 8
+MANY_KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +34,15 @@ def run(tmp_path_factory):
     return random_run(tmp_path_factory.mktemp("runs") / "run", image_channels=1)
 
 
-def test_killed_exports_leave_no_half_version(run, tmp_path):
-    command = [sys.executable, FOLDER / "kills.py", run.path, tmp_path, str(KILLS)]
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.slow)])
+def test_killed_exports_leave_no_half_version(run, tmp_path, kills):
+    command = [sys.executable, FOLDER / "kills.py", run.path, tmp_path, str(kills)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     reports = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(reports) == KILLS
+    assert len(reports) == kills
     there = sum(report["there"] for report in reports)
-    assert 0 < there < KILLS  # Moments on both sides of the rename.
+    assert 0 < there < kills  # Moments on both sides of the rename.
     names = {path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*")}
     assert {pathlib.Path("saved_model.pb"), pathlib.Path("README.md")} < names
     for report in reports:
@@ -97,19 +100,25 @@ def test_version_that_exists_is_refused(kind, tmp_path):
         assert (final / "saved_model.pb").read_text() == "mine"
 
 
-def test_second_export_waits_for_the_first(tmp_path, capsys):
+def test_second_export_waits_for_the_first(tmp_path, capsys, monkeypatch):
     first_writes, go_on = threading.Event(), threading.Event()
+    flock = fcntl.flock
+
+    def noted(file, operation):
+        if not operation & fcntl.LOCK_NB:  # The second one has been refused, and waits.
+            go_on.set()
+        flock(file, operation)
 
     def first():
         with new_version(tmp_path, "1") as path:
             path.mkdir()
             first_writes.set()
-            go_on.wait(60)
+            go_on.wait(600)
 
     thread = threading.Thread(target=first)
     thread.start()
-    first_writes.wait(60)
-    threading.Timer(0.3, go_on.set).start()
+    first_writes.wait(600)
+    monkeypatch.setattr(fcntl, "flock", noted)
     with new_version(tmp_path, "2") as path:
         assert (tmp_path / "1").exists()
         path.mkdir()

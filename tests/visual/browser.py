@@ -6,6 +6,8 @@ import shutil
 import pytest
 from playwright import sync_api
 
+# Milliseconds after which a page counts as hanging.
+HANGING = 600_000
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: the tests may run as root, and open only pages that they made.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
@@ -41,6 +43,7 @@ def open_page(browser):
 
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         contexts.callback(context.close)
+        context.set_default_timeout(HANGING)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))

@@ -386,6 +386,7 @@ def test_the_room_that_maps_take_is_not_underestimated(size):
 
 
 def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_path, open_page):
+    """Seconds of the thread that opens it, which other work on the machine does not lengthen."""
     views = [
         View(f"Generator, {size}", "generated", [0.1], [pack_maps(random_maps(32, size, size, 1))])
         for size in (32, 16)
@@ -402,4 +403,10 @@ def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_pa
     assert path.stat().st_size < 15e6
     page = open_page(path)
     page.wait_for_selector("body[data-drawn=stage], body[data-drawn=all]")
-    assert page.evaluate("performance.now()") < 2000
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.reload()
+    page.wait_for_selector("body[data-drawn=stage], body[data-drawn=all]")
+    metrics = devtools.send("Performance.getMetrics")["metrics"]
+    values = {each["name"]: each["value"] for each in metrics}
+    assert 0 < values["ScriptDuration"] < values["TaskDuration"] < 2
