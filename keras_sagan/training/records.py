@@ -45,6 +45,10 @@ class Records:
     def write_row(self, name: str, step: int, scalars: dict[str, float]) -> None:
         """Adds a row to the JSON lines of file `name`, and its scalars to TensorBoard."""
         self.directory.append(name, {"step": step, **scalars})
+        self.write_scalars(step, scalars)
+
+    def write_scalars(self, step: int, scalars: dict[str, float]) -> None:
+        """Adds scalars to TensorBoard."""
         with self.writer.as_default(step):
             for key, value in scalars.items():
                 tf.summary.scalar(key, value)
