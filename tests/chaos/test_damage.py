@@ -36,7 +36,7 @@ CONFIG = Config(
     keep_checkpoints=2,
     total_steps=30,
 )
-CHECKPOINT = (".index", ".data-00000-of-00001", ".counted.json", ".sha256")
+CHECKPOINT = (".index", ".data-00000-of-00001", ".partial_record.json", ".sha256")
 
 
 def truncated(data):
@@ -182,7 +182,7 @@ def test_cut_off_record(name, trained, run_dir, capfd):
     data = (run_dir / name).read_bytes()
     (run_dir / name).write_bytes(b'{"step": \xff}\n[]\n' + data)
     train(run_dir, total_steps=50)
-    assert f"warning: {run_dir / name}: 2 broken lines are left out" in capfd.readouterr().err
+    assert f"warning: {run_dir / name}: left out 2 broken lines" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[", "[]", "null", '{"step": "30", "signal": 1}', "\0"])
