@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/digits
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart test test-slow test-all check format clean
 
 # Trains on real handwritten digits, draws a grid and scores the run. Stopped, it goes on.
 quickstart: .venv/installed
@@ -13,7 +13,15 @@ quickstart: .venv/installed
 	@echo "tensorboard: $(BIN)/tensorboard --logdir=$(RUN)/tensorboard"
 	$(BIN)/python -m keras_sagan.evaluate --run_dir=$(RUN)
 
+# At least one test of every promise, in minutes.
 test: .venv/installed
+	$(BIN)/pytest -m "not slow"
+
+# What `make test` leaves out: more cases, larger networks, more kills.
+test-slow: .venv/installed
+	$(BIN)/pytest -m slow
+
+test-all: .venv/installed
 	$(BIN)/pytest
 
 check: .venv/installed

@@ -1,4 +1,4 @@
-"""The other end of `forks.py`: `fork_client.py SOCKET ARGUMENT...` stands for `python ARGUMENT...`.
+"""The other end of `forks.py`: `fork_client.py SOCKET ARGUMENTS` in place of `python ARGUMENTS`.
 
 It gives its streams, folder and variables to a fork of the server, passes signals on to it, and
 ends as it ends.

@@ -98,9 +98,7 @@ def attend(connection, variables, defaults, program):
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        renew_streams()
         os.environ.clear()
         os.environ.update(defaults | request["variables"])
         os.chdir(request["folder"])
@@ -117,6 +115,12 @@ def attend(connection, variables, defaults, program):
         os.kill(child, signal.SIGKILL)
     finally:
         os._exit(0)
+
+
+def renew_streams():
+    """Whether a stream can seek and how it is buffered depends on what it leads to."""
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
 
 
 def at_start(variables):

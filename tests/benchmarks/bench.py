@@ -4,7 +4,8 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
+
+import forks
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -12,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def run(name, *flags, env=None):
     """`python -m benchmarks.NAME FLAGS` to its end: exit code, rows, last line of its errors."""
     result = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *flags, "--format=json"],
+        [forks.executable(), "-m", f"benchmarks.{name}", *flags, "--format=json"],
         capture_output=True,
         text=True,
         cwd=ROOT,

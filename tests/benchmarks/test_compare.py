@@ -7,9 +7,9 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
+import forks
 import pandas as pd
 import pytest
 from bench import ROOT
@@ -53,7 +53,7 @@ def flags(folder, rows):
 
 def start(folder, rows):
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.compare", *flags(folder, rows)],
+        [forks.executable(), "-m", "benchmarks.compare", *flags(folder, rows)],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         stdout=subprocess.PIPE,
@@ -212,7 +212,7 @@ def child_of(pid):
 
 def refusal(*changes):
     result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.compare", *changes],
+        [forks.executable(), "-m", "benchmarks.compare", *changes],
         cwd=ROOT,
         capture_output=True,
         text=True,

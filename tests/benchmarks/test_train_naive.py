@@ -6,9 +6,9 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -50,7 +50,7 @@ SMALL = Config(
 
 def start(name, *flags):
     return subprocess.Popen(
-        [sys.executable, "-m", f"benchmarks.{name}", *flags],
+        [forks.executable(), "-m", f"benchmarks.{name}", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,8 +3,8 @@
 import json
 import pathlib
 import subprocess
-import sys
 
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,7 +21,7 @@ def runs(tmp_path_factory):
     ports = free_ports(2)
     processes = [
         subprocess.Popen(
-            [sys.executable, WORKER, form, folder],
+            [forks.executable(), WORKER, form, folder],
             env=environment(ports, index) if form == "multi_worker" else environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

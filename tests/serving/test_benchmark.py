@@ -4,8 +4,8 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 
+import forks
 import pytest
 import tensorflow as tf
 import tiny
@@ -29,7 +29,7 @@ def base(tmp_path_factory):
 def run(*flags):
     """The command in a process of its own: exit code, standard output, standard error."""
     result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving", *flags],
+        [forks.executable(), "-m", "benchmarks.serving", *flags],
         capture_output=True,
         text=True,
         cwd=ROOT,

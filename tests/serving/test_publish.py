@@ -4,9 +4,9 @@ import fcntl
 import json
 import pathlib
 import subprocess
-import sys
 import threading
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.slow)])
 def test_killed_exports_leave_no_half_version(run, tmp_path, kills):
-    command = [sys.executable, FOLDER / "kills.py", run.path, tmp_path, str(kills)]
+    command = [forks.executable(), FOLDER / "kills.py", run.path, tmp_path, str(kills)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     reports = [json.loads(line) for line in result.stdout.splitlines()]
