@@ -61,11 +61,7 @@ def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     directory = RunDirectory(run.path)
     config, environment = read_config(directory), directory.read_environment()
     rows = [
-        {
-            "metric": "finished",
-            "protocol": "harness",
-            "value": float(outcome["status"] == "ok"),
-        },
+        {"metric": "finished", "protocol": "harness", "value": float(outcome["status"] == "ok")},
         *cost_lines(environment),
         *training_lines(directory),
         *diversity_lines(directory),
@@ -129,12 +125,7 @@ def training_lines(directory):
 def diversity_lines(directory):
     """Lines for the diversity of samples during training."""
     return [
-        {
-            "step": row["step"],
-            "metric": "diversity",
-            "protocol": "watch",
-            "value": row["diversity"],
-        }
+        {"step": row["step"], "metric": "diversity", "protocol": "watch", "value": row["diversity"]}
         for row in read_lines(directory.path / "scores.jsonl")
         if "diversity" in row
     ]

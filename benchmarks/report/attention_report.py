@@ -11,10 +11,7 @@ from keras_sagan.metrics.counterpart import RADIUS
 TITLE = "Does attention look at the mirrored position?"
 MAPS = "samples/maps.png"
 LAYER = ["layer", "images"]
-FIGURES = [
-    *("share", "even", "times_even", "others_times_even"),
-    *("peak_times_even", "same_peak"),
-]
+FIGURES = [*("share", "even", "times_even", "others_times_even"), *("peak_times_even", "same_peak")]
 HEADER = [
     *("share, %", "even, %", "times even"),
     *("untrained, times even", "other classes, times even", "peak, times even"),

@@ -13,12 +13,7 @@ from benchmarks.report.formatting import (
 )
 from benchmarks.report.results import read_published
 from benchmarks.report.suite_plots import full_name
-from benchmarks.report.summary import (
-    find_collapsed,
-    find_rolled_back,
-    is_lower_better,
-    list_runs,
-)
+from benchmarks.report.summary import find_collapsed, find_rolled_back, is_lower_better, list_runs
 
 LAST = "At the last step: mean ± standard deviation over seeds"
 DIFFERENCE = "Difference from the reference, with its 95% interval"

@@ -230,7 +230,4 @@ def time_to_threshold(lines, metric, suite):
     good = lines[value <= threshold if is_lower_better(metric) else value >= threshold]
     first = good.groupby("seed")["seconds"].first() / 60
     complete = len(first) == len(suite["seeds"])
-    return {
-        "minutes_to_threshold": first.median() if complete else np.inf,
-        "reached": len(first),
-    }
+    return {"minutes_to_threshold": first.median() if complete else np.inf, "reached": len(first)}

@@ -20,12 +20,7 @@ import tensorflow as tf
 
 from keras_sagan.layers import ConditionalBatchNormalization, SpectralEmbedding
 from keras_sagan.layers.tensors import at_least_float32
-from keras_sagan.networks.network import (
-    LOWEST,
-    Network,
-    check_images_and_classes,
-    count_halvings,
-)
+from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
 
 
 def generator(

@@ -114,11 +114,7 @@ class Network(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
-        own = {
-            "stack": stack,
-            "example_shape": self.example_shape,
-            "num_classes": self.num_classes,
-        }
+        own = {"stack": stack, "example_shape": self.example_shape, "num_classes": self.num_classes}
         return super().get_config() | own
 
     @classmethod

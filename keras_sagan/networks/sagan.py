@@ -37,12 +37,7 @@ from keras_sagan.layers import (
 )
 from keras_sagan.layers.tensors import at_least_float32
 from keras_sagan.networks.blocks import DiscriminatorBlock, GeneratorBlock, ProjectionHead
-from keras_sagan.networks.network import (
-    LOWEST,
-    Network,
-    check_images_and_classes,
-    count_halvings,
-)
+from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
 
 ATTENTION_BLOCKS = ("attention", "residual")
 

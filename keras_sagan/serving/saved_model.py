@@ -107,9 +107,7 @@ def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.
 
 def tensor_info(name: str, tensor: tf.Tensor) -> meta_graph_pb2.TensorInfo:
     return meta_graph_pb2.TensorInfo(
-        name=f"{name}:0",
-        dtype=tensor.dtype.as_datatype_enum,
-        tensor_shape=tensor.shape.as_proto(),
+        name=f"{name}:0", dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto()
     )
 
 
