@@ -90,14 +90,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         possible = not self.num_classes and self.exact_dtype == "float32"
         return self.fast and possible and not self.communicates()
 
-    def normalize(
-        self,
-        inputs: tf.Tensor,
-        mean: tf.Tensor,
-        variance: tf.Tensor,
-        scale: tf.Tensor,
-        offset: tf.Tensor,
-    ) -> tf.Tensor:
+    def normalize(self, inputs, mean, variance, scale, offset) -> tf.Tensor:
         """Normalizes by mean and variance `[C]`; scale and offset are `[C]` or `[B, 1, 1, C]`."""
         factor = scale * tf.math.rsqrt(variance + self.epsilon)
         images = tf.cast(inputs, self.exact_dtype)

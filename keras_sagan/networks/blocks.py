@@ -90,7 +90,7 @@ class GeneratorBlock(ResamplingBlock):
     def build(self, input_shape: tuple[int, ...]) -> None:
         batch, height, width, _ = input_shape
         double = (batch, 2 * height, 2 * width, self.filters)
-        settings = {"synchronized": self.synchronized, "fast": self.fast}
+        settings: dict[str, Any] = {"synchronized": self.synchronized, "fast": self.fast}
         settings |= {"momentum": self.momentum, "dtype": self.dtype_policy}
         self.norm_1, self.norm_2 = (
             ConditionalBatchNormalization(self.num_classes, name=name, **settings)

@@ -82,14 +82,8 @@ class Network(keras.Model):
             outputs = layer(outputs, **{name: given[name] for name in names})
         return outputs
 
-    def layer_inputs(
-        self, inputs: Any, labels: Any = None
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Evaluates the network and keeps the input of every layer.
-
-        Args:
-            inputs: `[batch, *example_shape]`, float.
-            labels: `[batch]`, int; as in a call.
+    def layer_inputs(self, inputs: Any, labels: Any = None) -> tuple[dict[str, Any], tf.Tensor]:
+        """Evaluates the network on the arguments of a call and keeps the input of every layer.
 
         Returns:
             A dict from the name of a layer to its input, and the outputs of the network.

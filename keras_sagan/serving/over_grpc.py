@@ -71,9 +71,7 @@ def as_dict(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
-def request_answer(
-    target: Target, service: Any, method: str, request: Message, seconds: float
-) -> Any:
+def request_answer(target: Target, service, method: str, request, seconds: float) -> Any:
     """The answer of `method` of `service`, a class of stubs."""
     with grpc.insecure_channel(target.server, OPTIONS) as channel:
         try:
