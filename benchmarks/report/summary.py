@@ -165,8 +165,7 @@ def score_figures(lines, reference, lower):
         **spread_figures("best", best["value"].to_numpy()),
         "best_step_mean": best["step"].mean(),
         "delta": own.mean() - reference.mean(),
-        "delta_low": delta_low,
-        "delta_high": delta_high,
+        **{"delta_low": delta_low, "delta_high": delta_high},
     }
 
 
@@ -210,19 +209,12 @@ def delta_interval(own, reference):
     rng = np.random.default_rng(0)
     if own.index.equals(reference.index):
         return percentile_interval(resample_means((own - reference).to_numpy(), rng))
-    return percentile_interval(
-        resample_means(own.to_numpy(), rng) - resample_means(reference.to_numpy(), rng)
-    )
+    means, reference_means = (resample_means(each.to_numpy(), rng) for each in (own, reference))
+    return percentile_interval(means - reference_means)
 
 
 def time_to_threshold(lines, metric, suite):
-    """Minutes until the headline metric's threshold, and how many runs reached it.
-
-    Args:
-        lines: scores of finished runs of one row.
-        metric: str.
-        suite: dict, from `results.read_suite`.
-    """
+    """Minutes until the headline metric's threshold, and how many of a row's runs reached it."""
     threshold = suite["threshold"]
     if threshold is None or metric != suite["metrics"][0]:
         return {"minutes_to_threshold": np.nan, "reached": np.nan}

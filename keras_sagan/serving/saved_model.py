@@ -102,12 +102,6 @@ def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.
         return outputs_of(generator, **inputs)
 
 
-def tensor_info(name: str, tensor: tf.Tensor) -> meta_graph_pb2.TensorInfo:
-    return meta_graph_pb2.TensorInfo(
-        name=f"{name}:0", dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto()
-    )
-
-
 def compact_graph(graph_def: Any, named: dict[str, str]) -> None:
     """Shortens names, merges equal constants, and drops what only Python reads.
 
