@@ -183,9 +183,7 @@ def bar_blocks(rows, benchmark, texts, what):
         values[key] = row[name]
         low[key], high[key] = min(row[name], *rounds), max(row[name], *rounds)
     values_text = [f"{key}: {value:.4g}" for key, value in values.items()]
-    whiskers = (
-        "; whiskers: minimum and maximum over rounds" if any(low[k] < high[k] for k in low) else ""
-    )
+    whiskers = "; whiskers: minimum and maximum over rounds" if low != high else ""
     path = f"plots/{benchmark}_{'_'.join(what.replace(',', '').split())}.png"
     data = plots.draw_bars(values, low, high, label)
     alt = f"Bars of {label}, {what}: {'; '.join(values_text)}."

@@ -106,11 +106,7 @@ def order_metrics(table: pd.DataFrame, suite: dict) -> list[tuple[str, str]]:
 
 
 def summarize_suite(table: pd.DataFrame, suite: dict) -> pd.DataFrame:
-    """A line for each row, metric and protocol of scores.
-
-    Args:
-        table: DataFrame, from `results.read_table`.
-        suite: dict, from `results.read_suite`.
+    """A line for each row, metric and protocol of scores; the arguments are from `results`.
 
     Returns:
         DataFrame. `seeds`: finished runs with a value; `failed`: runs that did not finish;
@@ -158,14 +154,14 @@ def row_figures(lines, all_runs, row):
 def score_figures(lines, reference, lower):
     """Figures of one metric of one row; `reference` is from `last_values`."""
     own, best = last_values(lines), best_lines(lines, lower)
-    delta_low, delta_high = delta_interval(own, reference)
+    interval = zip(("delta_low", "delta_high"), delta_interval(own, reference), strict=True)
     return {
         "seeds": len(own),
         **spread_figures("last", own.to_numpy()),
         **spread_figures("best", best["value"].to_numpy()),
         "best_step_mean": best["step"].mean(),
         "delta": own.mean() - reference.mean(),
-        **{"delta_low": delta_low, "delta_high": delta_high},
+        **dict(interval),
     }
 
 
