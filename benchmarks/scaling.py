@@ -130,15 +130,12 @@ def settings_from_flags():
 def make_config(processes, replicas):
     """The `Config` of a setting."""
     given = flags.FLAGS
+    channels = {"g_channels": given.channels, "d_channels": given.channels}
+    images = {"image_size": given.image_size, "num_classes": given.num_classes}
     return Config(
-        dataset="synthetic",
-        image_size=given.image_size,
-        g_channels=given.channels,
-        d_channels=given.channels,
-        num_classes=given.num_classes,
+        **{"dataset": "synthetic", "jit_compile": given.jit, "replicas": replicas},
+        **images | channels,
         batch_size=given.batch_size * processes * replicas,
-        jit_compile=given.jit,
-        replicas=replicas,
         strategy="multi_worker" if processes > 1 else "mirrored",
     )
 
@@ -157,10 +154,8 @@ def make_request(processes, replicas):
 def summarize_scaling(measurements, references, replicas):
     """Figures of a setting: medians over rounds; percentiles over all steps of all rounds.
 
-    Args:
-        measurements: list of dicts, one `scaling_worker.measure_scaling` per round.
-        references: the same of the first setting, to which ratios are computed.
-        replicas: int, the number over all processes.
+    Both lists have one `scaling_worker.measure_scaling` per round; ratios are to `references`, of
+    the first setting. `replicas` counts those of all processes.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}

@@ -19,12 +19,8 @@ from keras_sagan.training.state import State
 class NaiveNetwork:
     """A model of `keras_naive` with the interface of `networks.network.Network` that commands use.
 
-    Its `stack` contains only the attention layers.
-
-    Args:
-        name: str.
-        model: from `make_generator` or `make_discriminator`.
-        function: calls the model with inputs, labels and `training`.
+    Its `stack` contains only the attention layers. `function` calls `model`, of `make_generator` or
+    `make_discriminator`, with inputs, labels and `training`.
     """
 
     def __init__(self, name, model, function):
@@ -39,21 +35,15 @@ class NaiveNetwork:
 
 def as_networks(gan):
     """Generator and discriminator of a `NaiveGan`, each a `NaiveNetwork`."""
-    return (
-        NaiveNetwork("generator", gan.generator, gan.generate),
-        NaiveNetwork("discriminator", gan.discriminator, gan.discriminate),
-    )
+    generator = NaiveNetwork("generator", gan.generator, gan.generate)
+    return generator, NaiveNetwork("discriminator", gan.discriminator, gan.discriminate)
 
 
 @dataclasses.dataclass(frozen=True)
 class NaiveState(State):
-    """Every variable of a run.
+    """Every variable of a run."""
 
-    Attributes:
-        gan: `NaiveGan`. `ema_generator` is its generator, averaged within `gan.averaged()`.
-    """
-
-    gan: NaiveGan
+    gan: NaiveGan  # `ema_generator` is its generator, averaged within `gan.averaged()`.
 
     @classmethod
     def create(cls, config):
@@ -88,10 +78,8 @@ def make_naive_call(training):
     length = steps_per_execution(config, start)
     gan.compile(jit_compile=training.compiled, steps_per_execution=length)
     gan.make_train_function()
-    data = shares(
-        tf.distribute.InputContext(), training.prepared, config.batch_size, config.seed, start
-    )
-    iterator = iter(data)
+    context = tf.distribute.InputContext()
+    iterator = iter(shares(context, training.prepared, config.batch_size, config.seed, start))
 
     def call(num_steps):
         for _ in range(num_steps // length):

@@ -52,13 +52,12 @@ def batch_norm(inputs, labels, num_classes, momentum):
     outputs = norm(inputs)
     if not conditional:
         return outputs
+
+    def table(initializer):
+        return layers.Embedding(num_classes, channels, embeddings_initializer=initializer)(labels)
+
     channels = inputs.shape[-1]
-    scale, offset = (
-        layers.Reshape((1, 1, channels))(
-            layers.Embedding(num_classes, channels, embeddings_initializer=initializer)(labels)
-        )
-        for initializer in ("ones", "zeros")
-    )
+    scale, offset = (layers.Reshape((1, 1, channels))(table(name)) for name in ("ones", "zeros"))
     return outputs * scale + offset
 
 

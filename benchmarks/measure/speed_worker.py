@@ -55,13 +55,7 @@ def measure_speed(model, config_json, steps, warmup_steps, parts=False):
 
 
 class OurTraining:
-    """Networks of this project, trained as `train` trains them.
-
-    Args:
-        config: `Config`.
-        folder: path, where the images are prepared.
-        steps_per_call: int.
-    """
+    """Networks of this project, trained as `train` trains them, on images prepared in `folder`."""
 
     def __init__(self, config, folder, steps_per_call):
         import tensorflow as tf
@@ -82,9 +76,8 @@ class OurTraining:
         compiled = compiles_by_default(config.jit_compile)
         self.game = make_game(config, self.state, prepared.record["counts"], compiled)
         self.train = make_train_call(self.strategy, self.game)
-        self.iterator = make_iterator(
-            self.strategy, prepared, config.batch_size, config.seed, start=0
-        )
+        feed = self.strategy, prepared, config.batch_size, config.seed
+        self.iterator = make_iterator(*feed, start=0)
         self.num_steps = tf.constant(steps_per_call)
 
     def time_calls(self, calls):
@@ -123,10 +116,8 @@ class NaiveTraining:
         self.gan = make_gan(config)
         self.gan.compile(jit_compile=compiled, steps_per_execution=steps_per_call)
         self.steps_per_call = steps_per_call
-        prepared = prepare(config.image_set, folder)
-        self.data = shares(
-            tf.distribute.InputContext(), prepared, config.batch_size, config.seed, 0
-        )
+        prepared, context = prepare(config.image_set, folder), tf.distribute.InputContext()
+        self.data = shares(context, prepared, config.batch_size, config.seed, 0)
         self.generator, self.discriminator = as_networks(self.gan)
 
     def time_calls(self, calls):

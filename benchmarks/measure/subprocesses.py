@@ -17,25 +17,19 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run_worker(module: str, request: dict, environment: dict | None = None) -> dict:
-    """Runs `python -m MODULE` on a request.
+    """Runs `python -m MODULE`, which calls `answer_request`, on a JSON-serializable request.
 
     Args:
-        module: a module that calls `answer_request`.
-        request: JSON-serializable.
+        module: its name.
+        request: as above.
         environment: variables to add to this process's own.
 
     Returns:
         The worker's answer; `{"error": REASON}` if it fails.
     """
-    result = subprocess.run(
-        [sys.executable, "-m", module],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | (environment or {}),
-        check=False,
-    )
+    piped = {"input": json.dumps(request), "capture_output": True, "text": True, "check": False}
+    variables = os.environ | (environment or {})
+    result = subprocess.run([sys.executable, "-m", module], cwd=ROOT, env=variables, **piped)
     lines = result.stdout.splitlines()
     if result.returncode == 0 and lines:
         return json.loads(lines[-1])
@@ -106,24 +100,19 @@ def round_digits(value: float) -> float:
 
 
 def command_line(leave_out: Iterable[str] = ()) -> str:
-    """How this process was started, without the path of the interpreter.
-
-    Args:
-        leave_out: arguments that do not affect the figures.
-    """
+    """How this process was started, without the interpreter's path and arguments to `leave_out`."""
     module = sys.modules["__main__"].__spec__.name
-    return shlex.join(
-        ["python", "-m", module, *(arg for arg in sys.argv[1:] if arg not in leave_out)]
-    )
+    arguments = [argument for argument in sys.argv[1:] if argument not in leave_out]
+    return shlex.join(["python", "-m", module, *arguments])
 
 
 def gather_provenance(packages: Iterable[str]) -> dict:
     """Command, commit, versions and machine, for a row."""
+    versions = {name: version(name) for name in packages}
     return {
         "command": command_line(leave_out=["--format=json"]),
         "commit": commit(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
+        "versions": {"python": platform.python_version()} | versions,
         "machine": machine(),
         "cpus": len(os.sched_getaffinity(0)),
     }

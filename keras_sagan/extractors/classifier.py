@@ -55,9 +55,7 @@ def classifier(
     return Extractor(f"classifier-{sha256[:8]}", False, True, NATIVE, network, record)
 
 
-def train_once(
-    images: np.ndarray, labels: np.ndarray, data_sha256: str, data_dir: str | os.PathLike[str]
-) -> pathlib.Path:
+def train_once(images, labels, data_sha256, data_dir) -> pathlib.Path:
     """The classifier's file, which the first call writes; arguments as of `classifier`."""
     classes = int(np.max(labels)) + 1
     if classes < 2:

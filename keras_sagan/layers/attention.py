@@ -94,11 +94,7 @@ class SelfAttention(GatedResidual):
         return inputs + self.gamma * self.output_projection(attended, advance_u=advance_u)
 
     def attention_map(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
-        """The weights with which each position attends to the others.
-
-        Args:
-            inputs: `[batch, height, width, channels]`, as in a call.
-            advance_u: bool, as in a call.
+        """The weights with which each position attends to the others; arguments as in a call.
 
         Returns:
             `[batch, height * width, height * width / 4]`, float32. Each row sums to 1. Queries

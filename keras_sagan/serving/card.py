@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from keras_sagan.config import Config
@@ -37,9 +37,10 @@ def model_card(run: RunDirectory, config: Config, generator: Network, facts: dic
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"
     environment = run.read_environment()
-    names = class_names(config.data_dir, environment.get("data", {}).get("sha256"))
+    data = environment.get("data", {})
+    names = class_names(config.data_dir, data.get("sha256"))
     effort = {
-        "data": data_text(config.dataset, environment.get("data", {})),
+        "data": f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}",
         "images seen": f"{facts['step'] * config.batch_size * config.d_steps:,}",
         "training time": training_time(run, facts["step"]),
         "precision": config.precision,
@@ -95,14 +96,11 @@ def usage(name: str, generator: Network, model: str) -> str:
         'sys.stdout.buffer.write(base64.b64decode(json.load(sys.stdin)["outputs"][0]["b64"]))'
         "' > image.png"
     )
+    takes, gives = (", ".join(f"`{each}`" for each in names) for names in (inputs, outputs))
     return (
-        f"**{name}**: {code_list(inputs)} to {code_list(outputs)}\n\n"
+        f"**{name}**: {takes} to {gives}\n\n"
         f"    curl -s {url} -d '{body}'{decode if name == 'png' else ''}\n"
     )
-
-
-def code_list(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def class_list(num_classes: int, names: list[str] | None) -> str:
@@ -145,10 +143,6 @@ def score_table(run: RunDirectory, facts: dict[str, Any]) -> str:
         counts = [str(row.get(key) or "-") for key in ("n_fake", "n_real")]
         lines.append([name, value, *counts, protocol, row.get("time", "-")[:10]])
     return markdown_table(lines)
-
-
-def data_text(dataset: str, data: dict[str, Any]) -> str:
-    return f"{dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}"
 
 
 def training_time(run: RunDirectory, step: int) -> str:
