@@ -35,8 +35,7 @@ def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
     build_set(builder, dataset)
     classes = tuple(info.features[label].names) if label else (builder.name,)
     decoders = tfds.decode.PartialDecoding(
-        {key: True for key in (image, label) if key},
-        decoders={image: tfds.decode.SkipDecoding()},
+        {key: True for key in (image, label) if key}, decoders={image: tfds.decode.SkipDecoding()}
     )
 
     def examples() -> Iterator[Example]:

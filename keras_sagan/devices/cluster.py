@@ -21,12 +21,7 @@ from keras_sagan import errors
 # Milliseconds between two looks for a broadcast, when signals are noticed too; and for a barrier.
 POLL, BARRIER = 1000, 60_000
 # Parts of what TensorFlow raises when another process ends, whatever this one was waiting for.
-LOSS_MESSAGES = (
-    "Collective ops is aborted",
-    "CoordinationService",
-    "WorkerService",
-    "CONNECTED",
-)
+LOSS_MESSAGES = ("Collective ops is aborted", "CoordinationService", "WorkerService", "CONNECTED")
 
 
 class Cluster:

@@ -7,12 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_sagan.errors import UsageError
-from keras_sagan.metrics.protocol import (
-    check_comparable,
-    current_name,
-    differences,
-    metric_name,
-)
+from keras_sagan.metrics.protocol import check_comparable, current_name, differences, metric_name
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 

@@ -116,11 +116,7 @@ class Scorer:
 
 
 def make_scorer(
-    cluster: Cluster,
-    choice: ExtractorChoice,
-    settings: Settings,
-    prepared: Prepared,
-    data_dir: str,
+    cluster: Cluster, choice: ExtractorChoice, settings: Settings, prepared: Prepared, data_dir: str
 ) -> Scorer:
     """The `Scorer` of an extractor, with the features of the real images.
 
@@ -151,11 +147,7 @@ def make_extractor(
 
 
 def real_set(
-    cluster: Cluster,
-    extractor: Extractor,
-    settings: Settings,
-    prepared: Prepared,
-    data_dir: str,
+    cluster: Cluster, extractor: Extractor, settings: Settings, prepared: Prepared, data_dir: str
 ) -> FeatureSet:
     """The features of the real images, or the statistics of a file in their place."""
     if settings.real_statistics:

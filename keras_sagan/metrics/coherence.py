@@ -7,12 +7,7 @@ network to do so.
 
 import numpy as np
 
-CLASSES = (
-    "mirrored left-right",
-    "mirrored up-down",
-    "repeated left-right",
-    "repeated up-down",
-)
+CLASSES = ("mirrored left-right", "mirrored up-down", "repeated left-right", "repeated up-down")
 
 
 def halves(image: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:

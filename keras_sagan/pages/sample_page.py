@@ -15,13 +15,7 @@ from keras_sagan.pages.html import data_url, make_page, source
 # Images up to the first size are stored exactly, as PNG; larger ones as WebP of this quality and at
 # most this size, so that a page of a few thousand images remains small enough to send.
 EXACT, QUALITY, LARGEST = 32, 75, 128
-QUANTILES = {
-    "5%": 0.05,
-    "25%": 0.25,
-    "median": 0.5,
-    "75%": 0.75,
-    "95%": 0.95,
-}
+QUANTILES = {"5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95}
 
 
 @dataclasses.dataclass(frozen=True)

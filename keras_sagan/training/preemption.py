@@ -20,9 +20,7 @@ class Preemption:
     """
 
     def __init__(
-        self,
-        say: Callable[[str], None],
-        any_process: Callable[[Sequence[bool]], list[bool]] = list,
+        self, say: Callable[[str], None], any_process: Callable[[Sequence[bool]], list[bool]] = list
     ) -> None:
         self.say, self.any_process = say, any_process
         self.name, self.handlers = None, {}

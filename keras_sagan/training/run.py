@@ -25,10 +25,7 @@ from keras_sagan.training.session import SAGAN, Method, Training, train_from
 
 
 def train(
-    config: Config,
-    run_dir: str | pathlib.Path,
-    method: Method = SAGAN,
-    allowed: Sequence[str] = (),
+    config: Config, run_dir: str | pathlib.Path, method: Method = SAGAN, allowed: Sequence[str] = ()
 ) -> RunDirectory:
     """Trains in `run_dir` until `config.total_steps`; resumes where an earlier process ended.
 
