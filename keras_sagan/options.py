@@ -9,17 +9,11 @@ ALWAYS = object()
 
 
 class Rule(NamedTuple):
-    """What a value must be.
+    """What a value must be."""
 
-    Attributes:
-        text: continues "NAME must be".
-        holds: function of the value.
-        choices: all values that hold, if these are few.
-    """
-
-    text: str
-    holds: Callable[[Any], bool]
-    choices: tuple = ()
+    text: str  # Continues "NAME must be".
+    holds: Callable[[Any], bool]  # Function of the value.
+    choices: tuple = ()  # All values that hold, if these are few.
 
 
 def one_of(*values: Any) -> Rule:

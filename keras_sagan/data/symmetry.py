@@ -14,17 +14,11 @@ from keras_sagan.metrics.coherence import CLASSES, halves
 
 @dataclasses.dataclass(kw_only=True)
 class SymmetryConfig(tfds.core.BuilderConfig):
-    """One set of textures.
+    """One set of textures."""
 
-    Attributes:
-        image_size: height and width in pixels, a multiple of 16.
-        count: number of images; their classes take turns.
-        seed: in [0, 2^31).
-    """
-
-    image_size: int
-    count: int
-    seed: int
+    image_size: int  # Height and width in pixels, a multiple of 16.
+    count: int  # Number of images; their classes take turns.
+    seed: int  # In [0, 2^31).
     name: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:

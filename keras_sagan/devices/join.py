@@ -22,17 +22,11 @@ JOINING = 60
 
 
 class Place(NamedTuple):
-    """A process's place in a cluster.
+    """A process's place in a cluster."""
 
-    Attributes:
-        spec: `tf.train.ClusterSpec` of jobs "chief" and "worker".
-        job: of this process.
-        task: index of this process in its job.
-    """
-
-    spec: tf.train.ClusterSpec
-    job: str
-    task: int
+    spec: tf.train.ClusterSpec  # `tf.train.ClusterSpec` of jobs "chief" and "worker".
+    job: str  # Of this process.
+    task: int  # Index of this process in its job.
 
 
 def find_place() -> Place:

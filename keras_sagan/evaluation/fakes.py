@@ -26,16 +26,11 @@ class Inputs:
 
     A pair depends only on the seed and its number. A score therefore depends neither on batches nor
     on replicas, and the first thousand of many images are the same as a thousand images.
-
-    Attributes:
-        seed: of the sequence.
-        z_dim: length of a latent.
-        num_classes: classes of the labels; 0 gives label 0 only.
     """
 
     seed: int
-    z_dim: int
-    num_classes: int
+    z_dim: int  # Length of a latent.
+    num_classes: int  # Classes of the labels; 0 gives label 0 only.
 
     def draw_pairs(self, start: int, count: int, labels: str) -> tuple[np.ndarray, np.ndarray]:
         """Latents float32 `[count, z_dim]` and labels int32 `[count]`, from number `start` on.
@@ -88,20 +83,14 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class FakeSettings:
-    """Which generated images are scored, and how they are computed.
+    """Which generated images are scored, and how they are computed."""
 
-    Attributes:
-        count: images.
-        batch_size: images at a time, over all replicas.
-        batch_norm: statistics of batch normalization: the generator's own for "moving" and
-            "standing", those of each batch for "batch".
-        keeps_images: whether the images themselves are kept, for metrics that look at them.
-    """
-
-    count: int
-    batch_size: int
+    count: int  # Images.
+    batch_size: int  # Images at a time, over all replicas.
+    # Statistics of batch normalization: the generator's own for "moving" and "standing", those of
+    # each batch for "batch".
     batch_norm: str
-    keeps_images: bool
+    keeps_images: bool  # Whether the images themselves are kept, for metrics that look at them.
 
 
 def fake_features(

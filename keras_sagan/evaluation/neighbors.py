@@ -17,18 +17,12 @@ ENTRIES = 1 << 23
 
 @dataclasses.dataclass(frozen=True)
 class Neighbors:
-    """The k nearest real images of each of n images, nearest first.
+    """The k nearest real images of each of n images, nearest first."""
 
-    Attributes:
-        index: int `[n, k]`, positions in the real set.
-        mirrored: bool `[n, k]`, whether the mirror image is the nearer one.
-        pixels: float64 `[n, k]`, root mean square differences of levels, from 0 to 255.
-        features: float64 `[n, k]`, Euclidean distances of features; None without an extractor.
-    """
-
-    index: np.ndarray
-    mirrored: np.ndarray
-    pixels: np.ndarray
+    index: np.ndarray  # int `[n, k]`, positions in the real set.
+    mirrored: np.ndarray  # bool `[n, k]`, whether the mirror image is the nearer one.
+    pixels: np.ndarray  # float64 `[n, k]`, root mean square differences of levels, from 0 to 255.
+    # float64 `[n, k]`, Euclidean distances of features; None without an extractor.
     features: np.ndarray | None
 
     def __getitem__(self, images: slice) -> "Neighbors":
@@ -43,18 +37,14 @@ class NeighborSearch:
 
     It reads the real images once, in blocks. Besides the images and their features it holds a few
     hundred MiB, however many real images there are.
-
-    Attributes:
-        real: uint8 `[N, H, W, C]`, may be memory-mapped.
-        features_of: function of uint8 images to features `[n, d]`; None searches by pixels only.
-        k: neighbors of each image.
-        mirror: whether a mirror image counts as the image itself, as for a generator trained with
-            random flips. The distance is then to the nearer of the two.
     """
 
-    real: np.ndarray
+    real: np.ndarray  # uint8 `[N, H, W, C]`, may be memory-mapped.
+    # Function of uint8 images to features `[n, d]`; None searches by pixels only.
     features_of: Callable[[np.ndarray], np.ndarray] | None
-    k: int
+    k: int  # Neighbors of each image.
+    # Whether a mirror image counts as the image itself, as for a generator trained with random
+    # flips. The distance is then to the nearer of the two.
     mirror: bool
 
     def find_neighbors(

@@ -29,54 +29,33 @@ from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is scored, and how.
+    """What is scored, and how."""
 
-    Attributes:
-        extractors: the networks that make features, each with its own scores.
-        protocol: of Inception networks; a classifier has its own.
-        count: generated images; None: as many as the protocol says.
-        batch_size: images at a time, over all replicas.
-        strategy: "mirrored", or "multi_worker" for several processes.
-        replicas: devices in each process; 0: all GPUs, or the CPU.
-        checkpoint: which checkpoints.
-        ema: whether the averaged weights are scored.
-        batch_norm: "moving", "batch" or "standing" statistics.
-        seed: of latents and labels.
-        real_statistics: path of a .npz file to compare with instead of the real images, or None.
-        save_statistics: path to which the real images' statistics are written, or None.
-    """
-
+    # The networks that make features, each with its own scores.
     extractors: tuple[ExtractorChoice, ...]
-    protocol: Protocol
-    count: int | None
-    batch_size: int
-    strategy: str
-    replicas: int
-    checkpoint: CheckpointChoice
-    ema: bool
-    batch_norm: str
-    seed: int
+    protocol: Protocol  # Of Inception networks; a classifier has its own.
+    count: int | None  # Generated images; None: as many as the protocol says.
+    batch_size: int  # Images at a time, over all replicas.
+    strategy: str  # "mirrored", or "multi_worker" for several processes.
+    replicas: int  # Devices in each process; 0: all GPUs, or the CPU.
+    checkpoint: CheckpointChoice  # Which checkpoints.
+    ema: bool  # Whether the averaged weights are scored.
+    batch_norm: str  # "moving", "batch" or "standing" statistics.
+    seed: int  # Of latents and labels.
+    # Path of a .npz file to compare with instead of the real images, or None.
     real_statistics: str | None
-    save_statistics: str | None
+    save_statistics: str | None  # Path to which the real images' statistics are written, or None.
 
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-    """Scores generators by the features of one extractor.
+    """Scores generators by the features of one extractor."""
 
-    Attributes:
-        cluster: processes that share the work.
-        extractor: makes features.
-        settings: what is scored, and how.
-        real: the real images, or the statistics of a file in their place.
-        dataset: what records quote of the real images.
-    """
-
-    cluster: Cluster
-    extractor: Extractor
-    settings: Settings
-    real: FeatureSet
-    dataset: dict
+    cluster: Cluster  # Processes that share the work.
+    extractor: Extractor  # Makes features.
+    settings: Settings  # What is scored, and how.
+    real: FeatureSet  # The real images, or the statistics of a file in their place.
+    dataset: dict  # What records quote of the real images.
 
     def score_generator(
         self, generator: Any, inputs: Inputs, keeps_images: bool

@@ -29,20 +29,13 @@ Score = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
-    """What is known about a set of images.
+    """What is known about a set of images."""
 
-    Attributes:
-        features: `[n, d]`, or None where only statistics are known.
-        logits: `[n, classes]` or None.
-        labels: int `[n]` or None.
-        statistics: `Statistics`, or None to compute them when needed.
-        images: `[n, size, size, channels]` of the data set `symmetry`, otherwise None.
-    """
-
-    features: np.ndarray | None
-    logits: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    statistics: Statistics | None = None
+    features: np.ndarray | None  # `[n, d]`, or None where only statistics are known.
+    logits: np.ndarray | None = None  # `[n, classes]` or None.
+    labels: np.ndarray | None = None  # int `[n]` or None.
+    statistics: Statistics | None = None  # `Statistics`, or None to compute them when needed.
+    # `[n, size, size, channels]` of the data set `symmetry`, otherwise None.
     images: np.ndarray | None = None
 
 

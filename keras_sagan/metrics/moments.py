@@ -23,15 +23,11 @@ class Moments:
 
     Centered at the mean, so that features far from zero lose no digits: Chan et al. 1979,
     "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
-
-    Attributes:
-        count: vectors.
-        mean: `[d]`.
-        scatter: `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     """
 
-    count: int
-    mean: np.ndarray
+    count: int  # Vectors.
+    mean: np.ndarray  # `[d]`.
+    # `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     scatter: np.ndarray
 
     @classmethod
@@ -65,19 +61,12 @@ class Moments:
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """A normal distribution.
+    """A normal distribution."""
 
-    Attributes:
-        mean: `[d]`, float64.
-        covariance: `[d, d]`, float64, symmetric.
-        count: vectors it was estimated from; None if a file does not say.
-        meta: where it comes from.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    count: int | None = None
-    meta: dict = dataclasses.field(default_factory=dict)
+    mean: np.ndarray  # `[d]`, float64.
+    covariance: np.ndarray  # `[d, d]`, float64, symmetric.
+    count: int | None = None  # Vectors it was estimated from; None if a file does not say.
+    meta: dict = dataclasses.field(default_factory=dict)  # Where it comes from.
 
     @functools.cached_property
     def root(self) -> np.ndarray:

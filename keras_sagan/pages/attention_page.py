@@ -24,55 +24,35 @@ POSITIONS = 32
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What one layer does with one group of images.
+    """What one layer does with one group of images."""
 
-    Attributes:
-        name: shown to the reader.
-        group: key of the images in `Exhibit.images`.
-        gammas: the layer's gamma at each step.
-        maps: one for each step.
-    """
-
-    name: str
-    group: str
-    gammas: list[float]
-    maps: list["Packed"]
+    name: str  # Shown to the reader.
+    group: str  # Key of the images in `Exhibit.images`.
+    gammas: list[float]  # The layer's gamma at each step.
+    maps: list["Packed"]  # One for each step.
 
 
 @dataclasses.dataclass(frozen=True)
 class Exhibit:
-    """Everything that a page shows.
+    """Everything that a page shows."""
 
-    Attributes:
-        steps: ascending.
-        images: by group, uint8 `[n, H, W, C]` for each step, or one for all steps.
-        captions: by group, one for each image.
-        views: of the page.
-        curves: by name of a layer, (step, gamma) over the whole training.
-    """
-
-    steps: list[int]
+    steps: list[int]  # Ascending.
+    # By group, uint8 `[n, H, W, C]` for each step, or one for all steps.
     images: dict[str, list[np.ndarray]]
-    captions: dict[str, list[str]]
-    views: list[View]
+    captions: dict[str, list[str]]  # By group, one for each image.
+    views: list[View]  # Of the page.
+    # By name of a layer, (step, gamma) over the whole training.
     curves: dict[str, list[tuple[int, float]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """Maps as a page stores them.
+    """Maps as a page stores them."""
 
-    Attributes:
-        shape: (H, W, h, w) of the layer.
-        stride: positions stride // 2, stride // 2 + stride, ... of each direction are stored.
-        texts: `pack_image` of each image.
-        error: largest rounding error.
-    """
-
-    shape: tuple[int, ...]
-    stride: int
-    texts: list[str]
-    error: float
+    shape: tuple[int, ...]  # (H, W, h, w) of the layer.
+    stride: int  # Positions stride // 2, stride // 2 + stride, ... of each direction are stored.
+    texts: list[str]  # `pack_image` of each image.
+    error: float  # Largest rounding error.
 
 
 def pack_maps(maps: np.ndarray) -> Packed:

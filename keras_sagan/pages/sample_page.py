@@ -20,45 +20,27 @@ QUANTILES = {"5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95}
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What is drawn of a generator.
+    """What is drawn of a generator."""
 
-    Attributes:
-        labels: classes; one label, which is ignored, for a generator without classes.
-        seeds: of latents.
-        ends: two seeds between which to interpolate.
-    """
-
-    labels: list[int]
-    seeds: list[int]
-    ends: list[int]
+    labels: list[int]  # Classes; one label, which is ignored, for a generator without classes.
+    seeds: list[int]  # Of latents.
+    ends: list[int]  # Two seeds between which to interpolate.
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """What the page shows: C classes, T truncations, S seeds, F frames from one seed to another.
+    """What the page shows: C classes, T truncations, S seeds, F frames from one seed to another."""
 
-    Attributes:
-        selection: the classes, seeds and ends that were drawn.
-        classes: C names; for a generator without classes, C is 1 and this is empty.
-        truncations: T floats, ascending.
-        images: uint8 `[C, T, S, H, W, channels]`.
-        frames: uint8 `[C, T, F, H, W, channels]`.
-        real: uint8 `[N, H, W, channels]`. The page contains those that are neighbors.
-        real_names: class of each real image, N names; None without classes.
-        neighbors: `evaluation.neighbors.Neighbors` of all samples, by "pixels" and, if known,
-            "features".
-        references: by the same names, distances of some real images to the nearest other real
-            image, ascending.
-    """
-
-    selection: Selection
-    classes: list[str]
-    truncations: tuple[float, ...]
-    images: np.ndarray
-    frames: np.ndarray
-    real: np.ndarray
-    real_names: list[str] | None
+    selection: Selection  # The classes, seeds and ends that were drawn.
+    classes: list[str]  # C names; for a generator without classes, C is 1 and this is empty.
+    truncations: tuple[float, ...]  # T floats, ascending.
+    images: np.ndarray  # uint8 `[C, T, S, H, W, channels]`.
+    frames: np.ndarray  # uint8 `[C, T, F, H, W, channels]`.
+    real: np.ndarray  # uint8 `[N, H, W, channels]`. The page contains those that are neighbors.
+    real_names: list[str] | None  # Class of each real image, N names; None without classes.
+    # `evaluation.neighbors.Neighbors` of all samples, by "pixels" and, if known, "features".
     neighbors: Mapping[str, Any]
+    # By the same names, distances of some real images to the nearest other real image, ascending.
     references: dict[str, np.ndarray]
 
 

@@ -38,16 +38,12 @@ class Checkpointable(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a restore found.
+    """What a restore found."""
 
-    Attributes:
-        step: of the checkpoint; 0 without any.
-        partial_record: written with it; empty without, and in processes other than the chief.
-        warnings: newer checkpoints that could not be read; empty in other processes.
-    """
-
-    step: int
+    step: int  # Of the checkpoint; 0 without any.
+    # Written with it; empty without, and in processes other than the chief.
     partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    # Newer checkpoints that could not be read; empty in other processes.
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 

@@ -19,17 +19,11 @@ THUMBNAILS, FAKES = 512, 1000
 
 @dataclasses.dataclass(frozen=True)
 class BestScore:
-    """A score of which less is better, cheap enough for every checkpoint.
+    """A score of which less is better, cheap enough for every checkpoint."""
 
-    Attributes:
-        name: under which it is recorded.
-        count: fakes that it looks at.
-        score: function of fakes, uint8 `[count, H, W, C]`.
-    """
-
-    name: str
-    count: int
-    score: Callable[[np.ndarray], float]
+    name: str  # Under which it is recorded.
+    count: int  # Fakes that it looks at.
+    score: Callable[[np.ndarray], float]  # Function of fakes, uint8 `[count, H, W, C]`.
 
 
 def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestScore:

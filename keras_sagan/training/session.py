@@ -36,46 +36,31 @@ from keras_sagan.training.trainer import Action, Trainer
 
 @dataclasses.dataclass
 class Training:
-    """A run as this process trains it.
+    """A run as this process trains it."""
 
-    Attributes:
-        config: of the run, with the number of classes that the data have.
-        directory: of the run.
-        cluster: the processes that train it.
-        prepared: the real images.
-        state: networks and optimizers.
-        checkpoints: of `state`.
-        compiled: whether XLA compiles the steps.
-        rollbacks: steps that the run has rolled back to.
-        best_score: chooses the best checkpoint; None on workers other than the chief.
-    """
-
-    config: Config
+    config: Config  # Of the run, with the number of classes that the data have.
     directory: RunDirectory
-    cluster: Cluster
-    prepared: Prepared
-    state: State
-    checkpoints: Checkpoints
-    compiled: bool = False
+    cluster: Cluster  # The processes that train it.
+    prepared: Prepared  # The real images.
+    state: State  # Networks and optimizers.
+    checkpoints: Checkpoints  # Of `state`.
+    compiled: bool = False  # Whether XLA compiles the steps.
+    # Steps that the run has rolled back to.
     rollbacks: list[int] = dataclasses.field(default_factory=list)
+    # Chooses the best checkpoint; None on workers other than the chief.
     best_score: BestScore | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a state is made and trained: as in the paper, or otherwise to compare with that.
+    """How a state is made and trained: as in the paper, or otherwise to compare with that."""
 
-    Attributes:
-        create_state: function of strategy and `Config` to a fresh `State`.
-        make_train_call: function of `Training` to what `Trainer` calls.
-        measures_xla: whether XLA may be chosen by timing steps.
-        keeps_best: whether checkpoints are scored and the best one is kept.
-    """
-
+    # Function of strategy and `Config` to a fresh `State`.
     create_state: Callable[[tf.distribute.Strategy, Config], State]
+    # Function of `Training` to what `Trainer` calls.
     make_train_call: Callable[[Training], Callable]
-    measures_xla: bool = True
-    keeps_best: bool = True
+    measures_xla: bool = True  # Whether XLA may be chosen by timing steps.
+    keeps_best: bool = True  # Whether checkpoints are scored and the best one is kept.
 
 
 def create_state(strategy: tf.distribute.Strategy, config: Config) -> State:

@@ -12,25 +12,17 @@ from collections.abc import Callable, Sequence
 
 @dataclasses.dataclass
 class Call:
-    """One call of the runtime that has ended; actions read it, and may end the run.
+    """One call of the runtime that has ended; actions read it, and may end the run."""
 
-    Attributes:
-        step: steps done by now.
-        num_steps: of this call.
-        numbers: means of its losses and, where they are known, statistics of its last step.
-        bad_steps: of each loss, the first step at which it was not finite; None if not known.
-        seconds: that it took.
-        is_last: whether training ends here as planned.
-        signal: name of the signal that ends it here, or None.
-    """
-
-    step: int
-    num_steps: int
+    step: int  # Steps done by now.
+    num_steps: int  # Of this call.
+    # Means of its losses and, where they are known, statistics of its last step.
     numbers: dict[str, float]
+    # Of each loss, the first step at which it was not finite; None if not known.
     bad_steps: Sequence[int] | None
-    seconds: float
-    is_last: bool = False
-    signal: str | None = None
+    seconds: float  # That it took.
+    is_last: bool = False  # Whether training ends here as planned.
+    signal: str | None = None  # Name of the signal that ends it here, or None.
 
     @property
     def ends_run(self) -> bool:
