@@ -81,11 +81,7 @@ def fail(reason, code):
 
 
 def require(name):
-    """The value of flag `name`.
-
-    Raises:
-        UsageError: if it was not given.
-    """
+    """The value of flag `name`; raises `UsageError` if it was not given."""
     value = getattr(flags.FLAGS, name)
     if not value:
         raise UsageError(f"--{name} is required")

@@ -147,11 +147,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Type and rule of one field.
-
-    Raises:
-        UsageError: if it breaks them.
-    """
+    """Type and rule of one field; raises `UsageError` if it breaks them."""
     number = field.type is float and isinstance(value, int) and not isinstance(value, bool)
     if not (type(value) is field.type or number):
         kind = getattr(field.type, "__name__", field.type)

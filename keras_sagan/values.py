@@ -162,11 +162,7 @@ class ExtractorChoice:
 
     @classmethod
     def parse(cls, text: str) -> "ExtractorChoice":
-        """From classifier or inception:PATH.
-
-        Raises:
-            UsageError: if it is something else.
-        """
+        """From classifier or inception:PATH; raises `UsageError` if it is something else."""
         kind, _, path = text.partition(":")
         if text != "classifier" and not (kind == "inception" and path):
             raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")

@@ -49,11 +49,7 @@ class Moments:
         return Moments(count, mean, self.scatter + other.scatter + between)
 
     def statistics(self) -> "Statistics":
-        """Mean and unbiased covariance.
-
-        Raises:
-            UsageError: if there are fewer than two vectors.
-        """
+        """Mean and unbiased covariance; raises `UsageError` if there are fewer than two vectors."""
         if self.count < 2:
             raise UsageError(f"expected at least 2 vectors. Received: {self.count}")
         return Statistics(self.mean, self.scatter / (self.count - 1), self.count)

@@ -41,11 +41,7 @@ def step_of(path: str | pathlib.Path) -> int:
 
 
 def newest_checkpoint(directory: str | pathlib.Path) -> str:
-    """Path of the newest checkpoint in `directory`.
-
-    Raises:
-        RunError: if there is none.
-    """
+    """Path of the newest checkpoint in `directory`; raises `RunError` if there is none."""
     paths = list_checkpoints(pathlib.Path(directory))
     if not paths:
         raise RunError(f"expected a checkpoint. Received: none in {directory}")

@@ -40,25 +40,18 @@ def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestS
             )
         return classifier_score(prepared, data_dir)
     real = thumbnails(prepared.images[:THUMBNAILS])
-    return BestScore(
-        f"thumbnail_fd{THUMBNAILS}",
-        THUMBNAILS,
-        lambda fakes: frechet_distance(real, thumbnails(fakes)),
-    )
+    name = f"thumbnail_fd{THUMBNAILS}"
+    return BestScore(name, THUMBNAILS, lambda fakes: frechet_distance(real, thumbnails(fakes)))
 
 
 def classifier_score(prepared: Prepared, data_dir: str) -> BestScore:
     """Frechet distance by the classifier that `evaluate` uses; trains it on first use."""
-    images, sha256 = prepared.images, prepared.record["sha256"]
-    strategy = tf.distribute.get_strategy()
-    extractor = classifier(images, prepared.labels, sha256, data_dir, strategy)
+    known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+    extractor = classifier(*known, tf.distribute.get_strategy())
 
     def statistics(levels):
         return Moments.of(extractor.features(levels)).statistics()
 
-    real = statistics(images[: NATIVE.reals])
-    return BestScore(
-        metric_name("fd", FAKES, extractor.name),
-        FAKES,
-        lambda fakes: statistics_distance(real, statistics(fakes)),
-    )
+    real = statistics(prepared.images[: NATIVE.reals])
+    name = metric_name("fd", FAKES, extractor.name)
+    return BestScore(name, FAKES, lambda fakes: statistics_distance(real, statistics(fakes)))

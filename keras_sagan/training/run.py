@@ -55,10 +55,8 @@ def train(
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
             prepared, changes = prepare_together(config, directory, cluster, allowed)
             config = with_data_classes(config, prepared.num_classes)
-            state = method.create_state(cluster.strategy, config)
-            checkpoints = Checkpoints(
-                directory.checkpoints, state, config.keep_checkpoints, cluster
-            )
+            state, keep = method.create_state(cluster.strategy, config), config.keep_checkpoints
+            checkpoints = Checkpoints(directory.checkpoints, state, keep, cluster)
             training = Training(config, directory, cluster, prepared, state, checkpoints)
             resume_training(training, method, changes)
     except (OSError, tf.errors.OpError) as error:
@@ -109,10 +107,7 @@ def with_data_classes(config: Config, num_classes: int) -> Config:
 def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:
     """Trains from the newest checkpoint, with rollbacks, in a directory that the chief has locked.
 
-    Args:
-        training: its state is fresh.
-        method: how to train.
-        changes: in the configuration, for the record.
+    The state of `training` is fresh. `changes` are in the configuration, for the record.
     """
     config, cluster = training.config, training.cluster
     restore = functools.partial(restore_newest, training)
@@ -150,10 +145,7 @@ def resume_training(training: Training, method: Method, changes: Sequence[str]) 
 
 
 def restore_newest(training: Training) -> Restored:
-    """Restores the newest checkpoint, with the learning rates of the configuration.
-
-    Checkpoints hold the rates that they were trained with.
-    """
+    """Restores the newest checkpoint, with the learning rates of the configuration, not its own."""
     restored = training.checkpoints.restore()
     training.state.g_optimizer.learning_rate = training.config.g_lr
     training.state.d_optimizer.learning_rate = training.config.d_lr

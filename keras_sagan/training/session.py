@@ -89,20 +89,9 @@ SAGAN = Method(create_state, make_game_call)
 
 
 def train_from(
-    training: Training,
-    method: Method,
-    restored: Restored,
-    end: EndTraining,
-    notes: Sequence[str] = (),
+    training: Training, method: Method, restored: Restored, end: EndTraining, notes: Sequence[str]
 ) -> None:
-    """Trains from a restored checkpoint until an action ends it.
-
-    Args:
-        training: at the step of `restored`.
-        method: how.
-        restored: the checkpoint.
-        end: what ends training as planned; it counts the seconds.
-        notes: lines for the user.
+    """Trains from a restored checkpoint until an action ends it; shows the user `notes` first.
 
     Raises:
         NotFinite: if a loss, a gradient or a weight is not finite.
@@ -126,13 +115,7 @@ def train_from(
         Trainer(call, actions, training.config.steps_per_call).train(restored.step)
 
 
-def make_actions(
-    training: Training,
-    method: Method,
-    restored: Restored,
-    end: EndTraining,
-    records: Records | None,
-) -> list[Action]:
+def make_actions(training, method, restored, end, records) -> list[Action]:
     """The actions of this process in their order; saving a checkpoint is the last.
 
     Without `records`, on workers other than the chief, plain actions stand where the chief writes.
@@ -143,7 +126,8 @@ def make_actions(
     score = save = None
     check = training.state.check_finite
     if records:
-        fakes = make_fakes(training)
+        sample, count = training.state.make_sampler(), training.best_score.count
+        fakes = FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
         gammas = functools.partial(read_gammas, training.state)
         log = Log(config.log_every, records, end, gammas, config.batch_size)
         log.resume(restored.partial_record)
@@ -161,36 +145,22 @@ def make_actions(
     ]
 
 
-def make_fakes(training: Training) -> FixedFakes:
-    """The images that stand for the generator in samples and scores."""
-    config, count = training.config, training.best_score.count
-    sample = training.state.make_sampler()
-    return FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
-
-
 def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score:
     """The action that scores checkpoints, with the diversity that samples had last."""
+    config, best = training.config, training.best_score
     collapsed = training.directory.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
-    watch = CollapseWatch(
-        training.prepared, fakes.grid_labels, training.config.num_classes, collapsed
-    )
-    best = training.best_score
+    watch = CollapseWatch(training.prepared, fakes.grid_labels, config.num_classes, collapsed)
     measures = {best.name: lambda images, labels: best.score(images)}
-    if training.config.is_symmetry:
+    if config.is_symmetry:
         measures[f"coherence{best.count}"] = coherence
     return Score(records, fakes, measures, watch, training.checkpoints.save_best)
 
 
 def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
     """The action that writes checkpoints, which replaces the one that a signal left at `start`."""
-    left_by_signal = training.directory.read_stop(start) is not None
-    is_temporary = left_by_signal and start % training.config.checkpoint_every
-    return SaveCheckpoint(
-        training.checkpoints.save,
-        log.partial_record,
-        training.directory,
-        start if is_temporary else None,
-    )
+    directory, save = training.directory, training.checkpoints.save
+    is_temporary = directory.read_stop(start) and start % training.config.checkpoint_every
+    return SaveCheckpoint(save, log.partial_record, directory, start if is_temporary else None)
 
 
 def read_gammas(state: State) -> dict[str, float]:
