@@ -14,7 +14,7 @@ class Batches(NamedTuple):
     """The inputs of a network, to be read in batches."""
 
     title: str  # What one input is, for the progress.
-    count: int  # Inputs.
+    count: int
     # Function of start and count to a tuple of arrays of that many rows. It also gives rows beyond
     # the last input, which are ignored.
     read_batch: Callable[[int, int], tuple[np.ndarray, ...]]

@@ -44,9 +44,8 @@ class Inputs:
         numbers = range(start // BLOCK, (start + count - 1) // BLOCK + 1)
         blocks = [draw_block(self.seed, number, self.z_dim, classes) for number in numbers]
         skip = start - numbers[0] * BLOCK
-        latents, drawn = (
-            np.concatenate(parts)[skip : skip + count] for parts in zip(*blocks, strict=True)
-        )
+        pairs = zip(*blocks, strict=True)
+        latents, drawn = (np.concatenate(parts)[skip : skip + count] for parts in pairs)
         if labels == "balanced":
             drawn = np.arange(start, start + count, dtype=np.int32) % classes
         return latents, drawn
@@ -69,11 +68,8 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
 
     Source: BigGAN, Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix.
     """
-    layers = [
-        layer
-        for layer in generator._flatten_layers()
-        if isinstance(layer, ConditionalBatchNormalization)
-    ]
+    kind = ConditionalBatchNormalization
+    layers = [layer for layer in generator._flatten_layers() if isinstance(layer, kind)]
     for i in range(STANDING_BATCHES):
         latents, labels = inputs.draw_pairs(i * STANDING_BATCH, STANDING_BATCH, "uniform")
         for layer in layers:
@@ -85,7 +81,7 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
 class FakeSettings:
     """Which generated images are scored, and how they are computed."""
 
-    count: int  # Images.
+    count: int
     batch_size: int  # Images at a time, over all replicas.
     # Statistics of batch normalization: the generator's own for "moving" and "standing", those of
     # each batch for "batch".

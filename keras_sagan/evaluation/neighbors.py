@@ -26,7 +26,6 @@ class Neighbors:
     features: np.ndarray | None
 
     def __getitem__(self, images: slice) -> "Neighbors":
-        """The neighbors of some of the images."""
         features = None if self.features is None else self.features[images]
         return Neighbors(self.index[images], self.mirrored[images], self.pixels[images], features)
 
@@ -60,7 +59,7 @@ class NeighborSearch:
         Returns:
             `Neighbors` by "pixels" and, with an extractor, by "features".
         """
-        spaces: dict[str, Callable] = {"pixels": flattened}
+        spaces: dict[str, Callable] = {"pixels": lambda levels: levels.reshape(len(levels), -1)}
         if self.features_of:
             spaces["features"] = self.features_of
         queries = {name: space(images) for name, space in spaces.items()}
@@ -89,29 +88,20 @@ class NeighborSearch:
     ) -> tuple[dict[str, Neighbors], dict[str, np.ndarray]]:
         """Finds the neighbors of samples, and how near real images are to each other.
 
-        Args:
-            samples: uint8 `[n, H, W, C]`.
-
         Returns:
-            `find_neighbors` of the samples; and, by the same names, the distances of at most
-            `REFERENCES` real images to the nearest other one, ascending.
+            `find_neighbors` of the samples, uint8 `[n, H, W, C]`; and, by the same names, the
+            distances of at most `REFERENCES` real images to the nearest other one, ascending.
         """
         places = np.sort(shuffled(np.arange(len(self.real)), REFERENCES))
         own = np.concatenate([np.full(len(samples), -1), places])
         found = self.find_neighbors(np.concatenate([samples, self.real[places]]), own)
         split = len(samples)
-        distances = {name: getattr(each[split:], name)[:, 0] for name, each in found.items()}
-        references = {name: np.sort(values) for name, values in distances.items()}
+        of_reals = {name: getattr(each, name)[split:, 0] for name, each in found.items()}
+        references = {name: np.sort(distances) for name, distances in of_reals.items()}
         return {name: each[:split] for name, each in found.items()}, references
 
 
-def flattened(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1)
-
-
-def compare_block(
-    queries: dict[str, np.ndarray], block: np.ndarray, spaces: dict[str, Callable], mirror: bool
-) -> dict[str, np.ndarray]:
+def compare_block(queries, block, spaces, mirror: bool) -> dict[str, np.ndarray]:
     """Squared distances `[n, rows]` in each space, and whether the mirror image is nearer.
 
     The latter is under the name of the space with the prefix `mirrored_`.

@@ -1,21 +1,14 @@
 """Scores of generators by one extractor, against the real images."""
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import Any
-
-import tensorflow as tf
 
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.evaluation.fakes import (
-    FakeSettings,
-    Inputs,
-    fake_features,
-    set_standing_statistics,
-)
+from keras_sagan.evaluation import fakes
+from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.reals import stored_features
 from keras_sagan.evaluation.score_rows import write_note
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
@@ -24,6 +17,7 @@ from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import Statistics, read_statistics
 from keras_sagan.metrics.protocol import Protocol
+from keras_sagan.runs.checkpoint_files import sha256
 from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
 
@@ -64,10 +58,10 @@ class Scorer:
         strategy, settings = self.cluster.strategy, self.settings
         if settings.batch_norm == "standing":
             with strategy.scope():
-                set_standing_statistics(generator, inputs)
+                fakes.set_standing_statistics(generator, inputs)
         count = settings.count or self.extractor.protocol.fakes
-        fakes = FakeSettings(count, settings.batch_size, settings.batch_norm, keeps_images)
-        fake = fake_features(strategy, generator, self.extractor, inputs, fakes)
+        how = fakes.FakeSettings(count, settings.batch_size, settings.batch_norm, keeps_images)
+        fake = fakes.fake_features(strategy, generator, self.extractor, inputs, how)
         if not self.cluster.is_chief:
             return {}
         names = INCEPTION if self.extractor.inception else CLASSIFIER
@@ -83,7 +77,7 @@ class Scorer:
             "extractor": extractor.record,
             "extractor_sha256": extractor.record["sha256"] or extractor.record["network"],
             # Of the real images; for a file that does not name them, the hash of the file.
-            "data_sha256": meta.get("data_sha256") or (path and hash_of_file(path)),
+            "data_sha256": meta.get("data_sha256") or (path and sha256(pathlib.Path(path))),
             "real_statistics": path,
             "dataset": self.dataset,
             "weights": "ema" if settings.ema else "raw",
@@ -111,18 +105,14 @@ def make_scorer(
 
 
 def make_extractor(
-    strategy: tf.distribute.Strategy,
-    choice: ExtractorChoice,
-    protocol: Protocol,
-    prepared: Prepared,
-    data_dir: str,
+    strategy, choice: ExtractorChoice, protocol: Protocol, prepared: Prepared, data_dir: str
 ) -> Extractor:
     """A classifier of the data, trained on first use, or the Inception network in a protocol."""
     if choice.kind == "inception":
         with strategy.scope():
             return inception(choice.path, protocol)
-    sha256 = prepared.record["sha256"]
-    return classifier(prepared.images, prepared.labels, sha256, data_dir, strategy)
+    known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+    return classifier(*known, strategy)
 
 
 def real_set(
@@ -144,20 +134,14 @@ def real_set(
     return real
 
 
-def hash_of_file(path: str) -> str:
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-
-
 def check_statistics(statistics: Statistics, extractor: Extractor, path: str) -> None:
     """Checks that statistics, if they say where they come from, are of the same extractor.
 
     Raises:
         UsageError: if they are of another extractor or protocol.
     """
-    known = {
-        "extractor": extractor.record["sha256"],
-        "protocol": dataclasses.asdict(extractor.protocol),
-    }
+    protocol = dataclasses.asdict(extractor.protocol)
+    known = {"extractor": extractor.record["sha256"], "protocol": protocol}
     for name, value in known.items():
         if statistics.meta.get(name, value) != value:
             raise UsageError(

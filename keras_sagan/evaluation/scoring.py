@@ -70,12 +70,7 @@ def score_checkpoints(
 ) -> Iterator[tuple[int, list[Row]]]:
     """Yields step and rows of each checkpoint.
 
-    Args:
-        scorer: makes the scores.
-        names: what records call each checkpoint, by path.
-        load: function of a path to generator and step.
-        inputs: latents and labels.
-        keeps_images: as in `FakeSettings`.
+    `names` is what records call each checkpoint, by path; `load` gives a path's generator and step.
     """
     for path, name in names.items():
         with scorer.cluster.strategy.scope():

@@ -48,9 +48,8 @@ def coherence(images: np.ndarray, labels: np.ndarray) -> float:
     Raises:
         ValueError: if a label is not an index of `CLASSES`.
     """
-    return float(
-        np.mean([correlation(*halves(*pair)) for pair in zip(images, labels, strict=True)])
-    )
+    pairs = (halves(*pair) for pair in zip(images, labels, strict=True))
+    return float(np.mean([correlation(*pair) for pair in pairs]))
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -25,7 +25,7 @@ class Moments:
     "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
     """
 
-    count: int  # Vectors.
+    count: int
     mean: np.ndarray  # `[d]`.
     # `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     scatter: np.ndarray
@@ -79,15 +79,10 @@ class Statistics:
 
     def write_npz(self, path: str | PathLike) -> None:
         """Writes `mu` and `sigma`, which other projects read, and everything else we know."""
+        count, meta = -1 if self.count is None else self.count, json.dumps(self.meta)
+        own = {"mu": self.mean, "sigma": self.covariance, "n": count, "root": self.root}
         with open(path, "wb") as file:
-            np.savez(
-                file,
-                mu=self.mean,
-                sigma=self.covariance,
-                n=-1 if self.count is None else self.count,
-                root=self.root,
-                meta=json.dumps(self.meta),
-            )
+            np.savez(file, **own, meta=meta)
 
 
 def eigenvalue_cutoff(width: int) -> float:
@@ -117,11 +112,9 @@ def read_statistics(path: str | PathLike, source: str) -> Statistics:
             f"expected a finite mean [d] and covariance [d, d] in {source}. "
             f"Received: {path}, shapes {mean.shape} and {covariance.shape}"
         )
-    covariance = np.asarray(covariance, np.float64)
+    mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     count, meta = own_records(arrays)
-    statistics = Statistics(
-        np.asarray(mean, np.float64), (covariance + covariance.T) / 2, count, meta
-    )
+    statistics = Statistics(mean, (covariance + covariance.T) / 2, count, meta)
     root = arrays.get("root")
     if meta and root is not None and root.dtype == np.float64 and len(root) == len(mean):
         statistics.__dict__["root"] = root  # Where `cached_property` looks.

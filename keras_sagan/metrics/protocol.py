@@ -73,21 +73,13 @@ CONDITIONS = ("metric", "n_real", "n_fake", "protocol", "extractor_sha256", "dat
 
 def differences(first: dict, second: dict) -> list[str]:
     """The conditions in which two rows of `metrics.jsonl` differ, each as text."""
-    return [
-        f"{name}={first[name]} and {second[name]}"
-        for name in CONDITIONS
-        if first[name] != second[name]
-    ]
+    differing = [name for name in CONDITIONS if first[name] != second[name]]
+    return [f"{name}={first[name]} and {second[name]}" for name in differing]
 
 
 def check_comparable(first: dict, second: dict) -> None:
-    """Checks that the values of two rows can be compared.
-
-    Raises:
-        UsageError: if conditions differ, naming them.
-    """
-    differing = differences(first, second)
-    if differing:
+    """Raises a `UsageError` that names the conditions in which two rows differ."""
+    if differing := differences(first, second):
         raise UsageError(
             "expected scores of the same metric, number of images, protocol, extractor and data. "
             f"Received: {'; '.join(differing)}"

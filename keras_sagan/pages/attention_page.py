@@ -40,7 +40,7 @@ class Exhibit:
     # By group, uint8 `[n, H, W, C]` for each step, or one for all steps.
     images: dict[str, list[np.ndarray]]
     captions: dict[str, list[str]]  # By group, one for each image.
-    views: list[View]  # Of the page.
+    views: list[View]
     # By name of a layer, (step, gamma) over the whole training.
     curves: dict[str, list[tuple[int, float]]]
 
@@ -87,22 +87,15 @@ def image_bytes(size: int) -> float:
 def attention_page(exhibit: Exhibit, title: str, facts: list[str]) -> str:
     """A self-contained HTML page of an exhibit.
 
-    Args:
-        exhibit: what it shows.
-        title: plain text.
-        facts: how the page was made, a sentence or two each.
+    `title` is plain text; `facts` tell how the page was made, a sentence or two each.
     """
     views = [view_record(i, view) for i, view in enumerate(exhibit.views)]
-    record = {
-        "steps": exhibit.steps,
-        "views": views,
-        "images": {
-            group: [[encode_png(image) for image in images] for images in of_steps]
-            for group, of_steps in exhibit.images.items()
-        },
-        "captions": exhibit.captions,
+    images = {
+        group: [[encode_png(image) for image in images] for images in of_steps]
+        for group, of_steps in exhibit.images.items()
     }
-    data: dict[str, Any] = {"exhibit": record}
+    record = {"steps": exhibit.steps, "views": views, "images": images}
+    data: dict[str, Any] = {"exhibit": record | {"captions": exhibit.captions}}
     for i, view in enumerate(exhibit.views):
         for j, packed in enumerate(view.maps):
             data[f"maps-{i}-{j}"] = packed.texts
@@ -119,18 +112,9 @@ def view_record(index: int, view: View) -> dict:
     """What the script knows about a view. The maps are separate, to be decoded when needed."""
     first = view.maps[0]
     height, width, rows, columns = first.shape
-    return {
-        "id": index,
-        "name": view.name,
-        "group": view.group,
-        "height": height,
-        "width": width,
-        "rows": rows,
-        "columns": columns,
-        "stride": first.stride,
-        "gammas": view.gammas,
-        "error": max(packed.error for packed in view.maps),
-    }
+    record = {"id": index, "name": view.name, "group": view.group, "height": height, "width": width}
+    record |= {"rows": rows, "columns": columns, "stride": first.stride, "gammas": view.gammas}
+    return record | {"error": max(packed.error for packed in view.maps)}
 
 
 def storage_notes(views: list[dict]) -> list[str]:
@@ -140,8 +124,7 @@ def storage_notes(views: list[dict]) -> list[str]:
         "Each map is stored as 256 levels from 0 to its own peak, so a share is off by at most "
         f"0.2% of the peak. The largest error on this page is {error * 100:.2g}% of the attention."
     ]
-    strides = sorted({view["stride"] for view in views} - {1})
-    for stride in strides:
+    for stride in sorted({view["stride"] for view in views} - {1}):
         names = ", ".join(view["name"] for view in views if view["stride"] == stride)
         texts.append(f"{names}: this page has the map of one in {stride} x {stride} positions.")
     return texts

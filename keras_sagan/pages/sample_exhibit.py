@@ -30,12 +30,8 @@ def gather_samples(
 ) -> Samples:
     """The `Samples` of a page.
 
-    Args:
-        generator: with restored weights.
-        selection: classes and seeds; for a generator without classes one label, which it ignores.
-        prepared: the real images.
-        features_of: function of uint8 images to features, for distances; None: none.
-        mirror: whether training mirrors images at random.
+    `features_of` is a function of uint8 images to features, for distances; None: none. `mirror`
+    tells whether training mirrors images at random.
     """
     draw_images = make_drawer(generator, selection.labels)
     (z_dim,) = generator.example_shape

@@ -47,22 +47,18 @@ class Samples:
 def sample_page(samples: Samples, title: str, about: str, features: str) -> str:
     """A self-contained HTML page of samples.
 
-    Args:
-        samples: what it shows.
-        title: plain text.
-        about: step and data of the samples, as sentences.
-        features: what features are made by; without them, why there are none.
+    All texts are plain: `about` tells step and data of the samples, `features` what features are
+    made by; without them, why there are none.
     """
     kept = np.unique([each.index for each in samples.neighbors.values()])
     size, channels = samples.images.shape[-2:]
+    frames = samples.frames.reshape(-1, size, size, channels)
     data = {
         "classes": samples.classes,
         "truncations": samples.truncations,
         "seeds": samples.selection.seeds,
         "samples": sample_data(samples, kept),
-        "frames": [
-            encode_image(image) for image in samples.frames.reshape(-1, size, size, channels)
-        ],
+        "frames": [encode_image(image) for image in frames],
         "real": [real_data(samples, i) for i in kept],
         "reference": {name: quantiles(values) for name, values in samples.references.items()},
     }
@@ -91,20 +87,14 @@ def sample_data(samples: Samples, kept: np.ndarray) -> list[dict]:
     `near` lists its neighbors by each distance, as positions in `kept`. `farther` is the share of
     real images that are farther from their nearest neighbor than the sample is.
     """
-    images = samples.images.reshape(-1, *samples.images.shape[3:])
-    return [
-        {
-            "image": encode_image(image),
-            "near": {
-                name: neighbor_data(each, i, kept) for name, each in samples.neighbors.items()
-            },
-            "farther": {
-                name: float(np.mean(samples.references[name] > getattr(each, name)[i, 0]))
-                for name, each in samples.neighbors.items()
-            },
-        }
-        for i, image in enumerate(images)
-    ]
+    rows = []
+    for i, image in enumerate(samples.images.reshape(-1, *samples.images.shape[3:])):
+        near, farther = {}, {}
+        for name, each in samples.neighbors.items():
+            near[name] = neighbor_data(each, i, kept)
+            farther[name] = float(np.mean(samples.references[name] > getattr(each, name)[i, 0]))
+        rows.append({"image": encode_image(image), "near": near, "farther": farther})
+    return rows
 
 
 def neighbor_data(neighbors: Any, i: int, kept: np.ndarray) -> list[dict]:

@@ -55,7 +55,7 @@ def write_checkpoint(
     temporary_step: int | None = None,
     partial_record: dict[str, Any] | None = None,
 ) -> str:
-    """Writes a checkpoint, then removes those that it replaces.
+    """Writes a checkpoint, then removes those that it replaces; returns its path.
 
     Whenever this is cut off, every checkpoint in the folder is whole.
 
@@ -65,9 +65,6 @@ def write_checkpoint(
         keep: how many of the newest stay.
         temporary_step: step of a temporary checkpoint, which goes whatever its age, or None.
         partial_record: goes with the checkpoint; see `read_partial_record`.
-
-    Returns:
-        The path.
     """
     directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)
@@ -82,19 +79,16 @@ def write_checkpoint(
     sources.append(write_seal(directory, sources, targets))
     for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
         source.rename(directory / target)
-    before = [
-        each for each in list_checkpoints(directory) if temporary_step != step_of(each) < step
-    ]
+    present = list_checkpoints(directory)
+    before = [each for each in present if temporary_step != step_of(each) < step]
     stay = [*before, str(path)][-keep:]
     write_list(directory, stay)
-    for each in set(list_checkpoints(directory)).difference(stay):
+    for each in set(present).difference(stay):
         remove_checkpoint(pathlib.Path(each))
     return str(path)
 
 
-def write_seal(
-    directory: pathlib.Path, sources: list[pathlib.Path], targets: list[str]
-) -> pathlib.Path:
+def write_seal(directory, sources, targets) -> pathlib.Path:
     """Writes the seal of `sources` as they will be named; returns its own path until then."""
     path = directory / (UNFINISHED_CHECKPOINT + SEAL)
     pairs = zip(sources, targets, strict=True)
