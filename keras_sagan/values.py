@@ -32,8 +32,7 @@ class DatasetName:
         if kind == "folder":
             if not rest:
                 raise UsageError(f"dataset must be folder:PATH of a folder. Received: {text}")
-            path = pathlib.Path(os.path.abspath(os.path.expanduser(rest)))
-            return cls(text, kind, folder=path)
+            return cls(text, kind, pathlib.Path(os.path.abspath(os.path.expanduser(rest))))
         if kind == "symmetry":
             return cls(text, kind, None, *symmetry_numbers(text))
         return cls(text, kind if kind in EMBEDDED_SETS else "tfds")
@@ -125,11 +124,7 @@ class CheckpointChoice:
 
     @classmethod
     def parse(cls, text: str, several: bool = True) -> "CheckpointChoice":
-        """From newest, best, all or a step, or several of them with commas between.
-
-        Args:
-            text: as the user wrote it.
-            several: whether more than one checkpoint makes sense here.
+        """From newest, best, all or a step, or, if `several`, some of them with commas between.
 
         Raises:
             UsageError: if it is something else.
@@ -138,9 +133,9 @@ class CheckpointChoice:
         parts = [part.strip() for part in text.split(",")]
         valid = all(part in words or (part.isascii() and part.isdecimal()) for part in parts)
         if not valid or (len(parts) > 1 and not several):
-            grammar = (
-                "newest, best, all, or steps as 500,1000" if several else "newest, best or a step"
-            )
+            grammar = "newest, best or a step"
+            if several:
+                grammar = "newest, best, all, or steps as 500,1000"
             raise UsageError(f"--checkpoint must be {grammar}. Received: {text}")
         return cls(tuple(int(part) if part.isdecimal() else part for part in parts))
 

@@ -17,7 +17,7 @@ class Example:
     """One image and its label."""
 
     name: str  # How messages refer to it.
-    payload: Payload  # The image.
+    payload: Payload
     label: int  # Index into the source's classes.
 
 

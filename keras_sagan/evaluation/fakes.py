@@ -90,11 +90,7 @@ class FakeSettings:
 
 
 def fake_features(
-    strategy: tf.distribute.Strategy,
-    generator: Callable,
-    extractor: Extractor,
-    inputs: Inputs,
-    settings: FakeSettings,
+    strategy, generator: Callable, extractor: Extractor, inputs: Inputs, settings: FakeSettings
 ) -> FeatureSet:
     """Features of generated images; `generator` and `extractor` belong to `strategy`'s scope."""
 

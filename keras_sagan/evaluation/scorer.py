@@ -51,9 +51,7 @@ class Scorer:
     real: FeatureSet  # The real images, or the statistics of a file in their place.
     dataset: dict  # What records quote of the real images.
 
-    def score_generator(
-        self, generator: Any, inputs: Inputs, keeps_images: bool
-    ) -> dict[str, Score]:
+    def score_generator(self, generator, inputs: Inputs, keeps_images: bool) -> dict[str, Score]:
         """The scores of a generator; none in processes other than the chief."""
         strategy, settings = self.cluster.strategy, self.settings
         if settings.batch_norm == "standing":
@@ -115,9 +113,7 @@ def make_extractor(
     return classifier(*known, strategy)
 
 
-def real_set(
-    cluster: Cluster, extractor: Extractor, settings: Settings, prepared: Prepared, data_dir: str
-) -> FeatureSet:
+def real_set(cluster, extractor, settings, prepared: Prepared, data_dir: str) -> FeatureSet:
     """The features of the real images, or the statistics of a file in their place."""
     if settings.real_statistics:
         statistics = read_statistics(settings.real_statistics, "--real_statistics")

@@ -22,11 +22,7 @@ FRAMES, NEIGHBORS = 17, 4
 
 
 def gather_samples(
-    generator: Network,
-    selection: Selection,
-    prepared: Prepared,
-    features_of: Callable[[np.ndarray], np.ndarray] | None,
-    mirror: bool,
+    generator: Network, selection: Selection, prepared: Prepared, features_of, mirror: bool
 ) -> Samples:
     """The `Samples` of a page.
 
@@ -70,7 +66,7 @@ def make_drawer(generator: Network, labels: list[int]) -> Callable:
 
 def feature_space(
     choice: ExtractorChoice | None, prepared: Prepared, data_dir: str
-) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
+) -> tuple[Callable | None, str]:
     """A function of uint8 images to features, None if there is none, and a sentence about it.
 
     Without a choice it is a classifier, if the data have classes.

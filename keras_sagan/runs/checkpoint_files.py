@@ -12,8 +12,6 @@ import re
 import shutil
 from typing import Any
 
-import tensorflow as tf
-
 from keras_sagan.errors import RunError
 from keras_sagan.files import write_atomically
 
@@ -49,22 +47,18 @@ def newest_checkpoint(directory: str | pathlib.Path) -> str:
 
 
 def write_checkpoint(
-    checkpoint: tf.train.Checkpoint,
-    path: pathlib.Path,
-    keep: int,
-    temporary_step: int | None = None,
-    partial_record: dict[str, Any] | None = None,
+    checkpoint: Any, path: pathlib.Path, keep: int, temporary_step=None, partial_record=None
 ) -> str:
     """Writes a checkpoint, then removes those that it replaces; returns its path.
 
     Whenever this is cut off, every checkpoint in the folder is whole.
 
     Args:
-        checkpoint: what to write.
+        checkpoint: `tf.train.Checkpoint` to write.
         path: `FOLDER/step-N`. Checkpoints of later steps than N are from an abandoned future.
         keep: how many of the newest stay.
-        temporary_step: step of a temporary checkpoint, which goes whatever its age, or None.
-        partial_record: goes with the checkpoint; see `read_partial_record`.
+        temporary_step: int, of a temporary checkpoint, which goes whatever its age, or None.
+        partial_record: dict that goes with the checkpoint; see `read_partial_record`.
     """
     directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)

@@ -134,9 +134,7 @@ class RunDirectory:
             )
         return environment
 
-    def write_environment(
-        self, step: int, devices: list[str], facts: dict[str, Any]
-    ) -> list[str] | None:
+    def write_environment(self, step: int, devices: list[str], facts: dict) -> list[str] | None:
         """Records what this start of the run, at `step`, depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
@@ -170,8 +168,8 @@ class RunDirectory:
 
     def write_stop(self, step: int, signal: str) -> None:
         """Records that a signal stopped the run at a step, for the next start."""
-        text = json.dumps({"step": step, "signal": signal}) + "\n"
-        write_atomically(self.path / "stop.json", text)
+        stop = {"step": step, "signal": signal}
+        write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
 
     def read_stop(self, step: int | None = None) -> dict[str, Any] | None:
         """What `write_stop` recorded, for `step` if that is given; None without it."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -159,11 +158,7 @@ class FakeReusingGame(Game):
 
 
 def make_game(
-    config: Config,
-    state: State,
-    class_counts: Sequence[int],
-    jit_compile: bool = False,
-    rollbacks: int = 0,
+    config: Config, state: State, class_counts: Sequence[int], jit_compile=False, rollbacks=0
 ) -> Game:
     """The game that `config` asks for.
 
@@ -178,9 +173,7 @@ def make_game(
     return kind(config, state, class_counts, jit_compile, rollbacks)
 
 
-def apply_gradients(
-    optimizer: keras.Optimizer, gradients: Sequence[tf.Tensor], network: keras.Model
-) -> list[tf.Tensor]:
+def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
     """Applies a mean over replicas; returns this replica's share of the sum.
 
     Optimizers add, so each share is divided by the number of replicas.

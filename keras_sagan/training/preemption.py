@@ -14,9 +14,8 @@ class Preemption:
 
     A thread handles both: Python's own handlers wait until a call of the runtime returns.
 
-    Args:
-        say: function of a line, which tells the user.
-        any_process: `Cluster.any_process`, if this process may have others beside it.
+    `say`, a function of a line, tells the user; `any_process` is `Cluster.any_process`, if this
+    process may have others beside it.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
-from keras_sagan.devices.cluster import Cluster
 from keras_sagan.devices.strategy import device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
@@ -66,9 +65,7 @@ def train(
     return directory
 
 
-def prepare_together(
-    config: Config, directory: RunDirectory, cluster: Cluster, allowed: Sequence[str]
-) -> tuple[Prepared, list[str]]:
+def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
     """The run's data, and on the chief what changes in its configuration.
 
     Raises:
@@ -166,9 +163,7 @@ def choose_xla(training: Training, method: Method, steps_ahead: int) -> xla.Choi
     return xla.choose_xla(config, training.directory, cluster, time_step, steps_ahead)
 
 
-def claim_directory(
-    training: Training, restored: Restored, changes: Sequence[str], choice: xla.Choice
-) -> list[str]:
+def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str]:
     """Records this start of the run, on the chief; returns lines for the user."""
     config, directory, state = training.config, training.directory, training.state
     training.best_score = make_best_score(training.prepared, config.eval_every, config.data_dir)

@@ -61,11 +61,7 @@ def replicas_communicate(sync_batch_norm: bool, jit_compile: str, replicas: int)
 
 
 def choose_xla(
-    config: Config,
-    directory: RunDirectory,
-    cluster: Cluster,
-    time_step: Callable[[bool], float],
-    steps_ahead: int,
+    config: Config, directory: RunDirectory, cluster: Cluster, time_step: Callable, steps_ahead: int
 ) -> Choice:
     """Whether XLA compiles this run. A run keeps its first choice, since the two round differently.
 
@@ -77,14 +73,12 @@ def choose_xla(
     gpus = tf.config.list_physical_devices("GPU")
     if config.jit_compile != "auto" or gpus or communicates:
         return {"compiles": compiles_by_default(config.jit_compile, communicates)}
-    choice = cluster.broadcast(cluster.run_on_chief(lambda: first_choice(directory)))
-    if choice:
+    if choice := cluster.broadcast(cluster.run_on_chief(lambda: first_choice(directory))):
         return choice
     if steps_ahead < WORTH or config.total_minutes:
         return {"compiles": False}
     cache = cache_path(config, cluster)
-    choice = cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache)))
-    if choice:
+    if choice := cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache))):
         return choice
     if cluster.is_chief:
         sys.stderr.write("measuring whether XLA makes steps faster (--jit_compile=auto)\n")
