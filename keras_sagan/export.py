@@ -59,8 +59,8 @@ def main() -> None:
 
     # A training run may be using the GPUs.
     tf.config.set_visible_devices([], "GPU")
-    wanted = {name: given[name].value for name in ("format", "ema", "version", "model")}
-    settings = Settings(pathlib.Path(export_dir), checkpoint=checkpoint, **wanted)
+    folder, kind = pathlib.Path(export_dir), given.format
+    settings = Settings(folder, kind, checkpoint, given.ema, given.version, given.model)
     name, step, notes = export_run(run, config, settings)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

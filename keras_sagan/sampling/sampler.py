@@ -82,7 +82,8 @@ def latents_between(
     ends: Sequence[int], count: int, z_dim: int, truncation: float | None = None
 ) -> np.ndarray:
     """`count` latents from the first seed's to the second seed's, on the great circle."""
-    return great_circle(*latents_of_seeds(ends, z_dim, truncation), count)
+    start, end = latents_of_seeds(ends, z_dim, truncation)
+    return great_circle(start, end, count)
 
 
 def great_circle(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
