@@ -36,13 +36,9 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
             check_value(field, getattr(self, field.name))
         for parsed in ("image_set", "profile_range"):  # A wrong text is an error now, not later.
             getattr(self, parsed)
-        additions = (
-            self.g_attention_resolutions,
-            self.d_attention_resolutions,
-            self.g_spectral_norm,
-            self.d_spectral_norm,
-        )
-        if self.model == "dcgan" and any(additions):
+        attention = self.g_attention_resolutions + self.d_attention_resolutions
+        additions = attention or self.g_spectral_norm or self.d_spectral_norm
+        if self.model == "dcgan" and additions:
             raise UsageError(
                 "model=dcgan has neither attention nor spectral normalization: it needs "
                 "g_attention=none, d_attention=none, g_spectral_norm=false and "
@@ -54,30 +50,22 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     @functools.cached_property
     def image_set(self) -> values.ImageSet:
         """The real images."""
-        return values.ImageSet(
-            values.DatasetName.parse(self.dataset),
-            self.split,
-            self.tfds_dir,
-            self.image_size,
-            self.image_channels,
-            self.num_classes,
-        )
+        name = values.DatasetName.parse(self.dataset)
+        shape = self.image_size, self.image_channels
+        return values.ImageSet(name, self.split, self.tfds_dir, *shape, self.num_classes)
 
     @functools.cached_property
     def g_attention_resolutions(self) -> tuple[int, ...]:
         """Where the generator attends: heights in pixels."""
-        highest = self.image_size
-        return values.attention_resolutions(
-            "g_attention", self.g_attention, highest, 2 * LOWEST, highest
-        )
+        size, wanted = self.image_size, self.g_attention
+        return values.attention_resolutions("g_attention", wanted, size, 2 * LOWEST, size)
 
     @functools.cached_property
     def d_attention_resolutions(self) -> tuple[int, ...]:
         """Where the discriminator attends: heights in pixels."""
-        lowest = LOWEST if self.image_size > 32 else self.image_size // 4
-        return values.attention_resolutions(
-            "d_attention", self.d_attention, self.image_size, lowest, self.image_size // 2
-        )
+        size, wanted = self.image_size, self.d_attention
+        lowest = LOWEST if size > 32 else size // 4
+        return values.attention_resolutions("d_attention", wanted, size, lowest, size // 2)
 
     @functools.cached_property
     def profile_range(self) -> tuple[int, int] | None:
@@ -125,11 +113,7 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
 
 
 def check_version(written_by: Any) -> None:
-    """Whether this version can read what `written_by` wrote.
-
-    Raises:
-        UsageError: if that is newer than this one, or no version.
-    """
+    """Raises a `UsageError` if `written_by` is newer than this version, or no version."""
     try:
         newer = release(written_by) > release(__version__)
     except (AttributeError, ValueError) as error:
@@ -147,11 +131,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Type and rule of one field.
-
-    Raises:
-        UsageError: if it breaks them.
-    """
+    """Type and rule of one field; raises `UsageError` if it breaks them."""
     number = field.type is float and isinstance(value, int) and not isinstance(value, bool)
     if not (type(value) is field.type or number):
         kind = getattr(field.type, "__name__", field.type)

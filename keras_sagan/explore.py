@@ -10,6 +10,7 @@ The page is one file that works offline: point at a place in an image to see wha
 import contextlib
 import dataclasses
 import functools
+import itertools
 import pathlib
 import shlex
 import sys
@@ -88,9 +89,8 @@ def main() -> None:
     room = MOST_ROWS if is_png else page_room(config, len(paths))
     labels = labels or range(min(config.num_classes, 10, room // len(truncations)) or 1)
     seeds = seeds or range(room // (len(labels) * len(truncations)) or 1)
-    points = [
-        Point(label, seed, bound) for label in labels for bound in truncations for seed in seeds
-    ]
+    grid = itertools.product(labels, truncations, seeds)
+    points = [Point(label, seed, bound) for label, bound, seed in grid]
     pair = NetworkPair(networks.generator(config), networks.discriminator(config), given.ema)
     if is_png:
         figure = make_figure(pair, paths[0], points, given.layer or layers[0])
@@ -160,9 +160,7 @@ def page_room(config: Config, steps: int) -> int:
     return max(min(MOST_IMAGES, int(MOST_BYTES / size)), 1)
 
 
-def make_page(
-    run: RunDirectory, config: Config, pair: Any, paths: list[str], points: list[Any]
-) -> str:
+def make_page(run: RunDirectory, config: Config, pair, paths: list[str], points: list) -> str:
     """The page of a `NetworkPair`, some checkpoints and a `Point` for each image, as HTML."""
     from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.attention_exhibit import gamma_curves, gather_exhibit

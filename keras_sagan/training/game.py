@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -22,25 +21,12 @@ class Game:
     The methods in `compiled` turn tensors into losses and gradients. They draw no noise, change no
     trainable weight and, unless batch normalization is synchronized, do not communicate, so each
     can be one XLA program on every kind of device. `play` does those three things around them.
-
-    Args:
-        config: of the run.
-        state: the networks and optimizers.
-        class_counts: real images of each class; they matter if `config.fake_labels` is "data".
-        jit_compile: whether XLA compiles those methods.
-        rollbacks: how often the run has rolled back; each time the same steps get other noise.
+    Arguments as of `make_game`.
     """
 
     compiled: tuple[str, ...] = ("discriminator_step", "generator_step")
 
-    def __init__(
-        self,
-        config: Config,
-        state: State,
-        class_counts: Sequence[int],
-        jit_compile: bool = False,
-        rollbacks: int = 0,
-    ) -> None:
+    def __init__(self, config, state, class_counts, jit_compile=False, rollbacks=0):
         self.config, self.rollbacks, self.d_steps = config, rollbacks, config.d_steps
         by_data = config.num_classes and config.fake_labels == "data"
         self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
@@ -74,8 +60,9 @@ class Game:
         """One turn of D; returns its loss, moments of its logits, and the applied gradients."""
         latents, fake_labels, flips = self.draw(step, noise.D_STEP + turn)
         real = self.scale_images(images, flips)
-        found = self.discriminator_step(real, labels, latents, fake_labels)
-        return self.apply_to_discriminator(*found)
+        return self.apply_to_discriminator(
+            *self.discriminator_step(real, labels, latents, fake_labels)
+        )
 
     def train_generator(self, step):
         """G's turn; returns its loss and the applied gradients."""
@@ -133,9 +120,8 @@ class Game:
         A copy until `ema_start`, as in BigGAN-PyTorch's `ema` class.
         """
         decay = tf.where(step < self.config.ema_start, 0.0, self.config.ema_decay)
-        for average, variable in zip(
-            self.ema_generator.variables, self.generator.variables, strict=True
-        ):
+        averages = self.ema_generator.variables
+        for average, variable in zip(averages, self.generator.variables, strict=True):
             average.assign(average * decay + variable * (1 - decay))
 
 
@@ -172,24 +158,25 @@ class FakeReusingGame(Game):
 
 
 def make_game(
-    config: Config,
-    state: State,
-    class_counts: Sequence[int],
-    jit_compile: bool = False,
-    rollbacks: int = 0,
+    config: Config, state: State, class_counts: Sequence[int], jit_compile=False, rollbacks=0
 ) -> Game:
-    """The game that `config` asks for; arguments as of `Game`."""
+    """The game that `config` asks for.
+
+    Args:
+        config: of the run.
+        state: the networks and optimizers.
+        class_counts: real images of each class; they matter if `config.fake_labels` is "data".
+        jit_compile: whether XLA compiles the methods in `Game.compiled`.
+        rollbacks: how often the run has rolled back; each time the same steps get other noise.
+    """
     kind = FakeReusingGame if config.reuse_fakes else Game
     return kind(config, state, class_counts, jit_compile, rollbacks)
 
 
-def apply_gradients(
-    optimizer: keras.Optimizer, gradients: Sequence[tf.Tensor], network: keras.Model
-) -> list[tf.Tensor]:
-    """Applies a mean over replicas: optimizers add, so each share is divided by their number.
+def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
+    """Applies a mean over replicas; returns this replica's share of the sum.
 
-    Returns:
-        This replica's share of the sum.
+    Optimizers add, so each share is divided by the number of replicas.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     shares = [gradient / replicas for gradient in gradients]
