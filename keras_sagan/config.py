@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from keras_sagan import __version__, values
@@ -76,6 +77,20 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def is_symmetry(self) -> bool:
         """Whether images have halves that their class relates, so that `coherence` judges them."""
         return self.image_set.dataset.kind == "symmetry" and self.num_classes != 0
+
+    def with_data_classes(self, num_classes: int) -> "Config":
+        """With the data's number of classes if this asks for it: 0 if there is only one."""
+        if self.num_classes != -1:
+            return self
+        return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
+
+    def changed_flags(self) -> Iterator[str]:
+        """The flags that differ from their defaults, except for paths and records."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            lasting = not field.metadata["resumable"] or field.name == "total_steps"
+            if lasting and value != field.default:
+                yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
 
     def to_json(self) -> str:
         """The version and all fields as indented JSON text."""

@@ -97,11 +97,7 @@ def main(load: Callable | None = None) -> None:
         raise UsageError(
             f"--compare needs a single checkpoint. Received: --checkpoint={checkpoint}"
         )
-    run = RunDirectory(given.run_dir)
-    config = run.read_config()
-    if given.data_dir:
-        config = dataclasses.replace(config, data_dir=given.data_dir)
-    score_run(run, config, extractors, checkpoint, load)
+    score_run(RunDirectory(given.run_dir), extractors, checkpoint, load)
 
 
 def refuse_run_flags() -> None:
@@ -116,7 +112,10 @@ def refuse_run_flags() -> None:
         )
 
 
-def score_run(run, config, extractors, checkpoint, load) -> None:
+def score_run(run, extractors, checkpoint, load) -> None:
+    given, config = flags.FLAGS, run.read_config()
+    if given.data_dir:
+        config = dataclasses.replace(config, data_dir=given.data_dir)
     # TensorFlow takes seconds to import, so flags are checked first.
     import tensorflow as tf
 
@@ -127,7 +126,6 @@ def score_run(run, config, extractors, checkpoint, load) -> None:
 
     # Features in TensorFloat-32 differ from those of other devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    given = flags.FLAGS
     others = read_scores(RunDirectory(given.compare)) if given.compare else None
     settings = Settings(
         extractors=extractors,

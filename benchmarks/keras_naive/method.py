@@ -75,7 +75,9 @@ def make_naive_call(training):
     """What `Trainer` calls: the function that `fit` itself runs, from the present step on."""
     config, gan, step = training.config, training.state.gan, training.state.step
     start = int(step.numpy())
-    length = steps_per_execution(config, start)
+    # The most steps that meet every stop: calls of `fit` are all equally long.
+    stops = (config.log_every, config.sample_every, config.checkpoint_every, config.ema_start)
+    length = math.gcd(config.steps_per_call, *stops, config.total_steps, start)
     gan.compile(jit_compile=training.compiled, steps_per_execution=length)
     gan.make_train_function()
     context = tf.distribute.InputContext()
@@ -92,12 +94,6 @@ def make_naive_call(training):
         return losses, [health.NEVER if good else done for good in finite]
 
     return call
-
-
-def steps_per_execution(config, start):
-    """The most steps per call of `fit` that meet every stop; its calls are all equally long."""
-    stops = (config.log_every, config.sample_every, config.checkpoint_every)
-    return math.gcd(config.steps_per_call, *stops, config.ema_start, config.total_steps, start)
 
 
 # Not in the strategy's scope, where `fit` would train over replicas.

@@ -63,7 +63,7 @@ class OurTraining:
         from keras_sagan.data.batches import make_iterator
         from keras_sagan.data.prepared import prepare
         from keras_sagan.devices.strategy import make_cluster
-        from keras_sagan.training.game import make_game
+        from keras_sagan.training.game import GAMES
         from keras_sagan.training.loop import make_train_call
         from keras_sagan.training.session import create_state
         from keras_sagan.training.xla import compiles_by_default
@@ -74,7 +74,9 @@ class OurTraining:
         self.state = create_state(self.strategy, config)
         self.config, self.generator = config, self.state.ema_generator
         compiled = compiles_by_default(config.jit_compile)
-        self.game = make_game(config, self.state, prepared.record["counts"], compiled)
+        self.game = GAMES[config.reuse_fakes](
+            config, self.state, prepared.record["counts"], compiled
+        )
         self.train = make_train_call(self.strategy, self.game)
         feed = self.strategy, prepared, config.batch_size, config.seed
         self.iterator = make_iterator(*feed, start=0)

@@ -1,10 +1,8 @@
 """The model card of a version: what it is, where it comes from, how good it is, how to use it."""
 
 import contextlib
-import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 from keras_sagan.config import Config
@@ -45,7 +43,9 @@ def model_card(run: RunDirectory, config: Config, generator: Network, facts: dic
         "training time": training_time(run, facts["step"]),
         "precision": config.precision,
     }
-    command = f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(changed_flags(config))}"
+    command = (
+        f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(config.changed_flags())}"
+    )
     sections = {
         "Classes": class_list(config.num_classes, names),
         "Signatures": f"{behavior(shape, config.num_classes, config.precision)}\n"
@@ -163,15 +163,6 @@ def training_table(effort: dict[str, str], environment: dict[str, Any]) -> str:
         "exported with": ", ".join(f"{name} {version(name)}" for name in ours),
     }
     return markdown_table([["", ""], *([name, str(value)] for name, value in facts.items())])
-
-
-def changed_flags(config: Config) -> Iterator[str]:
-    """The flags that differ from their defaults, except for paths and records."""
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        lasting = not field.metadata["resumable"] or field.name == "total_steps"
-        if lasting and value != field.default:
-            yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
 def markdown_table(lines: list[list[str]]) -> str:

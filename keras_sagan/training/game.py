@@ -21,12 +21,25 @@ class Game:
     The methods in `compiled` turn tensors into losses and gradients. They draw no noise, change no
     trainable weight and, unless batch normalization is synchronized, do not communicate, so each
     can be one XLA program on every kind of device. `play` does those three things around them.
-    Arguments as of `make_game`.
+
+    Args:
+        config: of the run.
+        state: the networks and optimizers.
+        class_counts: real images of each class; they matter if `config.fake_labels` is "data".
+        jit_compile: whether XLA compiles the methods in `compiled`.
+        rollbacks: how often the run has rolled back; each time the same steps get other noise.
     """
 
     compiled: tuple[str, ...] = ("discriminator_step", "generator_step")
 
-    def __init__(self, config, state, class_counts, jit_compile=False, rollbacks=0):
+    def __init__(
+        self,
+        config: Config,
+        state: State,
+        class_counts: Sequence[int],
+        jit_compile: bool = False,
+        rollbacks: int = 0,
+    ) -> None:
         self.config, self.rollbacks, self.d_steps = config, rollbacks, config.d_steps
         by_data = config.num_classes and config.fake_labels == "data"
         self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
@@ -157,20 +170,8 @@ class FakeReusingGame(Game):
         return loss, tape.gradient(loss, fakes)
 
 
-def make_game(
-    config: Config, state: State, class_counts: Sequence[int], jit_compile=False, rollbacks=0
-) -> Game:
-    """The game that `config` asks for.
-
-    Args:
-        config: of the run.
-        state: the networks and optimizers.
-        class_counts: real images of each class; they matter if `config.fake_labels` is "data".
-        jit_compile: whether XLA compiles the methods in `Game.compiled`.
-        rollbacks: how often the run has rolled back; each time the same steps get other noise.
-    """
-    kind = FakeReusingGame if config.reuse_fakes else Game
-    return kind(config, state, class_counts, jit_compile, rollbacks)
+# By `Config.reuse_fakes`.
+GAMES = {False: Game, True: FakeReusingGame}
 
 
 def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:

@@ -53,7 +53,7 @@ def train(
         with cluster.stay_together(), contextlib.ExitStack() as stack:
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
             prepared, changes = prepare_together(config, directory, cluster, allowed)
-            config = with_data_classes(config, prepared.num_classes)
+            config = config.with_data_classes(prepared.num_classes)
             state, keep = method.create_state(cluster.strategy, config), config.keep_checkpoints
             checkpoints = Checkpoints(directory.checkpoints, state, keep, cluster)
             training = Training(config, directory, cluster, prepared, state, checkpoints)
@@ -83,7 +83,7 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
         # Before the data are prepared, which takes long, and again when their classes are known.
         directory.check_config(config, allowed)
         prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
-        changes = directory.check_config(with_data_classes(config, prepared.num_classes), allowed)
+        changes = directory.check_config(config.with_data_classes(prepared.num_classes), allowed)
         directory.check_data(prepared.summary)
         return prepared, changes
 
@@ -92,13 +92,6 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
     if not folder.exists():
         raise RunError(f"data_dir must be a folder that all workers share. Received: no {folder}")
     return prepared or Prepared(folder), changes
-
-
-def with_data_classes(config: Config, num_classes: int) -> Config:
-    """`config` with the data's number of classes if it asks for that: 0 if there is only one."""
-    if config.num_classes != -1:
-        return config
-    return dataclasses.replace(config, num_classes=num_classes if num_classes > 1 else 0)
 
 
 def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:

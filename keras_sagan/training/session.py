@@ -26,7 +26,7 @@ from keras_sagan.training.actions import (
 )
 from keras_sagan.training.best_score import BestScore
 from keras_sagan.training.collapse import CollapseWatch
-from keras_sagan.training.game import make_game
+from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.records import FixedFakes, Log, Records, Score, WriteSamples
@@ -73,7 +73,7 @@ def make_game_call(training: Training) -> Callable:
     """What `Trainer` calls to play the game on all replicas, from the present step on."""
     config, state, strategy = training.config, training.state, training.cluster.strategy
     counts, rollbacks = training.prepared.record["counts"], len(training.rollbacks)
-    game = make_game(config, state, counts, training.compiled, rollbacks)
+    game = GAMES[config.reuse_fakes](config, state, counts, training.compiled, rollbacks)
     train_call = make_train_call(strategy, game)
     start = int(state.step.numpy()) * config.d_steps
     iterator = make_iterator(strategy, training.prepared, config.batch_size, config.seed, start)
