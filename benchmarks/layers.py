@@ -68,7 +68,8 @@ def main():
     if not wanted:
         known, received = ", ".join(sorted(LAYERS)), ",".join(given.parts)
         raise UsageError(f"--parts must be some of {known}. Received: {received}")
-    available = [each for each in wanted if each[1] != "tensorflow_addons" or addons_installed()]
+    has_addons = all(map(importlib.util.find_spec, PEERS))
+    available = [each for each in wanted if each[1] != "tensorflow_addons" or has_addons]
     requests = list(itertools.starmap(make_request, available))
     answers = measure_in_rounds("benchmarks.measure.layers_worker", requests, given.rounds)
     answers = dict(zip(available, answers, strict=True))
@@ -80,10 +81,6 @@ def main():
         for part, layer in wanted
     ]
     print_rows(rows, given.format, COLUMNS)
-
-
-def addons_installed():
-    return all(map(importlib.util.find_spec, PEERS))
 
 
 def make_request(part, layer):

@@ -142,13 +142,9 @@ def make_config(processes, replicas):
 
 def make_request(processes, replicas):
     """Arguments of `scaling_worker.measure_scaling`."""
-    return {
-        "config_json": make_config(processes, replicas).to_json(),
-        "processes": processes,
-        "cores": flags.FLAGS.cores * replicas,
-        "steps": flags.FLAGS.steps,
-        "warmup_steps": flags.FLAGS.warmup_steps,
-    }
+    own = {"config_json": make_config(processes, replicas).to_json(), "processes": processes}
+    counts = {name: getattr(flags.FLAGS, name) for name in ("steps", "warmup_steps")}
+    return own | counts | {"cores": flags.FLAGS.cores * replicas}
 
 
 def summarize_scaling(measurements, references, replicas):

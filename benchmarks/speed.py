@@ -117,13 +117,9 @@ def make_config(setting):
 
 def make_request(setting):
     """Arguments of `speed_worker.measure_speed`."""
-    return {
-        "model": setting["model"],
-        "config_json": make_config(setting).to_json(),
-        "steps": flags.FLAGS.steps,
-        "warmup_steps": flags.FLAGS.warmup_steps,
-        "parts": flags.FLAGS.breakdown,
-    }
+    own = {"model": setting["model"], "config_json": make_config(setting).to_json()}
+    counts = {name: getattr(flags.FLAGS, name) for name in ("steps", "warmup_steps")}
+    return own | counts | {"parts": flags.FLAGS.breakdown}
 
 
 if __name__ == "__main__":

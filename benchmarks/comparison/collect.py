@@ -71,11 +71,8 @@ def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     lines["protocol"] = lines["protocol"].fillna("")
     places = [environment[name] for name in ("device", "machine") if name in environment]
     of_run = {
-        "suite": run.suite.suite,
-        "row": run.row.name,
-        "seed": run.seed,
-        "status": outcome["status"],
-        "reason": outcome["reason"],
+        **{"suite": run.suite.suite, "row": run.row.name, "seed": run.seed},
+        **{name: outcome[name] for name in ("status", "reason")},
         "device": ", ".join(places),
         "precision": config.precision if config else "",
         "commit": environment.get("commit") or "",

@@ -14,8 +14,7 @@ def spectral_conv(inputs, filters, kernel_size=3):
 class NaiveSelfAttention(layers.Layer):
     """The usual snippet, in the form of the released code: pooled keys and values, C / 2 wide.
 
-    Args:
-        wrap: function applied to each 1x1 convolution.
+    `wrap` is a function applied to each 1x1 convolution.
     """
 
     def __init__(self, wrap=spectral_normalized, **kwargs):

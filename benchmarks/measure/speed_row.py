@@ -19,6 +19,9 @@ def summarize_speed(measurements: list[dict], references: list[dict], steps_per_
     figures = ("train_images_per_s", "sample_images_per_s", "compile_s", "matmul_flops_per_s")
     step_ms = [1000 * call_s / steps_per_call for each in measurements for call_s in each["call_s"]]
     rates = [each["train_images_per_s"] for each in measurements]
+    parts, breakdown = [each["breakdown"] for each in measurements if "breakdown" in each], {}
+    if parts:
+        breakdown["breakdown"] = {name: median_digits(parts, name) for name in parts[0]}
     return {
         "status": "ok",
         "timed_steps": len(step_ms) * steps_per_call,
@@ -31,16 +34,8 @@ def summarize_speed(measurements: list[dict], references: list[dict], steps_per_
         "train_images_per_s_by_round": list(map(round_digits, rates)),
         **compute_ratios("train_images_per_s", measurements, references),
         "device": first["device"],
-        **median_breakdown(measurements),
+        **breakdown,
     }
-
-
-def median_breakdown(measurements):
-    """Median milliseconds of each part of a step, if the parts were measured."""
-    if "breakdown" not in measurements[0]:
-        return {}
-    breakdowns = [each["breakdown"] for each in measurements]
-    return {"breakdown": {name: median_digits(breakdowns, name) for name in breakdowns[0]}}
 
 
 def training_macs(g_macs: int, d_macs: int) -> int:

@@ -12,14 +12,10 @@ from keras_sagan.config import Config
 
 
 def measure_speed(model, config_json, steps, warmup_steps, parts=False):
-    """Time, memory and costs of one setting.
+    """Time, memory and costs of one setting: a model of `speed.MODELS` with a `Config`.
 
-    Args:
-        model: name of a model, as in `speed.MODELS`.
-        config_json: `Config` as JSON text, with `dataset` "synthetic".
-        steps: int, timed training steps, a multiple of the configuration's `steps_per_call`.
-        warmup_steps: int, steps before them, also a multiple.
-        parts: bool, whether to also time the parts of a step, if the model is ours.
+    The `dataset` is "synthetic". Timed `steps` and the `warmup_steps` before them are multiples of
+    `steps_per_call`. `parts` also times the parts of a step, if the model is ours.
 
     Returns:
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call minus a usual one;

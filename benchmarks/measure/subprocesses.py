@@ -19,10 +19,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def run_worker(module: str, request: dict, environment: dict | None = None) -> dict:
     """Runs `python -m MODULE`, which calls `answer_request`, on a JSON-serializable request.
 
-    Args:
-        module: its name.
-        request: as above.
-        environment: variables to add to this process's own.
+    `environment` has variables to add to this process's own.
 
     Returns:
         The worker's answer; `{"error": REASON}` if it fails.
@@ -51,10 +48,8 @@ def answer_request(measure: Callable[..., dict]) -> None:
 def measure_in_rounds(module: str, requests: list[dict], rounds: int) -> list[list[dict]]:
     """Sends each request once per round to a worker, so that drift of the machine affects all.
 
-    Args:
-        module: as for `run_worker`.
-        requests: dicts with `name`, `request` and optionally `environment`.
-        rounds: number of rounds. A request that failed is not repeated.
+    Requests are dicts with `name`, `request` and optionally `environment`. One that failed is not
+    repeated.
 
     Returns:
         For each request, the list of its answers, one per round.

@@ -106,10 +106,8 @@ def to_html(title: str, sections: list[Section]) -> str:
         links.append(f'<a href="#{name}">{heading}</a>')
         opening = f'<section aria-labelledby="{name}">\n<h2 id="{name}">{heading}</h2>\n'
         body.append(f"{opening}{blocks}\n</section>")
-    header = (
-        f"<header>\n<h1>{html.escape(title)}</h1>\n"
-        f'<nav aria-label="Sections">{" ".join(links)}</nav>\n</header>'
-    )
+    nav = f'<nav aria-label="Sections">{" ".join(links)}</nav>'
+    header = f"<header>\n<h1>{html.escape(title)}</h1>\n{nav}\n</header>"
     return make_page(title, f"{header}\n<main>\n" + "\n".join(body) + "\n</main>")
 
 

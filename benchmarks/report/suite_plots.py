@@ -26,8 +26,9 @@ def score_pictures(table, suite, shown):
             alt = f"Curves of {what}; rows: {join_words(rows_of(own, order))}."
             note = ", logarithmic" if log else ""
             better = "lower" if lower else "higher"
-            name = file_name(metric, protocol, x_label)
-            pictures.append(Picture(name, data, alt, f"{what}{note}; {better} is better."))
+            axis = "steps" if x_label == STEPS else "minutes"
+            path = f"plots/{'_'.join(filter(None, (metric, protocol, axis)))}.png"
+            pictures.append(Picture(path, data, alt, f"{what}{note}; {better} is better."))
     return pictures
 
 
@@ -83,11 +84,6 @@ def sample_pictures(suite, samples):
 def full_name(metric, protocol):
     """As in `metrics.jsonl`: `fid50k/tfgan`; only the metric if it has no protocol."""
     return f"{metric}/{protocol}" if protocol else metric
-
-
-def file_name(metric, protocol, x_label):
-    axis = "steps" if x_label == STEPS else "minutes"
-    return f"plots/{'_'.join(filter(None, (metric, protocol, axis)))}.png"
 
 
 def rows_of(lines, order):

@@ -76,7 +76,9 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             mean = tf.convert_to_tensor(self.moving_mean)
             variance = tf.convert_to_tensor(self.moving_variance)
             return self.normalize(inputs, mean, variance, scale, offset)
-        if self.is_one_operation():
+        # The one TensorFlow operation does not exist in float64.
+        possible = self.fast and not self.num_classes and self.exact_dtype == "float32"
+        if possible and not self.communicates():
             outputs, mean, variance = self.normalize_by_batch(inputs, scale, offset)
         else:
             mean, variance = self.batch_statistics(tf.cast(inputs, self.exact_dtype))
@@ -84,11 +86,6 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.update_moving(self.moving_mean, mean)
         self.update_moving(self.moving_variance, variance)
         return outputs
-
-    def is_one_operation(self) -> bool:
-        """Whether a training call is one TensorFlow operation, which does not exist in float64."""
-        possible = not self.num_classes and self.exact_dtype == "float32"
-        return self.fast and possible and not self.communicates()
 
     def normalize(self, inputs, mean, variance, scale, offset) -> tf.Tensor:
         """Normalizes by mean and variance `[C]`; scale and offset are `[C]` or `[B, 1, 1, C]`."""

@@ -3,14 +3,9 @@
 Source: Radford et al. 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1: strided 5x5
 convolutions, batch normalization except at the generator's output and the discriminator's input,
 ReLU and LeakyReLU 0.2, weights from N(0, 0.02). Larger images get one more stage per doubling.
-Latents are normal and have length z_dim, as in our other models, so that a comparison changes one
-thing at a time.
-
-The conditional variant is our choice: the generator's batch normalizations and the discriminator's
-output are conditioned as SAGAN's are, so that the two differ in the trunk alone.
-
-Both functions take some of the arguments of `sagan`, by keyword and with the same meaning. The
-discriminator, too, has batch normalizations.
+Our choices, so that the two differ in the trunk alone: as SAGAN's, latents are normal and have
+length z_dim, and the generator's batch normalizations and the discriminator's output are
+conditioned.
 """
 
 from typing import Any

@@ -23,11 +23,9 @@ NOTES = ("_output_shapes", "_gradient_op_type", "_has_manual_control_dependencie
 
 
 def write_saved_model(generator: Network, path: pathlib.Path) -> None:
-    """Writes the SavedModel of `signatures`, with the tag `serve`.
+    """Writes the SavedModel of `signatures`, with the tag `serve`, to a folder `path` to create.
 
-    Args:
-        generator: network, made outside any strategy.
-        path: folder that does not exist yet.
+    The generator was made outside any strategy.
     """
     weights = {variable.path: variable for variable in generator.variables}
     meta = meta_graph(generator, weights)
@@ -105,9 +103,8 @@ def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.
 def compact_graph(graph_def: Any, named: dict[str, str]) -> None:
     """Shortens names, merges equal constants, and drops what only Python reads.
 
-    Args:
-        graph_def: `GraphDef`, with each node after its inputs. Changed in place.
-        named: new names of the nodes that others refer to.
+    In `graph_def`, which changes in place, each node comes after its inputs. `named` has new names
+    of the nodes that others refer to.
     """
     names, constants, nodes = {}, {}, []
     for node in graph_def.node:
