@@ -130,14 +130,12 @@ def settings_from_flags():
 def make_config(processes, replicas):
     """The `Config` of a setting."""
     given = flags.FLAGS
+    strategy = "multi_worker" if processes > 1 else "mirrored"
+    execution = {"jit_compile": given.jit, "replicas": replicas, "strategy": strategy}
     channels = {"g_channels": given.channels, "d_channels": given.channels}
     images = {"image_size": given.image_size, "num_classes": given.num_classes}
-    return Config(
-        **{"dataset": "synthetic", "jit_compile": given.jit, "replicas": replicas},
-        **images | channels,
-        batch_size=given.batch_size * processes * replicas,
-        strategy="multi_worker" if processes > 1 else "mirrored",
-    )
+    batch_size = given.batch_size * processes * replicas
+    return Config(dataset="synthetic", batch_size=batch_size, **images, **channels, **execution)
 
 
 def make_request(processes, replicas):
@@ -176,12 +174,9 @@ def summarize_scaling(measurements, references, replicas):
 
 
 def predict_rows(share, exchanges, gpus):
-    """Rows of the model's predictions, for both ways to scale.
+    """Rows of the model's predictions, for both ways to scale and these numbers of `gpus`.
 
-    Args:
-        share: float, fraction of a matrix product's rate that training achieves.
-        exchanges: int, all-reduce operations of a step.
-        gpus: list of int.
+    Training achieves a `share` of a matrix product's rate; a step has `exchanges` all-reduces.
     """
     from keras_sagan import networks
     from keras_sagan.networks.macs import forward_macs

@@ -70,9 +70,10 @@ def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     lines[numbers] = lines[numbers].astype(np.float64)
     lines["protocol"] = lines["protocol"].fillna("")
     places = [environment[name] for name in ("device", "machine") if name in environment]
-    of_run = {
-        **{"suite": run.suite.suite, "row": run.row.name, "seed": run.seed},
-        **{name: outcome[name] for name in ("status", "reason")},
+    names = {"suite": run.suite.suite, "row": run.row.name, "seed": run.seed}
+    of_run = names | {
+        "status": outcome["status"],
+        "reason": outcome["reason"],
         "device": ", ".join(places),
         "precision": config.precision if config else "",
         "commit": environment.get("commit") or "",
@@ -101,8 +102,8 @@ def cost_lines(environment):
 def training_lines(directory):
     """Lines for the numbers that training recorded."""
     return [
-        {"step": row["step"], "seconds": row["seconds"], "metric": name, "value": value}
-        | {"protocol": "train"}
+        {"step": row["step"], "seconds": row["seconds"]}
+        | {"metric": name, "protocol": "train", "value": value}
         for row in read_lines(directory.path / "train.jsonl")
         for name, value in row.items()
         if name not in ("step", "seconds") and not isinstance(value, str)
@@ -123,11 +124,10 @@ def score_lines(directory):
     newest = {}
     for row in read_lines(directory.path / "metrics.jsonl"):
         metric, _, protocol = current_name(row["metric"]).partition("/")
-        spread = {"error": row.get("standard_error") or row.get("standard_deviation")}
+        error = row.get("standard_error") or row.get("standard_deviation")
         counts = {"n_fake": row.get("n_fake"), "n_real": row.get("n_real")}
-        figures = {"step": row["step"], "value": row["value"]} | counts
-        names = {"metric": metric, "protocol": protocol}
-        newest[row["step"], metric, protocol] = figures | names | spread
+        names = {"step": row["step"], "metric": metric, "protocol": protocol}
+        newest[tuple(names.values())] = names | {"value": row["value"], "error": error} | counts
     return newest.values()
 
 

@@ -24,9 +24,9 @@ def run_worker(module: str, request: dict, environment: dict | None = None) -> d
     Returns:
         The worker's answer; `{"error": REASON}` if it fails.
     """
-    piped = {"input": json.dumps(request), "capture_output": True, "text": True, "check": False}
-    variables = os.environ | (environment or {})
-    result = subprocess.run([sys.executable, "-m", module], cwd=ROOT, env=variables, **piped)
+    command, variables = [sys.executable, "-m", module], os.environ | (environment or {})
+    settings = {"capture_output": True, "text": True, "cwd": ROOT, "env": variables}
+    result = subprocess.run(command, input=json.dumps(request), check=False, **settings)
     lines = result.stdout.splitlines()
     if result.returncode == 0 and lines:
         return json.loads(lines[-1])

@@ -154,14 +154,15 @@ def row_figures(lines, all_runs, row):
 def score_figures(lines, reference, lower):
     """Figures of one metric of one row; `reference` is from `last_values`."""
     own, best = last_values(lines), best_lines(lines, lower)
-    interval = zip(("delta_low", "delta_high"), delta_interval(own, reference), strict=True)
+    delta_low, delta_high = delta_interval(own, reference)
     return {
         "seeds": len(own),
         **spread_figures("last", own.to_numpy()),
         **spread_figures("best", best["value"].to_numpy()),
         "best_step_mean": best["step"].mean(),
         "delta": own.mean() - reference.mean(),
-        **dict(interval),
+        "delta_low": delta_low,
+        "delta_high": delta_high,
     }
 
 

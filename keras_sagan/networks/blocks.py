@@ -16,11 +16,7 @@ from keras_sagan.layers.tensors import at_least_float32
 
 
 class Block(keras.layers.Layer):
-    """A layer whose sublayers share its dtype policy.
-
-    Args:
-        normalize: bool, whether its kernels are spectrally normalized.
-    """
+    """A layer whose sublayers share its dtype policy and its spectral normalization."""
 
     def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,11 +33,7 @@ class Block(keras.layers.Layer):
 
 
 class ResamplingBlock(Block):
-    """A block with convolutions that change the resolution.
-
-    Args:
-        fast: bool, whether a convolution and its change of resolution are one operation.
-    """
+    """A block with convolutions that change the resolution, as one operation if `fast`."""
 
     def __init__(self, fast: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -103,5 +103,5 @@ class Network(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
         make = keras.saving.deserialize_keras_object
-        own: dict[str, Any] = {"stack": [make(layer, custom_objects) for layer in config["stack"]]}
-        return cls(**config | own)
+        stack: list[Any] = [make(layer, custom_objects) for layer in config["stack"]]
+        return cls(**config | {"stack": stack})
