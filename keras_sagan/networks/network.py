@@ -101,7 +101,7 @@ class Network(keras.Model):
         return super().get_config() | own
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
+    def from_config(cls, config: Any, custom_objects: Any = None) -> "Network":
         make = keras.saving.deserialize_keras_object
         stack: list[Any] = [make(layer, custom_objects) for layer in config["stack"]]
         return cls(**config | {"stack": stack})
