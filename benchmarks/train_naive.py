@@ -30,6 +30,7 @@ SUPPORTED = {
     "replicas": (0, 1),
     "eval_every": (0,),
     "on_nan": ("stop",),
+    "profile_steps": ("",),
 }
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from benchmarks.keras_naive.model import NaiveGan, make_gan
@@ -84,9 +85,8 @@ def make_naive_call(training):
     iterator = iter(shares(context, training.prepared, config.batch_size, config.seed, start))
 
     def call(num_steps):
-        for _ in range(num_steps // length):
-            logs = gan.train_function(iterator)
-        losses = {name: float(loss) for name, loss in logs.items()}
+        logs = [gan.train_function(iterator) for _ in range(num_steps // length)]
+        losses = {name: float(np.mean([each[name] for each in logs])) for name in health.LOSSES}
         done = int(step.numpy())
         if done <= config.ema_start:
             gan.restart_averages()

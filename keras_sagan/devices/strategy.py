@@ -35,10 +35,7 @@ def make_cluster(
         RunError: if other workers do not come.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    is_multi_worker = strategy == "multi_worker"
-    replicas = replicas or max(len(gpus), 1)
-    check_replicas(replicas, len(gpus), is_multi_worker)
-    workers = len(task_addresses(find_place().spec)) if is_multi_worker else 1
+    workers, replicas = count_replicas(strategy, replicas)
     if batch_size % (workers * replicas):
         raise UsageError(
             f"batch_size must be a multiple of the replicas. Received: {batch_size} images "
@@ -48,7 +45,7 @@ def make_cluster(
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         keep_memory()
-    if is_multi_worker:
+    if strategy == "multi_worker":
         return join_cluster(replicas if gpus else 0, join_seconds)
     if not gpus and replicas > 1:
         (cpu,) = tf.config.list_physical_devices("CPU")
@@ -58,8 +55,10 @@ def make_cluster(
     return Cluster(tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)]))
 
 
-def check_replicas(replicas: int, gpus: int, is_multi_worker: bool) -> None:
-    """Whether each process can have so many; raises `UsageError` if not."""
+def count_replicas(strategy: str, replicas: int) -> tuple[int, int]:
+    """Processes of a run, and replicas of each; arguments and errors as of `make_cluster`."""
+    gpus, is_multi_worker = len(tf.config.list_physical_devices("GPU")), strategy == "multi_worker"
+    replicas = replicas or max(gpus, 1)
     if gpus and replicas > gpus:
         raise UsageError(f"replicas must be at most {gpus}, the GPUs here. Received: {replicas}")
     if is_multi_worker and not gpus and replicas > 1:
@@ -71,6 +70,8 @@ def check_replicas(replicas: int, gpus: int, is_multi_worker: bool) -> None:
         raise UsageError(
             f"replicas must be at most {MOST_PARTS} on a machine without GPUs. Received: {replicas}"
         )
+    workers = len(task_addresses(find_place().spec)) if is_multi_worker else 1
+    return workers, replicas
 
 
 def keep_memory() -> None:

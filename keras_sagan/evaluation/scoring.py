@@ -13,6 +13,7 @@ from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.score_rows import Row, make_rows
 from keras_sagan.evaluation.scorer import Settings, make_scorer
 from keras_sagan.evaluation.scores import INCEPTION
+from keras_sagan.extractors.inception import MissingNetworkError
 from keras_sagan.metrics.protocol import metric_name
 from keras_sagan.runs.checkpoint_files import step_of
 from keras_sagan.runs.checkpoints import choose_checkpoints, load_generator
@@ -52,7 +53,7 @@ def evaluate_run(
         for extractor in settings.extractors:
             try:
                 scorer = make_scorer(cluster, extractor, settings, prepared, config.data_dir)
-            except FileNotFoundError as error:
+            except MissingNetworkError as error:
                 scored = unavailable_scores(paths, settings, str(error))
             else:
                 load_path = functools.partial(load, config, ema=settings.ema)

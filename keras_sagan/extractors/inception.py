@@ -23,6 +23,10 @@ WHERE = (
 WIDTHS = (2048, 1008)
 
 
+class MissingNetworkError(FileNotFoundError):
+    """There is no Inception network where one was named."""
+
+
 def inception(path: str, protocol: Protocol) -> Extractor:
     """Loads the network at `path`.
 
@@ -44,7 +48,7 @@ def inception(path: str, protocol: Protocol) -> Extractor:
     else:
         place = pathlib.Path(path).expanduser()
         if not place.exists():
-            raise FileNotFoundError(f"no Inception network at {path}: {WHERE}")
+            raise MissingNetworkError(f"no Inception network at {path}: {WHERE}")
         try:
             network, sha256 = load_from_path(place), hash_files(place)
         except (OSError, EOFError, zlib.error, tarfile.TarError) as error:

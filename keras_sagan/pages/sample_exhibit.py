@@ -9,6 +9,7 @@ from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.neighbors import NeighborSearch
 from keras_sagan.evaluation.scorer import make_extractor
+from keras_sagan.extractors.inception import MissingNetworkError
 from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.networks.network import Network
 from keras_sagan.pages.sample_page import Samples, Selection
@@ -83,7 +84,7 @@ def feature_space(
     strategy = tf.distribute.get_strategy()
     try:
         network = make_extractor(strategy, choice, PROTOCOLS["tfgan"], prepared, data_dir)
-    except FileNotFoundError as error:
+    except MissingNetworkError as error:
         raise UsageError(str(error)) from error
     kind = "a classifier of these images" if network.labels else "a network trained on other images"
     return network.features, (

@@ -45,9 +45,3 @@ def roll_back(
         restored = restore()
         return restored, [*(each for each in rollbacks if each <= restored.step), restored.step]
     raise NotFinite(f"{error}; {reason}", error.step, error.name) from error
-
-
-def record_rollback(directory: RunDirectory, rollbacks, seconds: float, error: NotFinite) -> None:
-    """Adds a rollback to train.jsonl, with the time that was lost, in seconds of training."""
-    row = {"step": rollbacks[-1], "seconds": seconds, "rollback": len(rollbacks)}
-    directory.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
-from keras_sagan.devices.strategy import device_name, make_cluster
+from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
 from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
@@ -19,8 +19,9 @@ from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
-from keras_sagan.training.rollback import record_rollback, recorded_rollbacks, roll_back
-from keras_sagan.training.session import SAGAN, Method, Training, train_from
+from keras_sagan.training.preemption import Preemption
+from keras_sagan.training.rollback import recorded_rollbacks, roll_back
+from keras_sagan.training.session import SAGAN, Ends, Method, Training, say_line, train_from
 
 
 def train(
@@ -46,9 +47,9 @@ def train(
         The run's directory; `describe_ending` says how training ended.
     """
     directory = RunDirectory(run_dir)
+    workers, replicas = count_replicas(config.strategy, config.replicas)
+    xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, workers * replicas)
     cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
-    replicas = cluster.strategy.num_replicas_in_sync
-    xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, replicas)
     try:
         with cluster.stay_together(), contextlib.ExitStack() as stack:
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
@@ -115,23 +116,29 @@ def resume_training(training: Training, method: Method, changes: Sequence[str]) 
     )
     seconds = recorded_seconds(training.directory, restored) if cluster.is_chief else 0.0
     end = EndTraining(config.total_steps, config.total_minutes, seconds, cluster)
-    while True:
-        try:
-            train_from(training, method, restored, end, notes or ())
-            return
-        except NotFinite as error:
-            if config.on_nan == "stop":
-                raise
-            restored, training.rollbacks = roll_back(
-                training.checkpoints, training.rollbacks, restore, error
-            )
-            if cluster.is_chief:
-                record_rollback(training.directory, training.rollbacks, end.seconds, error)
-            notes = [
-                f"warning: {error}; rolled back to step {restored.step} with other noise, time "
-                f"{len(training.rollbacks)}",
-                *(f"warning: {warning}" for warning in restored.warnings),
-            ]
+    with Preemption(say_line, cluster.any_process) as signals:
+        while True:
+            try:
+                train_from(training, method, restored, Ends(end, signals), notes or ())
+                return
+            except NotFinite as error:
+                if config.on_nan == "stop":
+                    raise
+                restored, training.rollbacks = roll_back(
+                    training.checkpoints, training.rollbacks, restore, error
+                )
+                if cluster.is_chief:
+                    notes = record_rollback(training, restored, end.seconds, error)
+
+
+def record_rollback(training, restored: Restored, seconds: float, error: NotFinite) -> list[str]:
+    """Adds a rollback to train.jsonl, with the lost time too; returns lines for the user."""
+    number = len(training.rollbacks)
+    row = {"step": restored.step, "seconds": seconds, "rollback": number}
+    row |= {"bad_step": error.step, "bad": error.name}
+    training.directory.append("train.jsonl", row)
+    rolled_back = f"rolled back to step {restored.step} with other noise, time {number}"
+    return [f"warning: {each}" for each in (f"{error}; {rolled_back}", *restored.warnings)]
 
 
 def restore_newest(training: Training) -> Restored:

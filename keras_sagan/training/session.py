@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -88,10 +89,17 @@ def make_game_call(training: Training) -> Callable:
 SAGAN = Method(create_state, make_game_call)
 
 
+class Ends(NamedTuple):
+    """What ends training: its plan, and signals, which every attempt after a rollback hears."""
+
+    planned: EndTraining
+    signals: Preemption
+
+
 def train_from(
-    training: Training, method: Method, restored: Restored, end: EndTraining, notes: Sequence[str]
+    training: Training, method: Method, restored: Restored, ends: Ends, notes: Sequence[str]
 ) -> None:
-    """Trains from a restored checkpoint until an action ends it; shows the user `notes` first.
+    """Trains from a restored checkpoint until one of `ends`; shows the user `notes` first.
 
     Raises:
         NotFinite: if a loss, a gradient or a weight is not finite.
@@ -99,23 +107,22 @@ def train_from(
     with contextlib.ExitStack() as stack:
         records, say = None, say_line
         if training.cluster.is_chief:
-            total = None if end.total_minutes else end.total_steps
+            total = None if ends.planned.total_minutes else ends.planned.total_steps
             records = Records(training.directory, restored.step, total)
             stack.callback(records.close)
             say = records.progress.say
+        ends.signals.say = say
         for note in notes:
             say(note)
-        if end.is_over(restored.step):
+        if ends.planned.is_over(restored.step):
             return
         say("compiling the first step")
-        signals = stack.enter_context(Preemption(say, training.cluster.any_process))
-        actions = make_actions(training, method, restored, end, records)
-        actions[-1:-1] = [StopOnSignal(signals)]
+        actions = make_actions(training, method, restored, ends, records)
         call = method.make_train_call(training)
         Trainer(call, actions, training.config.steps_per_call).train(restored.step)
 
 
-def make_actions(training, method, restored, end, records) -> list[Action]:
+def make_actions(training, method, restored, ends, records) -> list[Action]:
     """The actions of this process in their order; saving a checkpoint is the last.
 
     Without `records`, on workers other than the chief, plain actions stand where the chief writes.
@@ -129,7 +136,7 @@ def make_actions(training, method, restored, end, records) -> list[Action]:
         sample, count = training.state.make_sampler(), training.best_score.count
         fakes = FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
         gammas = functools.partial(read_gammas, training.state)
-        log = Log(config.log_every, records, end, gammas, config.batch_size)
+        log = Log(config.log_every, records, ends.planned, gammas, config.batch_size)
         log.resume(restored.partial_record)
         samples = WriteSamples(config.sample_every, records, fakes)
         score = make_score(training, records, fakes) if method.keeps_best else None
@@ -137,10 +144,11 @@ def make_actions(training, method, restored, end, records) -> list[Action]:
     return [
         Profile(config.profile_range, records and training.directory.tensorboard),
         CheckHealth(),
-        end,
+        ends.planned,
         log,
         samples,
         OnChief(cluster, score_every, check, score),
+        StopOnSignal(ends.signals),
         OnChief(cluster, config.checkpoint_every, check, save),
     ]
 

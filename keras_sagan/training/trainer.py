@@ -45,8 +45,8 @@ class Action:
         return step + self.every - step % self.every if self.every else math.inf
 
     def is_due(self, call: Call) -> bool:
-        """Whether it acts here: at multiples of `every`, and at the end of training."""
-        return call.is_last or (self.every > 0 and call.step % self.every == 0)
+        """Whether it acts here: at multiples of `every`, and where the run ends."""
+        return call.ends_run or (self.every > 0 and call.step % self.every == 0)
 
     def begin(self, step: int) -> None:
         """Before the first call, of a training that starts at `step`."""

@@ -28,8 +28,8 @@ def test_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, data_dir):
     step = json.loads((stopped / "stop.json").read_text())["step"]
     assert 40 <= step < 200
     assert out == (
-        f"SIGTERM: stopped at step {step} with a checkpoint in {stopped}; the same command goes "
-        "on from there\n"
+        f"SIGTERM: stopped at step {step} with a checkpoint in {stopped}; the same command "
+        "resumes from there\n"
     )
     assert "SIGTERM: stopping after this call" in err
     assert f"step-{step}.index" in names(stopped)

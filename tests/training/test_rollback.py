@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
+import time
 
 import pytest
 import tensorflow as tf
@@ -146,6 +149,30 @@ def test_fourth_time_is_the_end(data_dir, tmp_path):
     with pytest.raises(NotFinite, match="the run has rolled back 3 times"):
         train(config(data_dir, steps_per_call=1), tmp_path, failing(calls))
     assert calls[4:] == [(5, rates, 3)]
+
+
+def test_signal_is_not_forgotten_by_a_rollback(data_dir, tmp_path):
+    """It comes in the call whose numbers are not finite."""
+    attempts = []
+
+    def make_call(training):
+        attempts.append(training.rollbacks)
+
+        def call(num_steps):
+            step = int(training.state.step.assign_add(num_steps))
+            if step == 7 and len(attempts) == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.2)  # A thread takes note of it.
+                return {"d_loss": float("nan"), "g_loss": 1.0}, [7, health.NEVER]
+            return {"d_loss": 1.0, "g_loss": 1.0}, [health.NEVER, health.NEVER]
+
+        return call
+
+    method = dataclasses.replace(SAGAN, make_train_call=make_call, measures_xla=False)
+    run = train(config(data_dir, steps_per_call=1), tmp_path, method)
+    assert attempts == [[], [5]]
+    assert run.read_stop() == {"step": 6, "signal": "SIGTERM"}
+    assert step_of(newest_checkpoint(run.checkpoints)) == 6
 
 
 @pytest.mark.parametrize(

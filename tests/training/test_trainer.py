@@ -4,7 +4,7 @@ import pytest
 
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import NotFinite, RunError
-from keras_sagan.training.actions import CheckHealth, EndTraining, OnChief
+from keras_sagan.training.actions import CheckHealth, EndTraining, OnChief, StopOnSignal
 from keras_sagan.training.health import NEVER
 from keras_sagan.training.trainer import Action, Trainer
 
@@ -69,6 +69,20 @@ def test_chief_acts_for_all_and_other_workers_only_wait():
     assert trained([OnChief(Cluster(), 10, lambda: None, Noted(10, seen))]) == [10, 10, 3]
     assert seen == [("act", 10), ("act", 20), ("act", 23)]
     assert trained([OnChief(Cluster(), 10, lambda: None, None)]) == [10, 10, 3]
+
+
+def test_a_signal_ends_a_run_with_what_stands_behind_it():
+    """A checkpoint is written at once, a record only when it is due."""
+
+    class Signals:
+        def received_signal(self):
+            return "SIGTERM"
+
+    seen, records = [], []
+    save = OnChief(Cluster(), 10, lambda: None, Noted(10, seen))
+    assert trained([Noted(10, records), StopOnSignal(Signals()), save], steps_per_call=7) == [7]
+    assert seen == [("act", 7)]
+    assert records == [("begin", 0), ("close",)]
 
 
 def test_time_ends_a_run_and_counts_earlier_processes():
