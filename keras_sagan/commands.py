@@ -122,7 +122,7 @@ def help_text(description, module):
     for topic, options in TOPICS.items():
         names = [field.name for field in dataclasses.fields(options) if field.name in flags.FLAGS]
         topics[topic] = [flags.FLAGS[name] for name in names if flags.FLAGS[name] not in own]
-    lines = [description.strip(), "", "Flags may stand in files: --flagfile=PATH, also in a file."]
+    lines = [description.strip(), "", "Flags may come from files: --flagfile=PATH, which may nest."]
     for topic, members in topics.items():
         lines += ["", f"{topic}:"] if members else []
         for flag in members:

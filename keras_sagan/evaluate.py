@@ -124,7 +124,7 @@ def score_run(run, extractors, checkpoint, load) -> None:
     from keras_sagan.evaluation.scoring import evaluate_run
     from keras_sagan.runs.checkpoints import load_generator
 
-    # Features in TensorFloat-32 differ from those of other devices.
+    # In TensorFloat-32, features would differ between devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     others = read_scores(RunDirectory(given.compare)) if given.compare else None
     settings = Settings(

@@ -70,7 +70,7 @@ class ModelOptions:
     d_attention: str = option("auto", "The same for the discriminator.")
     attention_block: str = option(
         "attention",
-        "Block at those resolutions. residual: the paper's control, with as many parameters.",
+        "Block at these resolutions. residual: the paper's control, with as many parameters.",
         one_of("attention", "residual"),
     )
     g_spectral_norm: bool = option(True, "Spectral normalization in the generator.")

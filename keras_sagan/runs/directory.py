@@ -82,7 +82,7 @@ class RunDirectory:
             The fields in `allowed` that differ, each as `name=old -> new`.
 
         Raises:
-            UsageError: if fields that may not change differ from those of the folder's run.
+            UsageError: if fields that may not change differ from the folder's run.
         """
         if not (self.path / "config.json").exists():
             return []
