@@ -18,7 +18,7 @@ flags.DEFINE_string(
     "server", None, "HOST:PORT. The server's usual ports: 8501 for REST, 8500 for gRPC. Required."
 )
 flags.DEFINE_enum(
-    "protocol", "rest", ["rest", "grpc"], "rest; or grpc, which needs the extra serving."
+    "protocol", "rest", ["rest", "grpc"], "rest, or grpc, which needs the extra serving."
 )
 flags.DEFINE_string("model", "sagan", "Name by which the server knows the model.")
 flags.DEFINE_integer(
@@ -27,12 +27,12 @@ flags.DEFINE_integer(
 flags.DEFINE_list("labels", None, "Classes, one row each. Not for a network without classes.")
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4", "5", "6", "7"], "Seeds, one column each.")
 flags.DEFINE_string("output", "grid.png", "PNG file to write.")
-flags.DEFINE_float("timeout", 60, "Seconds for all requests, including retries.")
+flags.DEFINE_float("timeout", 60, "Time limit for all requests and retries, in seconds.")
 flags.DEFINE_integer(
     "retries",
     3,
-    "Further tries of a request, with growing pauses, when the server is unavailable, or refuses "
-    "or drops the connection.",
+    "Retries of a request, with growing pauses, if the server is unavailable or refuses or drops "
+    "the connection.",
     lower_bound=0,
 )
 flags.DEFINE_bool("status", False, "Print versions and their states instead.")

@@ -1,4 +1,4 @@
-"""What the commands share: flags made from `Config`, help by topic, errors as one line."""
+"""Code that commands share: flags made from `Config`, help by topic, one-line errors."""
 
 import dataclasses
 import io
@@ -20,7 +20,7 @@ CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def define_config_flags(values=flags.FLAGS):
-    """One flag for each field of `Config`, in `values`: those of the command line or others."""
+    """Defines a flag for each field of `Config` in `values`, by default the command line's."""
     for name, field in CONFIG_FIELDS.items():
         text, rule = field.metadata["help"], field.metadata["rule"]
         if rule.choices:
@@ -36,15 +36,15 @@ def config_from_flags(values=flags.FLAGS):
 def run(main, description, module=None):
     """Parses the command line, calls `main()` and exits.
 
-    Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted and 143 when
-    terminated. `--help` shows `description`, and the flags of `module`, by default the one started.
+    Exit codes: 0 for success, 1 for a failed run, 2 for an invalid request, 130 if interrupted, 143
+    if terminated. `--help` shows `description` and the flags of `module`, by default the program.
     """
     own = sys.argv[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files and classes may hold what standard output cannot.
+        # Names of files and classes may have characters that standard output cannot encode.
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
-    # Of TensorFlow's own log only errors: its warnings say in several lines what ours say in one.
+    # Show only errors of TensorFlow's log: our one-line warnings replace its longer ones.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     try:
@@ -83,7 +83,7 @@ def integers(name, least=-(2**63), most=2**63 - 1):
     """The list flag `name` as ints; None if it was not given and has no default.
 
     Raises:
-        UsageError: if it is empty or has something else.
+        UsageError: if it is empty, or an item is not an int from `least` to `most`.
     """
     texts = getattr(flags.FLAGS, name)
     if texts is None:
@@ -101,7 +101,7 @@ def integers(name, least=-(2**63), most=2**63 - 1):
 
 
 def write(name, save):
-    """Calls `save` with the path that flag `name` gives, whose folder it makes; returns the path.
+    """Creates the folder of the path in flag `name`, calls `save(path)` and returns the path.
 
     Raises:
         RunError: if it cannot be written.
@@ -116,13 +116,13 @@ def write(name, save):
 
 
 def help_text(description, module):
-    """The command's own flags, then those of `Config` by topic."""
+    """The help: the command's own flags, then the flags of `Config` by topic."""
     own = flags.FLAGS.get_flags_for_module(module)
     topics = {"Command": own}
     for topic, options in TOPICS.items():
         names = [field.name for field in dataclasses.fields(options) if field.name in flags.FLAGS]
         topics[topic] = [flags.FLAGS[name] for name in names if flags.FLAGS[name] not in own]
-    lines = [description.strip(), "", "Flags may stand in files: --flagfile=PATH, also in a file."]
+    lines = [description.strip(), "", "Flags may come from files: --flagfile=PATH, which may nest."]
     for topic, members in topics.items():
         lines += ["", f"{topic}:"] if members else []
         for flag in members:

@@ -17,16 +17,16 @@ from keras_sagan.options import (
     RecordOptions,
 )
 
-# Of a `config.json` that does not say which version wrote it.
+# The version that wrote a `config.json` without a `version`.
 FIRST_VERSION = "0.1.0"
-# Smallest feature maps that the discriminator halves its images to, at 32 pixels and below a
-# quarter of the image: see networks/sagan.py.
+# Size of the discriminator's smallest feature maps. For images of 32 pixels or fewer, it is a
+# quarter of the image size instead: see networks/sagan.py.
 LOWEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, ModelOptions):
-    """What a run depends on besides the code and the data; the fields are in `options.py`.
+    """Everything that a run depends on besides code and data. The fields are in `options.py`.
 
     Raises:
         UsageError: if a value, or a combination of values, is impossible.
@@ -35,7 +35,7 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
-        for parsed in ("image_set", "profile_range"):  # A wrong text is an error now, not later.
+        for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
             getattr(self, parsed)
         attention = self.g_attention_resolutions + self.d_attention_resolutions
         additions = attention or self.g_spectral_norm or self.d_spectral_norm
@@ -57,13 +57,13 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
 
     @functools.cached_property
     def g_attention_resolutions(self) -> tuple[int, ...]:
-        """Where the generator attends: heights in pixels."""
+        """Resolutions at which the generator attends, as heights in pixels."""
         size, wanted = self.image_size, self.g_attention
         return values.attention_resolutions("g_attention", wanted, size, 2 * LOWEST, size)
 
     @functools.cached_property
     def d_attention_resolutions(self) -> tuple[int, ...]:
-        """Where the discriminator attends: heights in pixels."""
+        """Resolutions at which the discriminator attends, as heights in pixels."""
         size, wanted = self.image_size, self.d_attention
         lowest = LOWEST if size > 32 else size // 4
         return values.attention_resolutions("d_attention", wanted, size, lowest, size // 2)
@@ -75,11 +75,11 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
 
     @property
     def is_symmetry(self) -> bool:
-        """Whether images have halves that their class relates, so that `coherence` judges them."""
+        """Whether the class relates the halves of an image, so that `coherence` applies."""
         return self.image_set.dataset.kind == "symmetry" and self.num_classes != 0
 
     def with_data_classes(self, num_classes: int) -> "Config":
-        """With the data's number of classes if this asks for it: 0 if there is only one."""
+        """This `Config`, with -1 classes replaced by the data's number, or by 0 if that is 1."""
         if self.num_classes != -1:
             return self
         return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
@@ -100,10 +100,10 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def from_json(cls, text: str) -> "Config":
         """The inverse of `to_json`, for text of this version and of earlier ones.
 
-        A field that the text lacks has the value that was the behavior before the field existed.
+        A field missing from the text gets the value that matches the behavior before it existed.
 
         Raises:
-            UsageError: if the text is not a configuration, or of a newer version.
+            UsageError: if the text is not a configuration, or is from a newer version.
         """
         try:
             found = json.loads(text)
@@ -141,12 +141,12 @@ def check_version(written_by: Any) -> None:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """`0.2.1` as numbers that compare."""
+    """A version such as `0.2.1` as a tuple that compares correctly."""
     return tuple(map(int, version.split(".")))
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Type and rule of one field; raises `UsageError` if it breaks them."""
+    """Checks the type and rule of one field; raises `UsageError` if the value breaks them."""
     number = field.type is float and isinstance(value, int) and not isinstance(value, bool)
     if not (type(value) is field.type or number):
         kind = getattr(field.type, "__name__", field.type)

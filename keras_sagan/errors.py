@@ -1,4 +1,4 @@
-"""The two ways in which a command fails with one line instead of a traceback."""
+"""Errors that end a command with one line instead of a traceback."""
 
 import re
 
@@ -8,15 +8,15 @@ class UsageError(ValueError):
 
 
 class RunError(RuntimeError):
-    """The request was fine, and carrying it out failed: exit code 1."""
+    """The request was valid, but carrying it out failed: exit code 1."""
 
 
 class NotFinite(RunError):
-    """A number of a run is NaN or infinite, as all that follow would be.
+    """A number of a run is NaN or infinite, and all later numbers would be too.
 
     Args:
         message: str.
-        step: int, the first step that had it.
+        step: int, the first step at which it was non-finite.
         name: str, of the number.
     """
 
@@ -25,12 +25,12 @@ class NotFinite(RunError):
         self.step, self.name = step, name
 
 
-# Lines in front of the reason in messages of TensorFlow's graphs.
+# Prefixes of the lines that precede the reason in TensorFlow's graph errors.
 PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
 
 
 def reason_of(error):
-    """The first telling line of an exception's message, without TensorFlow's names."""
+    """The first informative line of an exception's message, without TensorFlow's names."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith(PREAMBLE)]
     line = next(iter(lines), type(error).__name__)
     return re.sub(r"{{function_node .*?}} ?| \[Op:\w+\]", "", line)

@@ -25,7 +25,7 @@ flags.DEFINE_string("data_dir", None, "Folder of prepared data. Default: the run
 flags.DEFINE_list(
     "extractor",
     ["classifier"],
-    "Networks that make features, comma-separated. classifier: trained on the real images on "
+    "Networks that extract features, comma-separated. classifier: trained on the real images on "
     "first use. inception:PATH: the 2015 Inception network as a frozen graph .pb, archive .tgz, "
     "SavedModel folder, Keras model .keras, or TensorFlow Hub URL.",
 )
@@ -38,7 +38,7 @@ flags.DEFINE_enum(
 flags.DEFINE_integer(
     "num_samples",
     None,
-    "Generated images. Default: the protocol's, 50,000, and 10,000 for the classifier.",
+    "Number of generated images. Default: the protocol's, 50,000; for the classifier, 10,000.",
     lower_bound=4,
 )
 flags.DEFINE_string(
@@ -51,22 +51,22 @@ flags.DEFINE_enum(
     "bn",
     "moving",
     ["moving", "batch", "standing"],
-    "Statistics of batch normalization. moving: from training. batch: from each batch, so that "
+    "Statistics of batch normalization. moving: from training. batch: from each batch, so "
     "scores depend on --batch_size. standing: means over 6,400 images with the scored weights.",
 )
-flags.DEFINE_integer("batch_size", 64, "Images at a time, over all replicas.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Images per batch, over all replicas.", lower_bound=1)
 flags.DEFINE_enum(
     "strategy",
     "mirrored",
     ["mirrored", "multi_worker"],
-    "As for training. Each of several processes makes its share of the images.",
+    "As for training. Each process generates its share of the images.",
 )
 flags.DEFINE_integer("replicas", 0, "Devices, as for training.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Seed of latents.", lower_bound=0, upper_bound=2**31 - 1)
 flags.DEFINE_string("real_statistics", None, "Mean and covariance (.npz) to compare with.")
-flags.DEFINE_string("save_statistics", None, "File (.npz) to write those of the real images to.")
-flags.DEFINE_string("compare", None, "Another run, to show its comparable scores too.")
-flags.DEFINE_string("real_features", None, "File (.npz) of features, and maybe logits and labels.")
+flags.DEFINE_string("save_statistics", None, "File (.npz) for the statistics of the real images.")
+flags.DEFINE_string("compare", None, "Another run whose comparable scores are also shown.")
+flags.DEFINE_string("real_features", None, "Features (.npz), optionally with logits and labels.")
 flags.DEFINE_string("fake_features", None, "The same for generated images.")
 flags.DEFINE_bool("json", False, "Print one JSON object instead of a table.")
 
@@ -124,7 +124,7 @@ def score_run(run, extractors, checkpoint, load) -> None:
     from keras_sagan.evaluation.scoring import evaluate_run
     from keras_sagan.runs.checkpoints import load_generator
 
-    # Features in TensorFloat-32 differ from those of other devices.
+    # In TensorFloat-32, features would differ between devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     others = read_scores(RunDirectory(given.compare)) if given.compare else None
     settings = Settings(
@@ -155,7 +155,7 @@ def print_scores(run: RunDirectory, found: dict[int, list], others: list | None)
 
     beside = None
     if others:
-        (rows,) = found.values()  # `main` has checked that it is one checkpoint.
+        (rows,) = found.values()  # `main` has checked that there is only one.
         beside = score_rows.match_rows(rows, others)
     notes = score_rows.describe_extractors(row for rows in found.values() for row in rows)
     if flags.FLAGS.json:

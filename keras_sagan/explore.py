@@ -40,7 +40,7 @@ flags.DEFINE_list(
     "seeds",
     None,
     "Seeds of latents, as for sample. There is one image for each class, seed and truncation. "
-    "Default: seeds from 0 on for 32 images (png: 6), or fewer to keep the page below 15 MB.",
+    "Default: as many, from 0 up, as give 32 images (png: 6) and a page below 15 MB.",
 )
 flags.DEFINE_list(
     "truncation",
@@ -62,7 +62,7 @@ flags.DEFINE_string(
     "Layer of a png, e.g. g_attention_16 or d_attention_16. Default: the generator's last.",
 )
 
-# Most images of a page, rows of a figure, and bytes of the maps and images of a page.
+# Limits: images of a page, rows of a figure, and bytes of a page's maps and images.
 MOST_IMAGES, MOST_ROWS, MOST_BYTES = 32, 6, 14_500_000
 DOTS_PER_INCH = 200
 
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def attended_resolutions(config: Config) -> dict[str, tuple[int, ...]]:
-    """Where networks "g" and "d" attend: the generator from its images on, then D.
+    """The resolutions at which networks "g" (high to low) and "d" (low to high) attend.
 
     Raises:
         UsageError: if the run has no attention.
@@ -153,7 +153,7 @@ def parse_truncation(text: str) -> float | None:
 def page_room(
     image_shape: tuple[int, int, int], resolutions: dict[str, tuple[int, ...]], steps: int
 ) -> int:
-    """The number of images that fit into a page of `steps` checkpoints."""
+    """The number of images that fit on a page of `steps` checkpoints."""
     from keras_sagan.pages.attention_page import image_bytes
 
     generated = sum(map(image_bytes, resolutions["g"])) + math.prod(image_shape) * 4 / 3
@@ -163,7 +163,7 @@ def page_room(
 
 
 def make_page(run: RunDirectory, config: Config, pair, paths: list[str], points: list) -> str:
-    """The page of a `NetworkPair`, some checkpoints and a `Point` for each image, as HTML."""
+    """The HTML page of a `NetworkPair` at some checkpoints, with a `Point` for each image."""
     from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.attention_exhibit import gamma_curves, gather_exhibit
     from keras_sagan.pages.attention_page import attention_page

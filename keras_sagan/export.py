@@ -52,7 +52,7 @@ def main() -> None:
         )
     run = RunDirectory(run_dir)
     config = run.read_config()
-    # Only once the flags are known to be valid: TensorFlow takes seconds to import.
+    # TensorFlow takes seconds to import, so flags are checked first.
     import tensorflow as tf
 
     from keras_sagan.serving.archive import Settings, export_run

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and locks that one process holds."""
+"""Atomic writes of files and folders, and locks that one process holds."""
 
 import contextlib
 import fcntl
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-# A file or folder that is being written. A kill may leave one; `remove_unfinished` removes it.
+# Prefix of folders being written. A kill may leave one; `remove_unfinished` removes it.
 UNFINISHED = ".unfinished-"
 
 
@@ -35,12 +35,12 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def written_whole(final: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path to write a file or folder to; on leaving, it becomes `final`.
+    """Yields a path to write a file or folder to; on exit, it is renamed to `final`.
 
-    All of it is on the disk before it is renamed, so a loss of power leaves it whole or absent.
+    Everything is flushed to disk before the rename, so a power loss leaves it whole or absent.
 
     Args:
-        final: in a folder that exists. Nothing may be there yet, except for a file by a file.
+        final: in a folder that exists. It must not exist, but a file may replace a file.
 
     Raises:
         OSError: if it cannot be written; then `final` is unchanged.
@@ -57,7 +57,7 @@ def written_whole(final: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def synchronize(path: pathlib.Path) -> None:
-    """Waits until a file, or the list of a folder's files, is on the disk."""
+    """Flushes a file, or the listing of a folder, to disk."""
     if path.is_dir() or path.is_file():
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -67,7 +67,7 @@ def synchronize(path: pathlib.Path) -> None:
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:
-    """Removes what killed processes left of `written_whole`; only for the holder of the lock."""
+    """Removes what killed `written_whole` calls left; only the lock's holder may call this."""
     for left_over in folder.glob(UNFINISHED + "*"):
         shutil.rmtree(left_over)
 
@@ -77,12 +77,12 @@ def locked(path: pathlib.Path, wait_for: str | None = None) -> Iterator[IO[str]]
     """Holds the lock file `path` for this process; the system frees it when the process ends.
 
     Args:
-        path: of the file, made if absent, in a folder that exists.
-        wait_for: what another holder does, as "prepares data": then it is waited for, and the user
-            is told. None: no waiting.
+        path: of the file, created if absent, in a folder that exists.
+        wait_for: what another holder is doing, e.g. "prepares data". If given, this process tells
+            the user and waits. None: it does not wait.
 
     Yields:
-        The open file, for a line on who holds it.
+        The open file, in which the holder may identify itself.
 
     Raises:
         BlockingIOError: if another process holds it and `wait_for` is None.

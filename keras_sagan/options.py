@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# Of a field that the first version had: no configuration lacks it.
+# `before` of a field that the first version had: every configuration has it.
 ALWAYS = object()
 
 
@@ -13,7 +13,7 @@ class Rule(NamedTuple):
 
     text: str  # Continues "NAME must be".
     holds: Callable[[Any], bool]  # Function of the value.
-    choices: tuple = ()  # All values that hold, if these are few.
+    choices: tuple = ()  # All valid values, if there are only a few.
 
 
 def one_of(*values: Any) -> Rule:
@@ -37,9 +37,9 @@ def option(
 ) -> Any:
     """A field of `Config`; `text` is its flag's help.
 
-    A run may resume with another value if it is `resumable`: it changes no number of a step. For a
-    field added later, `before` is the value that was the behavior before, and what a `config.json`
-    without the field means.
+    A run may resume with another value of a `resumable` field: it changes no number of a step. For
+    a field added later, `before` is the value that matches the earlier behavior. A `config.json`
+    without the field means this value.
     """
     metadata = {"help": text, "rule": rule, "resumable": resumable, "before": before}
     return dataclasses.field(default=default, metadata=metadata)
@@ -51,13 +51,13 @@ class ModelOptions:
 
     model: str = option("sagan", "Family of networks.", one_of("sagan", "dcgan"))
     image_size: int = option(
-        128, "Height and width of the images, 16...512, a power of 2.", IMAGE_SIZE
+        128, "Height and width of the images, a power of 2 from 16 to 512.", IMAGE_SIZE
     )
     image_channels: int = option(3, "1 for grayscale, 3 for RGB.", one_of(1, 3))
     z_dim: int = option(128, "Length of a latent vector.", at_least(1))
     num_classes: int = option(
         -1,
-        "Classes of images; 0: unconditional. -1: the data's own classes, 0 if there is only one.",
+        "Number of classes. 0: unconditional. -1: the data's own number, or 0 if that is 1.",
         at_least(-1),
     )
     g_channels: int = option(64, "Channels of the generator's last feature maps.", at_least(1))
@@ -65,12 +65,12 @@ class ModelOptions:
     g_attention: str = option(
         "auto",
         "Resolutions with attention in the generator, e.g. 32 or 32,64; or none. auto: half the "
-        "image size, at most 64 (at 128 pixels this gave the paper's best inception score).",
+        "image size, at most 64 (at 128 pixels this gave the paper's best Inception score).",
     )
     d_attention: str = option("auto", "The same for the discriminator.")
     attention_block: str = option(
         "attention",
-        "The block at those resolutions; residual: the paper's control with as many parameters.",
+        "Block at these resolutions. residual: the paper's control, with as many parameters.",
         one_of("attention", "residual"),
     )
     g_spectral_norm: bool = option(True, "Spectral normalization in the generator.")
@@ -82,7 +82,7 @@ class ModelOptions:
         0.9999, "The same for the generator's last, unconditional batch normalization.", SHARE
     )
     sync_batch_norm: bool = option(
-        False, "Batch statistics over all replicas. Excludes XLA when there are several."
+        False, "Batch statistics over all replicas. With several replicas, XLA is unavailable."
     )
 
 
@@ -104,7 +104,7 @@ class DataOptions:
         "PATH/SPLIT/CLASS/IMAGE.",
         before="train",
     )
-    data_dir: str = option("data", "Where prepared data are kept.", resumable=True)
+    data_dir: str = option("data", "Folder of the prepared data.", resumable=True)
     tfds_dir: str = option(
         "",
         "Where TensorFlow Datasets keeps its own files. Empty: its default, TFDS_DATA_DIR or "
@@ -114,18 +114,18 @@ class DataOptions:
     )
     max_bad_fraction: float = option(
         0.01,
-        "Share of images that may be unreadable when a set is prepared, in [0, 1]. They are named "
-        "and left out.",
+        "Largest fraction of images that may be unreadable when a set is prepared, in [0, 1]. "
+        "These images are listed and left out.",
         SHARE,
         resumable=True,
         before=0.01,
     )
     flip: bool = option(
-        False, "Mirror every real image left to right half of the time.", before=False
+        False, "Mirror each real image left to right with probability 1/2.", before=False
     )
     fake_labels: str = option(
         "uniform",
-        "Classes of the fakes in training: uniform, or as frequent as in the data.",
+        "Classes of fakes during training: uniform, or as frequent as in the data.",
         one_of("uniform", "data"),
         before="uniform",
     )
@@ -133,15 +133,15 @@ class DataOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizationOptions:
-    """The losses, the optimizers, and how long they work."""
+    """The losses, the optimizers, and how long training lasts."""
 
     loss: str = option("hinge", "Adversarial loss.", one_of("hinge", "non_saturating"))
     batch_size: int = option(256, "Images per step, over all replicas.", at_least(1))
     d_steps: int = option(1, "Discriminator updates per step.", at_least(1))
     reuse_fakes: bool = option(
         False,
-        "The generator learns from the fakes that the discriminator has just learned from, which "
-        "saves a forward pass. Otherwise it learns from new ones.",
+        "Train the generator on the fakes that the discriminator has just learned from, which "
+        "saves a forward pass. Otherwise, train it on new ones.",
         before=False,
     )
     g_lr: float = option(1e-4, "Learning rate of the generator (Adam).", POSITIVE)
@@ -152,12 +152,12 @@ class OptimizationOptions:
         0.9999, "Decay of the moving average of the generator, in [0, 1].", SHARE
     )
     ema_start: int = option(
-        2000, "Step from which weights are averaged; before it, they are copied.", at_least(0)
+        2000, "Step at which averaging starts; until then, weights are copied.", at_least(0)
     )
     total_steps: int = option(1_000_000, "Generator updates.", at_least(1), resumable=True)
     total_minutes: float = option(
         0.0,
-        "Minutes of training after which a run ends before total_steps. Compiling the first step "
+        "Minutes of training after which a run ends early. Compiling the first step "
         "counts; work between steps (scores, samples, checkpoints) does not. 0: no limit.",
         DURATION,
         resumable=True,
@@ -173,47 +173,47 @@ class ExecutionOptions:
     precision: str = option("float32", "Keras dtype policy.", one_of("float32", "mixed_bfloat16"))
     fast: bool = option(
         True,
-        "Fuse convolutions with changes of resolution, compute batch normalization without classes "
-        "in one operation, and large attention in blocks. false: every operation as written in the "
-        "papers. Both are equal up to rounding.",
+        "Fuse convolutions with resampling, compute unconditional batch normalization in one "
+        "operation, and compute large attention in blocks. false: every operation as written in "
+        "the papers. The results differ only by rounding.",
         before=False,
     )
     jit_compile: str = option(
         "auto",
-        "XLA for each replica's steps. auto: on for GPUs; on CPUs if it is faster, which a run of "
-        "1000 steps or more without total_minutes measures as it begins, unless "
-        "data_dir/compilation has its setting.",
+        "Compile each replica's steps with XLA. auto: on for GPUs; on CPUs, if it is faster. A run "
+        "of at least 1000 steps without total_minutes measures that when it starts, unless "
+        "data_dir/compilation already has the result.",
         one_of("auto", "on", "off"),
     )
     strategy: str = option(
         "mirrored",
-        "Where replicas are. mirrored: in this process; multi_worker: in many processes, on hosts "
-        "named by TF_CONFIG or Slurm's srun. A run may resume with the other.",
+        "Where replicas run. mirrored: in this process. multi_worker: in many processes, on hosts "
+        "named by TF_CONFIG or Slurm's srun. A run may resume with either.",
         one_of("mirrored", "multi_worker"),
         resumable=True,
         before="mirrored",
     )
     join_seconds: int = option(
         600,
-        "Seconds within which the processes of multi_worker must have found each other.",
+        "Seconds within which the processes of multi_worker must find each other.",
         at_least(1),
         resumable=True,
         before=600,
     )
     replicas: int = option(
         0,
-        "Devices to train on, in each process; 0: every GPU, or the CPU. More than one on a "
-        "machine without GPUs divides its CPU, which multi_worker cannot.",
+        "Devices to train on in each process. 0: every GPU, or the CPU. Without GPUs, a larger "
+        "number divides the CPU into several devices, which multi_worker does not support.",
         at_least(0),
         resumable=True,
     )
     steps_per_call: int = option(
-        10, "Most steps in one call of the runtime.", at_least(1), resumable=True
+        10, "Maximum number of steps per call of the runtime.", at_least(1), resumable=True
     )
     on_nan: str = option(
         "stop",
-        "What a run does when its losses, gradients or weights are not finite: stop; or rollback: "
-        "return to the newest checkpoint and continue with other noise, at most three times.",
+        "What a run does when its losses, gradients or weights are non-finite. stop: it fails. "
+        "rollback: it resumes from the newest checkpoint with other noise, at most three times.",
         one_of("stop", "rollback"),
         resumable=True,
         before="stop",
@@ -233,19 +233,19 @@ class RecordOptions:
     )
     eval_every: int = option(
         0,
-        "Steps between two fd1k scores, by a classifier of the data, which then choose the best "
-        "checkpoint. 0: thumbnails choose it, at each checkpoint.",
+        "Steps between two fd1k scores, computed with a classifier of the data, that choose the "
+        "best checkpoint. 0: a score of thumbnails chooses it at each checkpoint.",
         at_least(0),
         resumable=True,
         before=0,
     )
     keep_checkpoints: int = option(
-        3, "Newest checkpoints that are kept, besides the best.", at_least(1), resumable=True
+        3, "Number of newest checkpoints to keep, besides the best.", at_least(1), resumable=True
     )
     profile_steps: str = option(
         "",
-        "Two step numbers, e.g. 20,25: writes a profile of the steps between them for TensorBoard "
-        "(with its plugin tensorboard-plugin-profile). Empty: none.",
+        "Two step numbers, e.g. 20,25: write a profile of the steps between them for TensorBoard "
+        "(with its plugin tensorboard-plugin-profile). Empty: no profile.",
         resumable=True,
         before="",
     )

@@ -1,9 +1,9 @@
-"""Prepares an image set so that training starts immediately; train can also do it by itself.
+"""Prepares an image set so that training starts immediately. Otherwise, train prepares it.
 
 python -m keras_sagan.prepare --dataset=folder:photos --image_size=64 --preview=grid.png
 python -m keras_sagan.prepare --dataset=cifar10 --image_size=32
 
-Takes all flags of train, so one flag file serves both; only those about images and data matter.
+Accepts all flags of train, so both can share a flag file, but uses only those about the data.
 """
 
 import os
@@ -24,7 +24,7 @@ COLUMNS, ROWS = 8, 10
 
 def main():
     config = commands.config_from_flags()
-    # TensorFlow only reads files here, and somebody may be training on the GPU.
+    # TensorFlow only reads files here, and another process may be training on the GPU.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction, renew=True)
     prepared.verify()

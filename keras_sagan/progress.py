@@ -1,22 +1,22 @@
-"""How far long work has come: a bar on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar on a terminal, or an occasional line in a log."""
 
 import sys
 import time
 
 import tqdm
 
-# Seconds between two lines of a log that is no terminal.
+# Seconds between two lines where standard error is not a terminal.
 LOG_SECONDS = 30
 
 
 class Progress:
-    """Tells on standard error what is done of `total`.
+    """Reports on standard error how much of `total` is done.
 
     Args:
-        what: str, of what the numbers count, as "step".
-        total: int, or None if not known.
-        unit: str, in the plural, as "steps".
-        initial: int, done before.
+        what: str, what the numbers count, e.g. "step".
+        total: int, or None if unknown.
+        unit: str, in the plural, e.g. "steps".
+        initial: int, how much was done before.
     """
 
     def __init__(self, what, total, unit, initial=0):
@@ -27,7 +27,7 @@ class Progress:
         self.said_at = -float("inf")
 
     def update(self, count=1, values=None):
-        """`count` more are done; `values`, a dict of text, is shown beside until others come."""
+        """Adds `count`; shows the dict of strings `values` until the next one replaces it."""
         self.done += count
         self.bar.update(count)
         if values:
@@ -35,7 +35,7 @@ class Progress:
             self.bar.set_postfix(values)
         now = time.monotonic()
         if self.first is None:
-            self.first = self.done, now  # What comes before it is no measure: it may compile.
+            self.first = self.done, now  # The first update is not measured: it may compile.
         begun, begun_at = self.first
         measured = now - begun_at > 1 or begun < self.done == self.total
         if self.bar.disable and measured and now - self.said_at > LOG_SECONDS:
@@ -50,7 +50,7 @@ class Progress:
         return " ".join([*parts, f"{self.unit}/s={rate:.3g}", f"ETA={left}"])
 
     def say(self, line):
-        """A line, above the bar where there is one."""
+        """Prints a line, above the bar if there is one."""
         tqdm.tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()
 

@@ -40,7 +40,7 @@ flags.DEFINE_list(
     "Classes, one row each. Default: every class, at most 10. A run without classes gives a square "
     "grid, or one row with --interpolate.",
 )
-flags.DEFINE_integer("columns", 8, "Images in a row; on a page, seeds.", lower_bound=1)
+flags.DEFINE_integer("columns", 8, "Images per row; on a page, number of seeds.", lower_bound=1)
 flags.DEFINE_integer(
     "seed",
     0,
@@ -51,7 +51,7 @@ flags.DEFINE_integer(
 flags.DEFINE_list(
     "seeds",
     None,
-    "One column for each of these seeds: the images that an exported generator gives for them.",
+    "One column for each of these seeds, with the images that an exported generator makes of them.",
 )
 flags.DEFINE_float(
     "truncation",

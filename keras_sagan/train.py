@@ -20,7 +20,7 @@ flags.DEFINE_bool(
 flags.DEFINE_list(
     "allow_config_change",
     [],
-    "Fields in which a run may resume with other values than it began with, some of "
+    "Fields that may change when the run resumes, from among "
     f"{','.join(CHANGEABLE)}. The change is recorded in environment.json.",
 )
 commands.define_config_flags()
@@ -37,14 +37,14 @@ def main():
             f"--allow_config_change must be of {', '.join(CHANGEABLE)}. "
             f"Received: {','.join(allowed)}"
         )
-    # TensorFlow takes seconds to import: only once the flags are known to be good.
+    # TensorFlow takes seconds to import, so flags are checked first.
     from keras_sagan.training.run import describe_ending, train
 
     print(describe_ending(train(config, run_dir, allowed=allowed)))
 
 
 def check(run_dir):
-    """Reads every checkpoint and restores the newest; prints what they hold, and its digest.
+    """Reads every checkpoint, restores the newest, and prints their state and its digest.
 
     Raises:
         RunError: if one of them is bad.

@@ -1,4 +1,4 @@
-"""Values of flags that are more than a number or a name, each parsed once, where it enters."""
+"""Flag values with a grammar of their own, each parsed once, where it enters the program."""
 
 import dataclasses
 import os
@@ -7,7 +7,7 @@ import pathlib
 from keras_sagan.errors import UsageError
 
 EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
-# Of `symmetry` without numbers: images, and seed.
+# Number of images and seed of `symmetry` without numbers.
 SYMMETRY_DEFAULTS = (10_000, 0)
 
 
@@ -17,13 +17,13 @@ class DatasetName:
 
     text: str  # As the user wrote it.
     kind: str  # "folder", one of `EMBEDDED_SETS`, or "tfds".
-    folder: pathlib.Path | None = None  # Absolute path, of a folder.
-    count: int = 0  # Images, of `symmetry`.
-    seed: int = 0  # Of `symmetry`.
+    folder: pathlib.Path | None = None  # Absolute path of a folder.
+    count: int = 0  # Number of images of `symmetry`.
+    seed: int = 0  # Seed of `symmetry`.
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
-        """From `folder:PATH`, the name of an embedded set, or any other name: then of TFDS.
+        """Parses `folder:PATH` or the name of an embedded set; any other name is of a TFDS set.
 
         Raises:
             UsageError: if it is none of these.
@@ -54,10 +54,10 @@ def symmetry_numbers(text: str) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """What decides the pixels and labels of a prepared set."""
+    """Everything that determines the pixels and labels of a prepared set."""
 
     dataset: DatasetName  # Where its images come from.
-    split: str  # Name of the split, of a folder with splits or of a set of TensorFlow Datasets.
+    split: str  # Name of a split of a folder with splits, or of a TensorFlow Datasets set.
     tfds_dir: str  # Where TensorFlow Datasets keeps its own files; empty: its default.
     image_size: int  # Height and width, in pixels.
     image_channels: int  # 1 or 3.
@@ -72,13 +72,13 @@ class ImageSet:
 def attention_resolutions(
     name: str, text: str, image_size: int, lowest: int, highest: int
 ) -> tuple[int, ...]:
-    """Where a network attends, from low to high.
+    """The resolutions at which a network attends, from low to high.
 
     Args:
         name: of the flag, for the error.
-        text: "auto", "none", empty, or heights in pixels with commas between them.
+        text: "auto", "none", empty, or comma-separated heights in pixels.
         image_size: in pixels.
-        lowest: height of the network's smallest feature maps that attention can follow.
+        lowest: height of the smallest feature maps that attention can follow.
         highest: of its largest.
 
     Raises:
@@ -118,13 +118,13 @@ def profile_range(text: str) -> tuple[int, int] | None:
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointChoice:
-    """Which checkpoints of a run."""
+    """The choice of one or more checkpoints of a run."""
 
     parts: tuple[str | int, ...]  # Each "newest", "best", "all", or a step.
 
     @classmethod
     def parse(cls, text: str, several: bool = True) -> "CheckpointChoice":
-        """From newest, best, all or a step, or, if `several`, some of them with commas between.
+        """Parses newest, best or a step; if `several`, also all and comma-separated lists.
 
         Raises:
             UsageError: if it is something else.
@@ -150,14 +150,14 @@ class CheckpointChoice:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractorChoice:
-    """Which network makes features of images."""
+    """The choice of the network that extracts features from images."""
 
-    kind: str  # "classifier", of the data, or "inception".
+    kind: str  # "classifier" (of the data) or "inception".
     path: str = ""  # File, folder or URL of the Inception network; empty for a classifier.
 
     @classmethod
     def parse(cls, text: str) -> "ExtractorChoice":
-        """From classifier or inception:PATH; raises `UsageError` if it is something else."""
+        """Parses classifier or inception:PATH; raises `UsageError` for anything else."""
         kind, _, path = text.partition(":")
         if text != "classifier" and not (kind == "inception" and path):
             raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")

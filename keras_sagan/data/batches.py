@@ -26,7 +26,7 @@ def make_iterator(
         prepared: where to read.
         batch_size: images in a batch over all replicas.
         seed: of the permutations.
-        start: number of the first batch: steps done times `d_steps`.
+        start: index of the first batch: the number of steps done times `d_steps`.
 
     Returns:
         Pairs of uint8 `[b, H, W, C]` and int32 `[b]`, distributed values if there are several
@@ -40,9 +40,9 @@ def make_iterator(
 
 
 def shares(context, prepared: Prepared, batch_size: int, seed: int, start: int) -> tf.data.Dataset:
-    """The dataset that one host reads: batch by batch, the shares of its replicas in turn.
+    """The dataset that one host reads: for each batch, the shares of its replicas in order.
 
-    Replicas are numbered host by host. Arguments as of `make_iterator`.
+    Replicas are numbered host by host. For arguments, see `make_iterator`.
     """
     replicas = context.num_replicas_in_sync
     local = replicas // context.num_input_pipelines
@@ -67,9 +67,9 @@ def shares(context, prepared: Prepared, batch_size: int, seed: int, start: int) 
 
 
 def example_indices(start: int, length: int, count: int, seed: int) -> np.ndarray:
-    """Which of `count` examples are at `start`, ..., `start + length - 1` of the endless stream.
+    """Indices of the examples at `start`, ..., `start + length - 1` of the endless stream.
 
-    Every example occurs once in each epoch, that is, in each piece of `count` places.
+    Each of `count` examples occurs once in each epoch, that is, in each `count` positions.
     """
     places = np.arange(start, start + length)
     epochs = places // count
@@ -90,7 +90,7 @@ def permute(places: np.ndarray, count: int, keys: np.ndarray) -> np.ndarray:
     """Where the permutation of `count` numbers that `keys` select takes `places`.
 
     The permutation is never stored, so neither memory nor time depends on `count`. A Feistel
-    network permutes all numbers of some bits; a result of `count` or more is permuted again until
+    network permutes all numbers of some width; a result of `count` or more is permuted again until
     it is smaller (cycle walking; Black and Rogaway 2002, https://doi.org/10.1007/3-540-45760-7_9).
     """
     half = np.uint64(max((count - 1).bit_length() + 1, 2) // 2)
@@ -103,7 +103,7 @@ def permute(places: np.ndarray, count: int, keys: np.ndarray) -> np.ndarray:
 
 
 def feistel(numbers: np.ndarray, half: np.uint64, keys: np.ndarray) -> np.ndarray:
-    """Permutes the numbers of `2 * half` bits; uint64, which wraps around."""
+    """Permutes the numbers of `2 * half` bits, as uint64, which wraps around."""
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = numbers >> half, numbers & mask
     for key in keys:

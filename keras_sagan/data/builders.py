@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets (TFDS), and the embedded sets, which are builders of it."""
+"""Sets of TensorFlow Datasets (TFDS), and the embedded sets, which are TFDS builders."""
 
 import contextlib
 import difflib
@@ -30,7 +30,7 @@ def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
     """
     dataset, split = image_set.dataset.text, image_set.split
     builder = find_builder(image_set, os.path.join(data_dir, "tfds"))
-    info: Any = builder.info  # Its annotations leave out what builders have.
+    info: Any = builder.info  # Its annotations omit some of its attributes.
     image, label = find_features(info, dataset)
     build_set(builder, dataset)
     classes = tuple(info.features[label].names) if label else (builder.name,)
@@ -54,7 +54,7 @@ def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
 
 
 def find_builder(image_set: ImageSet, embedded_dir: str) -> tfds.core.DatasetBuilder:
-    """The builder of a set; those of TFDS, or built by a person, are in `image_set.tfds_dir`."""
+    """The builder of a set; sets of TFDS and user-built sets are in `image_set.tfds_dir`."""
     dataset = image_set.dataset
     if dataset.kind == "digits":
         from keras_sagan.data.digits import Digits
@@ -81,12 +81,12 @@ def find_builder(image_set: ImageSet, embedded_dir: str) -> tfds.core.DatasetBui
 
 
 def read_examples(builder: Any, image_set: ImageSet, decoders: Any) -> Iterator[dict[str, Any]]:
-    """Iterates over a split's examples as TFDS has them."""
+    """Iterates over a split's examples as TFDS yields them."""
     try:
         with silenced(logging.getLogger("absl")):  # Partial decoding warns about its own code.
             dataset = builder.as_dataset(split=image_set.split, decoders=decoders)
         yield from tfds.as_numpy(dataset)
-    except Exception as error:  # TensorFlow's, about missing or damaged files.
+    except Exception as error:  # From TensorFlow, about missing or damaged files.
         reason = f"{type(error).__name__}: {error}"
         message = f"TensorFlow Datasets cannot read {image_set.dataset.text}: {reason}"
         raise RunError(message) from error
@@ -118,20 +118,20 @@ def find_features(info: Any, dataset: str) -> tuple[str, str | None]:
 
 
 def is_photo(feature: Any) -> bool:
-    """Whether a feature is an image of unsigned integers, and no map of labels."""
+    """Whether a feature is an image of unsigned integers and not a label map."""
     maps = isinstance(feature, tfds.features.LabeledImage)
     image = isinstance(feature, tfds.features.Image)
     return image and not maps and np.dtype(feature.np_dtype).kind == "u"  # pyright: ignore
 
 
 def build_set(builder: tfds.core.DatasetBuilder, dataset: str) -> None:
-    """Downloads and builds a set unless that was done before."""
+    """Downloads and builds a set unless that has been done."""
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
-    except AssertionError as error:  # It says which files to download by hand, and to where.
+    except AssertionError as error:  # It says which files to download manually, and where to.
         raise UsageError(f"dataset={dataset}: {error}") from error
     except Exception as error:  # Builders are other people's code and may raise anything.
         reason = f"{type(error).__name__}: {error}"
@@ -139,7 +139,7 @@ def build_set(builder: tfds.core.DatasetBuilder, dataset: str) -> None:
 
 
 def count_examples(info: Any, image_set: ImageSet) -> int | None:
-    """Examples in the split; None if the set does not know its splits."""
+    """Number of examples in the split; None if the set does not know its splits."""
     if not info.splits:
         return None
     split, dataset = image_set.split, image_set.dataset.text

@@ -52,7 +52,7 @@ def folder_source(image_set: ImageSet) -> ImageSource:
 
 
 def current_fingerprint(top: pathlib.Path) -> str | None:
-    """The `fingerprint` that `dataset.json` would record of a folder now; None if it is gone."""
+    """The present `fingerprint` of a folder, as in `dataset.json`; None if it is gone."""
     return hash_listing(top, list_images(top)) if top.is_dir() else None
 
 
@@ -65,7 +65,7 @@ def hash_listing(top: pathlib.Path, files: list[pathlib.Path]) -> str:
 
 
 def list_images(top: pathlib.Path) -> list[pathlib.Path]:
-    """Paths, relative to `top`, of all files below it with an image's extension, by a hash."""
+    """Paths, relative to `top`, of all image files below it, ordered by a hash."""
     known, found = image_extensions(), []
     for folder, subfolders, names in os.walk(top, followlinks=True):
         if leads_back(folder, top):

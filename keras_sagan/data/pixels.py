@@ -1,4 +1,4 @@
-"""From an encoded image of any kind to the pixels that a network sees."""
+"""Decodes images of any kind to the pixels that a network sees."""
 
 import io
 import warnings
@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from keras_sagan.data.source import Payload
 
-# All that may be opened. Other formats that Pillow knows are refused: EPS starts a program.
+# Formats that may be opened. Pillow's others are refused: EPS, for example, starts a program.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # What `decode_image` does, for the record of a prepared set.
 PREPROCESSING = (
@@ -18,7 +18,7 @@ PREPROCESSING = (
 
 
 def image_extensions() -> frozenset[str]:
-    """Extensions of the files that are taken for images: lower case, with a dot."""
+    """Extensions of the files that count as images: lowercase, with a dot."""
     known = Image.registered_extensions()
     return frozenset(ending for ending, kind in known.items() if kind in FORMATS)
 
@@ -52,7 +52,7 @@ def decode_image(payload: Payload, size: int, channels: int) -> np.ndarray:
 
 
 def open_image(payload: Payload) -> Image.Image:
-    """The first frame, turned as EXIF says."""
+    """The first frame, rotated according to EXIF."""
     if isinstance(payload, np.ndarray):
         return Image.fromarray(payload[..., 0] if payload.shape[-1] == 1 else payload)
     file = io.BytesIO(payload) if isinstance(payload, bytes) else payload

@@ -1,4 +1,4 @@
-"""Any image set as `images.npy` and `labels.npy`, written once and memory-mapped from then on."""
+"""Any image set as `images.npy` and `labels.npy`, written once, then memory-mapped."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class Prepared:
             ) from error
 
     def verify(self) -> None:
-        """Compares all of the content with its hash; training does not wait for that.
+        """Compares the whole content with its hash, which training skips to save time.
 
         Raises:
             RunError: if the content has changed.
@@ -79,9 +79,9 @@ def prepare(
     waits for the first.
 
     Args:
-        image_set: which images, and at which size.
+        image_set: the images and their size.
         data_dir: folder of all data.
-        max_bad_fraction: the share of broken images that may be left out.
+        max_bad_fraction: the largest fraction of broken images that may be left out.
         renew: whether to prepare a folder again if its images have changed.
 
     Raises:
@@ -117,7 +117,7 @@ def prepare(
 
 
 def check_num_classes(image_set: ImageSet, found: int) -> None:
-    """Raises a `UsageError` if the data have another number of classes than asked for."""
+    """Raises a `UsageError` if the data do not have the requested number of classes."""
     if image_set.num_classes not in (-1, 0, found):
         raise UsageError(
             f"num_classes must be {found}, the number of classes in {image_set.dataset.text}, -1 "
@@ -157,7 +157,7 @@ def set_name(image_set: ImageSet) -> str:
 
 
 def write_set(image_set, data_dir: str, max_bad_fraction: float, final: pathlib.Path) -> None:
-    """Writes a set to `final`; only for the holder of the lock."""
+    """Writes a set to `final`; only the lock's holder may call this."""
     remove_unfinished(final.parent)
     source = open_source(image_set, data_dir)
     check_num_classes(image_set, len(source.classes))
@@ -171,7 +171,7 @@ def open_source(image_set: ImageSet, data_dir: str) -> ImageSource:
         return folder_source(image_set)
     if image_set.dataset.kind == "synthetic":
         return synthetic_source(image_set)
-    # It loads TensorFlow Datasets.
+    # This import loads TensorFlow Datasets.
     from keras_sagan.data.builders import builder_source
 
     return builder_source(image_set, data_dir)

@@ -1,4 +1,4 @@
-"""What every kind of image set looks like before it is prepared."""
+"""The form of every kind of image set before it is prepared."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_sagan.errors import UsageError
 
-# An image as its source has it: path of an encoded file, its bytes, or uint8 `[h, w, channels]`.
+# An image in its source: path of an encoded file, its bytes, or uint8 `[h, w, channels]`.
 Payload = str | bytes | np.ndarray
 
 
@@ -23,7 +23,7 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """An image set as it is found."""
+    """An image set before it is prepared."""
 
     record: dict[str, Any]  # What `dataset.json` says about it: source, version, split, and so on.
     classes: tuple[str, ...]  # Names of the classes; one for a set without labels.

@@ -17,7 +17,7 @@ class SymmetryConfig(tfds.core.BuilderConfig):
     """One set of textures."""
 
     image_size: int  # Height and width in pixels, a multiple of 16.
-    count: int  # Number of images; their classes take turns.
+    count: int  # Number of images; their classes alternate.
     seed: int  # In [0, 2^31).
     name: str = dataclasses.field(init=False)
 
@@ -61,7 +61,7 @@ class Symmetry(tfds.core.GeneratorBasedBuilder):
 def texture(size: int, seed: int, number: int) -> np.ndarray:
     """Blots of random colors in two sizes, uint8 `[size, size, 3]`; all parts are independent.
 
-    `size` is in pixels, a multiple of 16; `number` is the image's in the set.
+    `size` is in pixels, a multiple of 16; `number` is the image's index in the set.
     """
     raw = np.random.Philox(key=[seed, number]).random_raw((8 * 8 + 16 * 16) * 3 // 8)
     values = raw.astype("<u8").view(np.uint8).astype(np.int32)
@@ -71,7 +71,7 @@ def texture(size: int, seed: int, number: int) -> np.ndarray:
 
 
 def enlarge(cells: np.ndarray, size: int) -> np.ndarray:
-    """Scales `[n, n, 3]` to `[size, size, 3]` with edges softened over a cell, in integers."""
+    """Scales `[n, n, 3]` to `[size, size, 3]` in integers, with edges softened over a cell."""
     factor = size // len(cells)
     pixels = cells.repeat(factor, axis=0).repeat(factor, axis=1)
     for axis in (0, 1):

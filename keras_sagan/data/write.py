@@ -24,16 +24,16 @@ from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
 from keras_sagan.values import ImageSet
 
-# Examples in the queue per process, which bounds the memory.
+# Maximum queued examples per process, to limit memory.
 QUEUED = 16
-# Broken images that an error names; the log names all of them.
+# Number of broken images that an error names; the log names all of them.
 NAMED = 20
 
 
 def write_arrays(
     source: ImageSource, image_set: ImageSet, max_bad_fraction: float, directory: pathlib.Path
 ) -> None:
-    """Makes `directory`, which must not exist, with `images.npy`, `labels.npy`, `dataset.json`.
+    """Creates `directory`, with `images.npy`, `labels.npy` and `dataset.json`.
 
     Only a few images are in memory at a time.
 
@@ -70,7 +70,7 @@ def write_arrays(
 
 
 def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) -> None:
-    """NumPy leaves room in a header for more digits, so its length does not depend on `count`."""
+    """Writes a header; NumPy reserves room for digits, so its length does not depend on `count`."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *image_shape)}
     np.lib.format.write_array_header_1_0(file, header)
 
@@ -89,7 +89,7 @@ def check_left_out(left_out: list, good: int, max_bad_fraction: float, dataset: 
 
 
 def decode_examples(source, image_set, left_out: list) -> Iterator[tuple[int, np.ndarray]]:
-    """Label and pixels of each example, in order; `left_out` gets names and reasons of the rest."""
+    """Yields label and pixels of each example; `left_out` gets the rest, with reasons."""
     queue = collections.deque()
     size, channels = image_set.image_size, image_set.image_channels
     progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
@@ -140,13 +140,13 @@ def process_pool() -> Iterator[Executor]:
 
 
 def count_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """A terminal sends Ctrl-C to all of its processes; only this one may act on it."""
+    """Blocks SIGINT: a terminal sends Ctrl-C to all its processes, but only this one may act."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

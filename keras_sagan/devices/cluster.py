@@ -1,8 +1,8 @@
-"""The processes that share the work of one run, and how they agree.
+"""The processes that share the work of one run, and how they reach agreement.
 
-They must make the same calls in the same order, or they wait for each other forever. So what
-depends on files or clocks is decided by the first of them, the chief, which alone writes files;
-what depends on signals they decide together.
+They must make the same calls in the same order, or they wait for each other forever. So one of
+them, the chief, decides whatever depends on files or clocks, and only it writes files. All
+processes together decide what depends on signals.
 """
 
 import contextlib
@@ -18,21 +18,21 @@ from tensorflow.python.eager import context  # The coordination service has no p
 
 from keras_sagan import errors
 
-# Milliseconds between two looks for a broadcast, when signals are noticed too; and for a barrier.
+# Milliseconds between two polls for a broadcast, which also let signals in; limit of a barrier.
 POLL, BARRIER = 1000, 60_000
-# Parts of what TensorFlow raises when another process ends, whatever this one was waiting for.
+# Parts of TensorFlow's messages when another process ends, whatever this one was waiting for.
 LOSS_MESSAGES = ("Collective ops is aborted", "CoordinationService", "WorkerService", "CONNECTED")
 
 
 class Cluster:
-    """All processes under one strategy, seen from one of them. Usually there is only this one.
+    """All processes under one strategy, as seen from one of them. Usually there is only one.
 
-    Make one per process: the names of broadcasts and barriers are numbered here, and must not
+    Create one per process: it numbers the names of broadcasts and barriers, which must not
     repeat.
 
     Attributes:
-        strategy: of all processes. None: this process is alone, with TensorFlow's default.
-        size: processes.
+        strategy: of all processes. None: TensorFlow's default, with this process alone.
+        size: number of processes.
         is_chief: whether this process writes the files.
     """
 
@@ -46,7 +46,7 @@ class Cluster:
     def broadcast(self, value: Any = None, doing: str | None = None) -> Any:
         """Broadcasts the chief's JSON-serializable `value`; other processes' values are ignored.
 
-        Users of processes that wait for long are told what the chief is `doing`.
+        A process that waits for long tells its user what the chief is `doing`.
         """
         if self.size == 1:
             return value
@@ -64,7 +64,7 @@ class Cluster:
     def run_on_chief(self, function: Callable[[], Any], doing: str | None = None) -> Any:
         """Calls `function` on the chief; all processes continue when it has returned.
 
-        Returns what it returned, on the chief; None elsewhere.
+        Returns its result on the chief, and None elsewhere.
 
         Raises:
             UsageError, RunError: in every process, if the chief's call raises them.
@@ -83,21 +83,21 @@ class Cluster:
         return value
 
     def any_process(self, flags: Sequence[bool]) -> list[bool]:
-        """For each of `flags`, whether it is true in some process; the same list in all."""
+        """For each of `flags`, whether it is true in any process; the same list in all."""
         if self.size == 1:
             return list(flags)
         counts = sum_over_replicas(self.strategy, tf.constant(flags, tf.float32))
         return [bool(count) for count in counts]
 
     def barrier(self) -> None:
-        """Waits until all processes are here; not for one that has died."""
+        """Waits until all processes are here; stops waiting if one has died."""
         if self.size > 1:
             with contextlib.suppress(tf.errors.OpError):
                 coordination_service().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
 
     @contextlib.contextmanager
     def stay_together(self) -> Iterator[None]:
-        """Around work of all processes: none leaves before the chief has finished.
+        """Wraps work of all processes, so that none leaves before the chief has finished.
 
         Raises:
             RunError: if another process is lost.
@@ -115,7 +115,7 @@ class Cluster:
             ) from error
 
     def lost_process(self, error: tf.errors.OpError) -> str:
-        """The other process that TensorFlow names in an error, as text."""
+        """The other process that TensorFlow names in an error message."""
         resolver = self.strategy.cluster_resolver
         own = resolver.task_type, str(resolver.task_id)
         named = re.findall(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
@@ -123,7 +123,7 @@ class Cluster:
 
 
 def coordination_service() -> Any:
-    """What TensorFlow's processes agree through."""
+    """The service through which TensorFlow's processes communicate."""
     return context.context()
 
 

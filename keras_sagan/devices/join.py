@@ -1,4 +1,4 @@
-"""How the processes of a run on many hosts find each other."""
+"""How the processes of a run on multiple hosts find each other."""
 
 import contextlib
 import faulthandler
@@ -17,7 +17,7 @@ from keras_sagan.devices.rendezvous import wait_for_all
 from keras_sagan.errors import RunError, UsageError
 
 resolvers = tf.distribute.cluster_resolver
-# Seconds that TensorFlow may take to join processes that are all there.
+# Seconds that TensorFlow may take to join the processes once all are present.
 JOINING = 60
 
 
@@ -30,10 +30,10 @@ class Place(NamedTuple):
 
 
 def find_place() -> Place:
-    """This process's place in the cluster, by `TF_CONFIG` or else the variables of Slurm's `srun`.
+    """This process's place in the cluster, from `TF_CONFIG` or else from Slurm's `srun`.
 
     Raises:
-        UsageError: if there are no such variables, or they describe no cluster.
+        UsageError: if their environment variables are missing or describe no cluster.
     """
     if "TF_CONFIG" in os.environ:
         source, read = f"TF_CONFIG={os.environ['TF_CONFIG']}", read_tf_config
@@ -46,7 +46,7 @@ def find_place() -> Place:
         )
     try:
         spec, job, task = place = read()
-        spec.task_address(job, task)  # Raises, where there is no such task.
+        spec.task_address(job, task)  # Raises if there is no such task.
         jobs = spec.as_dict()
         if not {"chief", "worker"}.issuperset(jobs) or len(jobs.get("chief", [])) > 1:
             raise ValueError(f"jobs {', '.join(jobs)}")
@@ -61,16 +61,16 @@ def find_place() -> Place:
 
 
 def read_tf_config() -> Place:
-    """As TensorFlow reads the variable `TF_CONFIG`."""
+    """Reads the variable `TF_CONFIG` as TensorFlow does."""
     resolver = resolvers.TFConfigClusterResolver()
     return Place(resolver.cluster_spec(), resolver.task_type, resolver.task_id)
 
 
 def read_slurm() -> Place:
-    """As TensorFlow reads the variables of Slurm, with tasks in Slurm's order."""
+    """Reads the variables of Slurm as TensorFlow does, but with tasks in Slurm's order."""
     # Below Linux's ephemeral ports, and different for each job, since jobs may share a host.
     base = 20_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
-    # One "GPU" per task, or it finds no ports. Slurm decides which GPUs a task really has.
+    # Without one "GPU" per task, it finds no ports. Slurm decides which GPUs a task really has.
     resolver = resolvers.SlurmClusterResolver(
         port_base=base,
         gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]),
@@ -88,12 +88,12 @@ def natural_order(text: str) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
 
 
-@functools.lru_cache(maxsize=1)  # A process joins once, whatever it does then.
+@functools.lru_cache(maxsize=1)  # A process joins only once.
 def join_cluster(gpus: int, seconds: int) -> Cluster:
     """The cluster of all workers, each with `gpus` devices or, for 0, its CPU.
 
     Raises:
-        RunError: if the others are not there within `seconds`, or cannot be joined.
+        RunError: if the others do not appear within `seconds`, or cannot be joined.
     """
     spec, job, task = find_place()
     resolver = resolvers.SimpleClusterResolver(

@@ -1,7 +1,7 @@
-"""Waits until all processes of a cluster are there, before TensorFlow joins them.
+"""Waits until all processes of a cluster are present, before TensorFlow joins them.
 
 TensorFlow would wait without limit and ignore signals. So the chief first listens at its own
-address, where TensorFlow will listen later, until all others have called; then it releases them.
+address, where TensorFlow will listen later. Once all others have called, it releases them.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from keras_sagan.errors import RunError
 
 GO = b"go"
-# Seconds between two calls, and for a caller to say its number.
+# Seconds between two calls, and for a caller to send its number.
 PAUSE = 0.5
 
 
 def wait_for_all(addresses: Sequence[str], place: int, seconds: float) -> None:
-    """Returns when all processes are there.
+    """Returns when all processes are present.
 
     Args:
         addresses: `host:port` of each process, the chief's first.
@@ -54,7 +54,7 @@ def receive_calls(addresses: Sequence[str], deadline: float) -> list[str]:
                 caller.settimeout(PAUSE)
                 place = int(caller.recv(16))
                 if 0 < place < len(addresses):
-                    callers[place] = caller  # The last call counts: it may have started again.
+                    callers[place] = caller  # The last call counts: the process may have restarted.
         absent = [each for i, each in enumerate(addresses) if i and i not in callers]
         for caller in [] if absent else callers.values():
             with contextlib.suppress(OSError):
@@ -63,12 +63,12 @@ def receive_calls(addresses: Sequence[str], deadline: float) -> list[str]:
 
 
 def call_chief(addresses: Sequence[str], place: int, deadline: float) -> Sequence[str]:
-    """The other processes' part; returns the chief's address if it did not release them in time."""
+    """The others' part; returns the chief's address if the chief did not release them in time."""
     host, _, port = addresses[0].rpartition(":")
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(OSError), socket.create_connection((host, port), left) as chief:
             chief.sendall(b"%d" % place)
-            # Another program than our chief may listen there.
+            # A program other than our chief may be listening there.
             if chief.recv(len(GO)) == GO:
                 return []
         time.sleep(PAUSE)

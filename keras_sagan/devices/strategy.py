@@ -1,4 +1,4 @@
-"""The devices of a run: one strategy for any number of them, in one process or in many."""
+"""The devices of a run: one strategy for any number of them, in one or more processes."""
 
 import ctypes
 
@@ -8,10 +8,10 @@ from keras_sagan.devices.cluster import Cluster, task_addresses
 from keras_sagan.devices.join import find_place, join_cluster
 from keras_sagan.errors import UsageError
 
-# Devices that a CPU is divided into at most.
+# Maximum number of devices that a CPU is divided into.
 MOST_PARTS = 64
-# Options of glibc's `mallopt`: no memory straight from the system, none given back below 2 GiB, and
-# 64 MiB more than asked for.
+# Options of glibc's `mallopt`: never map memory directly, return only what exceeds 2 GiB, and
+# request 64 MiB more than needed.
 MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = (-4, 0), (-1, 2**31 - 1), (-2, 2**26)
 
 
@@ -23,16 +23,16 @@ def make_cluster(
     Call it before anything else touches TensorFlow's devices.
 
     Args:
-        strategy: "mirrored", in this process, or "multi_worker"; then it waits for the others.
-        replicas: devices in each process, GPUs or parts of the CPU where there are none; 0: every
-            GPU, or the CPU.
-        batch_size: images, which the replicas must be able to share evenly.
+        strategy: "mirrored", in this process, or "multi_worker", which waits for the others.
+        replicas: devices in each process: GPUs or, without GPUs, parts of the CPU. 0: every GPU,
+            or the CPU.
+        batch_size: number of images, which must divide evenly among the replicas.
         join_seconds: longest wait for other workers.
 
     Raises:
-        UsageError: if there are fewer GPUs, the batch does not divide by the replicas, or nothing
-            names the workers.
-        RunError: if other workers do not come.
+        UsageError: if there are fewer GPUs, the replicas do not divide the batch, or nothing names
+            the workers.
+        RunError: if other workers do not appear.
     """
     gpus = tf.config.list_physical_devices("GPU")
     workers, replicas = count_replicas(strategy, replicas)
@@ -75,10 +75,10 @@ def count_replicas(strategy: str, replicas: int) -> tuple[int, int]:
 
 
 def keep_memory() -> None:
-    """Lets this process keep the memory it frees, where the C library is glibc.
+    """Lets this process keep the memory it frees, if the C library is glibc.
 
-    Otherwise operations get their working memory from the system anew in each step, page by page:
-    at 128 pixels 150 MB.
+    Otherwise, operations request their working memory from the system again in each step, page by
+    page: 150 MB at 128 pixels.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
@@ -87,7 +87,7 @@ def keep_memory() -> None:
 
 
 def device_name() -> str:
-    """The first GPU's name, or CPU."""
+    """The name of the first GPU, or "CPU"."""
     gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
     return details.get("device_name", "GPU") if gpus else "CPU"

@@ -1,1 +1,1 @@
-"""What a run leaves in its folder: read and written here."""
+"""Reads and writes the files of a run's folder."""

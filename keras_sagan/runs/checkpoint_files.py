@@ -1,8 +1,8 @@
-"""The files of checkpoints `step-N` in a folder, and the seal that shows each is whole.
+"""The files of checkpoints `step-N` in a folder, and the seal that shows that each is intact.
 
-TensorFlow's own checksums cover the values, and only part of the index. So beside each checkpoint
-lies `step-N.sha256`, of its files as they were written, in sha256sum's format. What no variable
-holds is in `step-N.partial_record.json`: the sums so far for the record that was to come.
+TensorFlow's own checksums cover the values, but only part of the index. So beside each checkpoint
+is `step-N.sha256`, with hashes of its files as written, in sha256sum's format. The sums so far for
+the next record, which no variable holds, are in `step-N.partial_record.json`.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def list_checkpoints(directory: pathlib.Path) -> list[str]:
     """Paths of the checkpoints in `directory`, without suffix, from old to new.
 
     The files themselves are the list. A seal without its index belongs to a damaged checkpoint,
-    which is listed too; data files alone are what a kill has left.
+    which is listed too. Data files alone are leftovers of a kill.
     """
     paths = [*directory.glob("step-*.index"), *directory.glob(f"step-*{SEAL}")]
     names = {path.stem for path in paths if re.fullmatch(r"step-\d+", path.stem)}
@@ -51,14 +51,14 @@ def write_checkpoint(
 ) -> str:
     """Writes a checkpoint, then removes those that it replaces; returns its path.
 
-    Whenever this is cut off, every checkpoint in the folder is whole.
+    If this is interrupted at any point, every checkpoint in the folder is intact.
 
     Args:
         checkpoint: `tf.train.Checkpoint` to write.
-        path: `FOLDER/step-N`. Checkpoints of later steps than N are from an abandoned future.
-        keep: how many of the newest stay.
-        temporary_step: int, of a temporary checkpoint, which goes whatever its age, or None.
-        partial_record: dict that goes with the checkpoint; see `read_partial_record`.
+        path: `FOLDER/step-N`. Checkpoints of steps after N are abandoned and removed.
+        keep: how many of the newest checkpoints to keep.
+        temporary_step: int, of a temporary checkpoint, which is removed in any case, or None.
+        partial_record: dict to write with the checkpoint; see `read_partial_record`.
     """
     directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def write_checkpoint(
         text = json.dumps(partial_record) + "\n"
         (directory / (UNFINISHED_CHECKPOINT + PARTIAL_RECORD)).write_text(text)
     remove_checkpoint(path)
-    sources = sorted(files_of(pathlib.Path(written)))  # The index is last: it makes a checkpoint.
+    sources = sorted(files_of(pathlib.Path(written)))  # The index, last, makes a checkpoint.
     targets = [path.name + each.name.removeprefix(UNFINISHED_CHECKPOINT) for each in sources]
     sources.append(write_seal(directory, sources, targets))
     for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
@@ -83,7 +83,7 @@ def write_checkpoint(
 
 
 def write_seal(directory, sources, targets) -> pathlib.Path:
-    """Writes the seal of `sources` as they will be named; returns its own path until then."""
+    """Writes the seal of `sources` under their final names; returns its temporary path."""
     path = directory / (UNFINISHED_CHECKPOINT + SEAL)
     pairs = zip(sources, targets, strict=True)
     path.write_text("".join(f"{sha256(source)}  {target}\n" for source, target in pairs))
@@ -105,7 +105,7 @@ def files_of(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def remove_checkpoint(path: pathlib.Path) -> None:
-    """Removes the seal first, then the index: a kill leaves no checkpoint, not a broken one."""
+    """Removes the seal first, then the index, so a kill leaves no broken checkpoint."""
     for suffix in (SEAL, ".index"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     for each in files_of(path):
@@ -113,7 +113,7 @@ def remove_checkpoint(path: pathlib.Path) -> None:
 
 
 def remove_unfinished_checkpoints(directory: pathlib.Path) -> None:
-    """Removes what a kill has left: files being written, and files without an index."""
+    """Removes leftovers of a kill: files being written, and files without an index."""
     for path in [*directory.glob(f"{UNFINISHED_CHECKPOINT}*"), *directory.glob("*.tmp")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     known = {pathlib.Path(path).name for path in list_checkpoints(directory)}
@@ -140,10 +140,10 @@ def read_partial_record(path: str | pathlib.Path) -> dict[str, Any]:
 
 
 def check_seal(path: str | pathlib.Path) -> None:
-    """Whether the files of a checkpoint are unchanged since they were written.
+    """Checks that the files of a checkpoint are unchanged since they were written.
 
-    A checkpoint without a seal is from an earlier version, or from before a kill: only TensorFlow's
-    own checksums protect it.
+    A checkpoint without a seal is from an earlier version, or a kill prevented the seal. Only
+    TensorFlow's own checksums protect it.
 
     Raises:
         RunError: if not.

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written, listed, chosen and restored."""
+"""Writes, lists, chooses and restores checkpoints of a run."""
 
 import dataclasses
 import hashlib
@@ -23,12 +23,12 @@ from keras_sagan.runs.checkpoint_files import (
 )
 from keras_sagan.values import CheckpointChoice
 
-# What TensorFlow raises for checkpoints that are broken or of other networks.
+# What TensorFlow raises if a checkpoint is broken or has other networks.
 UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError)
 
 
 class Checkpointable(Protocol):
-    """What has a step, and all its variables in one `tf.train.Checkpoint`."""
+    """An object with a step, and with all its variables in one `tf.train.Checkpoint`."""
 
     @property
     def step(self) -> tf.Variable: ...
@@ -38,10 +38,10 @@ class Checkpointable(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a restore found."""
+    """The result of a restore."""
 
-    step: int  # Of the checkpoint; 0 without any.
-    # Written with it; empty without, and in processes other than the chief.
+    step: int  # Of the checkpoint; 0 if there is none.
+    # Written with the checkpoint. Empty if there is none, and in processes other than the chief.
     partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
     # Newer checkpoints that could not be read; empty in other processes.
     warnings: list[str] = dataclasses.field(default_factory=list)
@@ -53,8 +53,8 @@ class Checkpoints:
     Args:
         directory: the run's `checkpoints` folder.
         state: what is saved and restored.
-        keep: how many of the newest stay.
-        cluster: the `Cluster` that has this state. None: this process alone.
+        keep: how many of the newest checkpoints to keep.
+        cluster: the `Cluster` that shares this state. None: this process alone.
     """
 
     def __init__(
@@ -67,20 +67,20 @@ class Checkpoints:
         self.checkpoint.save_counter  # noqa: B018
 
     def save(self, partial_record: dict | None = None, temporary_step: int | None = None) -> str:
-        """Writes the present step; returns the path. Arguments as of `write_checkpoint`."""
+        """Writes the present step; returns the path. For arguments, see `write_checkpoint`."""
         path = self.directory / f"step-{int(self.state.step.numpy())}"
         return write_checkpoint(self.checkpoint, path, self.keep, temporary_step, partial_record)
 
     def save_best(self) -> str:
-        """Writes the present step in place of the best one so far; returns the path."""
+        """Replaces the best checkpoint so far with the present step; returns the path."""
         path = self.directory / "best" / f"step-{int(self.state.step.numpy())}"
         return write_checkpoint(self.checkpoint, path, keep=1)
 
     def restore(self) -> Restored:
-        """Restores the newest checkpoint that can be read; the chief chooses it for all processes.
+        """Restores the newest readable checkpoint, which the chief chooses for all processes.
 
         Raises:
-            RunError: if there are checkpoints, and none fits the state and can be read.
+            RunError: if there are checkpoints, but none is readable and fits the state.
         """
         found = self.cluster.run_on_chief(self.restore_newest, "reads the checkpoints")
         step = self.cluster.broadcast(found and found.step)
@@ -89,7 +89,7 @@ class Checkpoints:
         return found or Restored(step)
 
     def restore_newest(self) -> Restored:
-        """As `restore`, in this process alone."""
+        """Does what `restore` does, in this process alone."""
         failures = []
         for path in reversed(list_checkpoints(self.directory)):
             try:
@@ -165,7 +165,7 @@ def choose_checkpoints(directory: str | pathlib.Path, choice: CheckpointChoice) 
 
     Raises:
         RunError: if there is no checkpoint.
-        UsageError: if there is none of a step that `choice` names.
+        UsageError: if there is no checkpoint of a step that `choice` names.
     """
     directory = pathlib.Path(directory)
     chosen = {}
@@ -191,7 +191,7 @@ def digest(path: str) -> str:
     """SHA-256 over names, shapes, dtypes and bytes of all variables of a checkpoint.
 
     Raises:
-        RunError: if a variable cannot be read or has a value that is not finite.
+        RunError: if a variable cannot be read or has a non-finite value.
     """
     total = hashlib.sha256()
     check_seal(path)

@@ -17,9 +17,9 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, write_atomically
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
-# Fields that change the numbers of a run, and that a run may resume with other values of if asked.
+# Fields that affect the numbers of a run but may change, on request, when it resumes.
 CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
-# More bytes than a JSON line has.
+# Upper limit on the bytes of a JSON line.
 LINE = 2**16
 
 
@@ -27,7 +27,7 @@ class RunDirectory:
     """Paths and records of a run.
 
     Args:
-        path: the folder; `lock` makes it, if it is not there.
+        path: the folder; `lock` creates it if it does not exist.
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
@@ -50,7 +50,7 @@ class RunDirectory:
                 file.truncate(0)
                 file.write(f"process {os.getpid()} on {platform.node()}\n")
                 file.flush()
-                for left_over in self.path.glob("*.tmp"):  # Of a kill.
+                for left_over in self.path.glob("*.tmp"):  # From a kill.
                     left_over.unlink()
             except BlockingIOError as error:
                 message = f"run_dir={self.path} is in use by another trainer: {error}"
@@ -76,13 +76,13 @@ class RunDirectory:
             raise UsageError(f"{path}: {error}") from error
 
     def check_config(self, config: Config, allowed: Sequence[str] = ()) -> list[str]:
-        """Whether a run of `config` may start or resume here.
+        """Checks that a run of `config` may start or resume here.
 
         Returns:
-            Which of the fields `allowed` to differ do so, each as `name=old -> new`.
+            The fields in `allowed` that differ, each as `name=old -> new`.
 
         Raises:
-            UsageError: if the folder's run has other values in fields that may not change.
+            UsageError: if fields that may not change differ from the folder's run.
         """
         if not (self.path / "config.json").exists():
             return []
@@ -100,7 +100,7 @@ class RunDirectory:
         write_atomically(self.path / "config.json", config.to_json())
 
     def check_data(self, record: dict[str, Any]) -> None:
-        """Whether prepared data with this `dataset.json` are what the run began with.
+        """Checks that prepared data with this `dataset.json` are what the run started with.
 
         Raises:
             UsageError: if the contents differ.
@@ -118,7 +118,7 @@ class RunDirectory:
         """The record of the newest start; empty before the first.
 
         Raises:
-            RunError: if it is broken: then nobody knows what the run began with.
+            RunError: if it is broken, because then nobody knows what the run started with.
         """
         path = self.path / "environment.json"
         try:
@@ -135,12 +135,12 @@ class RunDirectory:
         return environment
 
     def write_environment(self, step: int, devices: list[str], facts: dict) -> list[str] | None:
-        """Records what this start of the run, at `step`, depends on besides its configuration.
+        """Records what this start of the run depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
 
         Args:
-            step: at which the run starts or resumes.
+            step: the step at which the run starts or resumes.
             devices: their names.
             facts: what else to record: `data`, the `summary` of the prepared set; `device`;
                 `networks`, their costs; `processes`, a number.
@@ -172,20 +172,20 @@ class RunDirectory:
         write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
 
     def read_stop(self, step: int | None = None) -> dict[str, Any] | None:
-        """What `write_stop` recorded, for `step` if that is given; None without it."""
+        """The record of `write_stop`, or None; if `step` is given, only a record of that step."""
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             stop = json.loads((self.path / "stop.json").read_text())
             return stop if step in (stop["step"], None) and stop["signal"] else None
         return None
 
     def remove_stop(self) -> None:
-        """Removes what `write_stop` recorded: the run has trained on."""
+        """Removes the record of `write_stop`, because the run has continued."""
         (self.path / "stop.json").unlink(missing_ok=True)
 
     def append(self, name: str, *rows: dict[str, Any]) -> None:
         """Adds `rows` to the JSON lines of file `name`, in one write.
 
-        A last line that a kill or a full disk cut off is removed: it would spoil the next one.
+        A last line cut off by a kill or a full disk is removed, or it would spoil the next one.
         """
         with (self.path / name).open("ab+") as file:
             begin = max(file.seek(0, os.SEEK_END) - LINE, 0)
@@ -194,13 +194,13 @@ class RunDirectory:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """The JSON lines of file `name` that have a step; none without a file."""
+        """The JSON lines of file `name` that have a step; empty if there is no file."""
         path = self.path / name
         lines = path.read_bytes().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines if step_in(line) is not None]
 
     def last_row(self, name: str) -> dict[str, Any]:
-        """The last JSON line of file `name`; empty without one."""
+        """The last JSON line of file `name`; empty if there is none."""
         path = self.path / name
         if not path.exists():
             return {}
@@ -212,7 +212,7 @@ class RunDirectory:
     def drop_rows_after(self, name: str, step: int) -> str | None:
         """Drops the lines of file `name` that a run resumed at `step` will write again.
 
-        Returns a warning if broken lines were dropped too, except a last one, which a kill leaves.
+        Returns a warning if it also drops broken lines, except a last one, which a kill leaves.
         """
         path = self.path / name
         if not path.exists():
@@ -233,8 +233,8 @@ def step_in(line: bytes) -> int | None:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """Fields that differ and that a run cannot resume with, each as `name=old -> new`."""
-    if new.num_classes == -1:  # The data's own number, which is not known yet.
+    """Fields that differ and prevent a run from resuming, each as `name=old -> new`."""
+    if new.num_classes == -1:  # The data's own number, not known yet.
         new = dataclasses.replace(new, num_classes=old.num_classes)
     return [
         f"{field.name}={getattr(old, field.name)} -> {getattr(new, field.name)}"

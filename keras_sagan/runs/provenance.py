@@ -33,7 +33,7 @@ def git(*arguments: str) -> str:
 
 
 def machine() -> str:
-    """The system, its architecture and, where Linux says it, the processor."""
+    """The system, its architecture and, if Linux reports it, the processor."""
     return f"{platform.system()} {platform.machine()}{processor()}"
 
 

@@ -1,9 +1,9 @@
-"""Random numbers as a function of run seed, step and purpose: there is no state to save.
+"""Random numbers as a function of run seed, step and purpose, with no state to save.
 
 A seed is int32 `[2]`: how often the run has rolled back (`training/rollback.py`), and the run's own
 seed.
 
-Not for compiled code: XLA makes other floats from the same seed (tensorflow/tensorflow#117644).
+Not for compiled code: XLA draws different floats from the same seed (tensorflow/tensorflow#117644).
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-# Purposes. Append only, since these numbers are part of every run; D_STEP stays last, as turn n of
-# a step uses D_STEP + n.
+# Purposes. These numbers determine every run, so never change them. D_STEP stays last, because
+# discriminator update n of a step uses D_STEP + n.
 SAMPLES, G_STEP, D_STEP = range(3)
-# Followed by the number of a block of images. Negative, unlike a step, which a purpose follows.
+# Precedes the number of a block of images. Negative, to differ from the step in other seeds.
 EVALUATION = -1
 
 
@@ -33,7 +33,7 @@ def latents_and_labels(
 
     Args:
         seed: int32 `[2]`.
-        batch_size: images.
+        batch_size: number of images.
         z_dim: length of a latent.
         class_weights: a positive int for each class, with a sum below 2^31.
     """
@@ -53,11 +53,11 @@ def coins(seed: tf.Tensor, batch_size: int) -> tf.Tensor:
 
 
 def truncated_latents(seed: tf.Tensor, count: int, z_dim: int, truncation: float) -> tf.Tensor:
-    """Normal numbers `[count, z_dim]`, conditioned on being within +-`truncation`.
+    """Normal numbers `[count, z_dim]`, conditioned on lying within +-`truncation`.
 
     The truncation trick of Brock et al. 2019, https://arxiv.org/abs/1809.11096, section 3.1,
-    redraws numbers outside. This inverts the distribution function, which gives the same
-    distribution and makes each latent from one uniform number.
+    redraws numbers outside the bound. This inverts the distribution function instead, which gives
+    the same distribution from one uniform number per entry.
     """
     uniform = tf.random.stateless_uniform([count, z_dim], seed, -1.0, 1.0, alg="philox")
     bound = tf.math.erf(tf.constant(truncation / 2**0.5, tf.float32))

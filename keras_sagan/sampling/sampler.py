@@ -1,4 +1,4 @@
-"""From seeds to latents, and from latents to images in batches that memory holds."""
+"""From seeds to latents, and from latents to images in batches that fit in memory."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,20 +9,20 @@ import tensorflow as tf
 from keras_sagan.errors import RunError, reason_of
 from keras_sagan.sampling import noise
 
-# Most images of a batch, and most pixels: more gain little on CPUs, and attention over 64x64
-# positions needs a gigabyte for this many.
+# Limits of a batch. More gains little on CPUs, and attention over 64x64 positions needs a gigabyte
+# for this many.
 IMAGES, PIXELS = 256, 2**20
-# Of latents and labels to images.
+# Maps latents and labels to images.
 Sampler = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def make_sampler(generator: keras.Model) -> Sampler:
-    """Returns `sample(latents, labels)`, which gives uint8 `[n, H, W, C]` for any n of at least 1.
+    """Returns `sample(latents, labels)`, which returns uint8 `[n, H, W, C]` for any n >= 1.
 
-    Batches are as large as pays, and are halved where TensorFlow runs out of memory, as on GPUs.
-    (On CPUs Linux may end the process instead.) Batch normalization uses its moving statistics, so
+    Batches are as large as is useful, and are halved if TensorFlow runs out of memory, as on GPUs.
+    (On CPUs, Linux may kill the process instead.) Batch normalization uses moving statistics, so
     images in one batch affect each other only by rounding. `sample` takes float32 `[n, z_dim]` and
-    int32 `[n]`, and raises `RunError` if there is no memory for a single image.
+    int32 `[n]`, and raises `RunError` if a single image does not fit in memory.
     """
     most = None
 
@@ -54,12 +54,12 @@ def make_sampler(generator: keras.Model) -> Sampler:
 
 
 def sampling_batch_size(height: int, width: int) -> int:
-    """Images of this size that make one batch, if memory holds them."""
+    """The number of images of this size in a batch, if they fit in memory."""
     return min(IMAGES, max(1, PIXELS // (height * width)))
 
 
 def to_uint8(images: tf.Tensor) -> tf.Tensor:
-    """Images in [-1, 1] as levels from 0 to 255, rounded to the nearest."""
+    """Converts images in [-1, 1] to levels from 0 to 255, rounded to nearest."""
     return tf.saturate_cast(tf.round(images * 127.5 + 127.5), tf.uint8)
 
 
@@ -81,7 +81,7 @@ def latents_of_seeds(
 def latents_between(
     ends: Sequence[int], count: int, z_dim: int, truncation: float | None = None
 ) -> np.ndarray:
-    """`count` latents from the first seed's to the second seed's, on the great circle."""
+    """`count` latents on the great circle from the first seed's latent to the second's."""
     start, end = latents_of_seeds(ends, z_dim, truncation)
     return great_circle(start, end, count)
 

@@ -1,4 +1,4 @@
-"""What is done between two calls of the runtime, besides records: `training/records.py`."""
+"""The actions between two calls of the runtime. Those that record are in `records.py`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from keras_sagan.training.trainer import Action, Call
 
 @dataclasses.dataclass
 class OnChief(Action):
-    """An action of the chief that all processes wait for, and fail with."""
+    """An action of the chief. All processes wait for it, and fail if it fails."""
 
     cluster: Cluster
     every: int
-    check: Callable[[], None]  # Raises `NotFinite` if a weight is not; called before the action.
+    check: Callable[[], None]  # Runs before the action; raises `NotFinite` for bad weights.
     action: Action | None  # What the chief does; None on other workers.
 
     def act(self, call: Call) -> None:
@@ -33,7 +33,7 @@ class OnChief(Action):
 
 
 class CheckHealth(Action):
-    """Raises `NotFinite` after a call with numbers that are not finite."""
+    """Raises `NotFinite` after a call with non-finite numbers."""
 
     def act(self, call: Call) -> None:
         if call.bad_steps is not None:
@@ -42,11 +42,11 @@ class CheckHealth(Action):
 
 @dataclasses.dataclass
 class EndTraining(Action):
-    """Ends training at its last step, or when the chief has trained for its minutes."""
+    """Ends training at its last step, or when the chief has used up its minutes."""
 
     total_steps: int  # The last step.
     total_minutes: float  # Longest training; 0: no limit.
-    seconds: float  # Trained so far, also by earlier processes.
+    seconds: float  # Of training so far, including earlier processes.
     cluster: Cluster
     every: int = 0
 
@@ -67,7 +67,7 @@ class EndTraining(Action):
 
 @dataclasses.dataclass
 class StopOnSignal(Action):
-    """Ends training after a signal to any process."""
+    """Ends training after any process receives a signal."""
 
     preemption: Preemption
     every: int = 0
@@ -81,15 +81,15 @@ class StopOnSignal(Action):
 class SaveCheckpoint(Action):
     """Writes checkpoints, and the record of a signal that ends the process."""
 
-    save: Callable  # As `Checkpoints.save`: of a partial record and a temporary step.
-    partial_record: Callable[[], dict]  # Gives what the next record has so far.
+    save: Callable  # `Checkpoints.save`: takes a partial record and a temporary step.
+    partial_record: Callable[[], dict]  # Returns what the next record has so far.
     directory: RunDirectory
-    # Of a checkpoint that a signal left between the steps of the others, or None.
+    # Step of a checkpoint that a signal left out of schedule, or None.
     temporary_step: int | None = None
     every: int = 0
 
     def act(self, call: Call) -> None:
-        if call.signal:  # First: without its checkpoint it is ignored, but not the other way round.
+        if call.signal:  # First: a stop without its checkpoint is ignored, but not vice versa.
             self.directory.write_stop(call.step, call.signal)
         self.save(self.partial_record(), self.temporary_step)
         self.temporary_step = None
@@ -101,8 +101,8 @@ class Profile(Action):
     """Records a profile of some steps for TensorBoard.
 
     Args:
-        steps: the step before which it begins and the one after which it ends, or None.
-        folder: for TensorBoard. None: nothing is recorded, but calls end at the same steps.
+        steps: the steps done when it begins and when it ends, or None.
+        folder: for TensorBoard. None: records nothing, but calls end at the same steps.
     """
 
     def __init__(self, steps: tuple[int, int] | None, folder: Path | None) -> None:
@@ -122,7 +122,7 @@ class Profile(Action):
         self.stand_at(call.step)
 
     def stand_at(self, step: int) -> None:
-        """Begins or ends the recording if `step`, the steps done so far, is a bound."""
+        """Begins or ends recording if `step`, the number of steps done, is a bound."""
         if self.active and step >= self.last:
             self.close()
         elif self.first == step < self.last and self.folder:
@@ -130,7 +130,7 @@ class Profile(Action):
             self.active = True
 
     def close(self) -> None:
-        """Keeps what was recorded of a run that ends before its last step."""
+        """Saves the recording if the run ends before the last profiled step."""
         if self.active:
             tf.profiler.experimental.stop()
             self.active = False

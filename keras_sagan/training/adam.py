@@ -1,13 +1,13 @@
-"""Adam with one operation a weight."""
+"""Adam with one operation per weight."""
 
 import keras
 import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam, in TensorFlow's own operation instead of a dozen small ones for each weight.
+    """Keras' Adam with one fused TensorFlow operation per weight instead of a dozen small ones.
 
-    The same formulas and variables, so checkpoints of either fit the other. Without `amsgrad`.
+    It has the same formulas and variables, so each restores checkpoints of the other. No `amsgrad`.
     """
 
     def update_step(self, gradient, variable, learning_rate):

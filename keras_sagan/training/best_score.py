@@ -13,21 +13,21 @@ from keras_sagan.metrics.frechet import frechet_distance, statistics_distance, t
 from keras_sagan.metrics.moments import Moments
 from keras_sagan.metrics.protocol import NATIVE, metric_name
 
-# Images of the score by thumbnails, and fakes of the score by a classifier.
+# Number of images for the thumbnail score, and of fakes for the classifier score.
 THUMBNAILS, FAKES = 512, 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class BestScore:
-    """A score of which less is better, cheap enough for every checkpoint."""
+    """A score, lower is better, cheap enough to compute for every checkpoint."""
 
     name: str  # Under which it is recorded.
-    count: int  # Fakes that it looks at.
+    count: int  # Number of fakes that it takes.
     score: Callable[[np.ndarray], float]  # Function of fakes, uint8 `[count, H, W, C]`.
 
 
 def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestScore:
-    """By thumbnails, or, if `eval_every` is not 0, by a classifier of the data.
+    """Scores thumbnails, or, if `eval_every` is not 0, uses a classifier of the data.
 
     Raises:
         UsageError: if a classifier is asked for and the data have no classes.
@@ -45,7 +45,7 @@ def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestS
 
 
 def classifier_score(prepared: Prepared, data_dir: str) -> BestScore:
-    """Frechet distance by the classifier that `evaluate` uses; trains it on first use."""
+    """Frechet distance with the classifier that `evaluate` uses; trains it on first use."""
     known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
     extractor = classifier(*known, tf.distribute.get_strategy())
 

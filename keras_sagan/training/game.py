@@ -1,4 +1,4 @@
-"""The adversarial game: what each network learns in one step, and how it is applied."""
+"""The adversarial game: what each network learns in one step, and how updates are applied."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,23 +11,23 @@ from keras_sagan.sampling import noise
 from keras_sagan.training import health
 from keras_sagan.training.state import State
 
-# Losses of D and G, and what `health.step_statistics` takes.
+# Losses of D and G, and the diagnostics that `health.step_statistics` takes.
 Step = tuple[tuple[tf.Tensor, tf.Tensor], dict[str, Any]]
 
 
 class Game:
-    """A generator against a discriminator, seen from one replica.
+    """A generator against a discriminator, as seen from one replica.
 
     The methods in `compiled` turn tensors into losses and gradients. They draw no noise, change no
     trainable weight and, unless batch normalization is synchronized, do not communicate, so each
-    can be one XLA program on every kind of device. `play` does those three things around them.
+    can be one XLA program on any kind of device. `play` does those three things around them.
 
     Args:
         config: of the run.
         state: the networks and optimizers.
-        class_counts: real images of each class; they matter if `config.fake_labels` is "data".
+        class_counts: real images of each class; used if `config.fake_labels` is "data".
         jit_compile: whether XLA compiles the methods in `compiled`.
-        rollbacks: how often the run has rolled back; each time the same steps get other noise.
+        rollbacks: how often the run has rolled back; each rollback changes the noise of a step.
     """
 
     compiled: tuple[str, ...] = ("discriminator_step", "generator_step")
@@ -51,17 +51,17 @@ class Game:
             setattr(self, name, tf.function(getattr(self, name), jit_compile=True))
 
     def play(self, batches: Sequence[tuple[tf.Tensor, tf.Tensor]], step: tf.Tensor) -> Step:
-        """One step on one replica: D learns from each batch in turn, then G once.
+        """Performs one step on one replica: D learns from each batch in order, then G once.
 
         The order is BigGAN's; the released code trains G first.
 
         Args:
-            batches: `d_steps` pairs of images, uint8, and labels, int32.
-            step: int64 scalar, the steps done before this one.
+            batches: `d_steps` pairs of uint8 images and int32 labels.
+            step: int64 scalar, the number of steps done before.
 
         Returns:
-            The losses of D, in its last turn, and of G; and a dict of moments of the `logits` of
-            real images and of fakes, and of the gradients applied to the weights of `d` and `g`.
+            The losses of D (in its last update) and of G, and a dict: moments of the `logits` of
+            real images and of fakes, and the gradients applied to the weights of `d` and `g`.
         """
         for turn, (images, labels) in enumerate(batches):
             d_loss, logits, d_applied = self.train_discriminator(images, labels, step, turn)
@@ -70,7 +70,7 @@ class Game:
         return (d_loss, g_loss), {"logits": logits, "d": d_applied, "g": g_applied}
 
     def train_discriminator(self, images, labels, step, turn):
-        """One turn of D; returns its loss, moments of its logits, and the applied gradients."""
+        """Updates D once; returns its loss, moments of its logits, and the applied gradients."""
         latents, fake_labels, flips = self.draw(step, noise.D_STEP + turn)
         real = self.scale_images(images, flips)
         return self.apply_to_discriminator(
@@ -78,7 +78,7 @@ class Game:
         )
 
     def train_generator(self, step):
-        """G's turn; returns its loss and the applied gradients."""
+        """Updates G once; returns its loss and the applied gradients."""
         latents, labels, _ = self.draw(step, noise.G_STEP)
         loss, gradients = self.generator_step(latents, labels)
         return loss, apply_gradients(self.g_optimizer, gradients, self.generator)
@@ -107,14 +107,14 @@ class Game:
         return loss, [*map(health.logit_moments, logits)], applied
 
     def scale_images(self, images, flips):
-        """Levels, uint8, as images in [-1, 1], mirrored where `flips` and the run say so."""
+        """Scales uint8 levels to [-1, 1] and, if the run flips images, mirrors where `flips`."""
         real = tf.cast(images, tf.float32) * (2 / 255) - 1
         if self.config.flip:
             real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
         return real
 
     def draw(self, step, purpose):
-        """This replica's share of the global batch's latents, labels, and coins for flipping.
+        """This replica's share of the global batch's latents, labels, and coin flips for mirroring.
 
         Every replica draws the whole batch, so a step does not depend on the number of replicas.
         """
@@ -128,7 +128,7 @@ class Game:
         return tuple(tf.ensure_shape(drawn, [share, *drawn.shape[1:]]) for drawn in shares)
 
     def average(self, step):
-        """Moves `ema_generator`: weights, moving statistics and singular vectors alike.
+        """Updates `ema_generator`: weights, moving statistics and singular vectors alike.
 
         A copy until `ema_start`, as in BigGAN-PyTorch's `ema` class.
         """
@@ -139,7 +139,7 @@ class Game:
 
 
 class FakeReusingGame(Game):
-    """G learns from the fakes of D's last turn, so one pass of the generator serves both."""
+    """G learns from the fakes of D's last update, so one pass of the generator serves both."""
 
     compiled = ("discriminator_step", "generate", "discriminator_gradients", "fake_gradients")
 
@@ -175,9 +175,9 @@ GAMES = {False: Game, True: FakeReusingGame}
 
 
 def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
-    """Applies a mean over replicas; returns this replica's share of the sum.
+    """Applies the mean gradients over replicas; returns this replica's share of the sum.
 
-    Optimizers add, so each share is divided by the number of replicas.
+    Optimizers sum over replicas, so each share is divided by the number of replicas.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     shares = [gradient / replicas for gradient in gradients]

@@ -1,4 +1,4 @@
-"""The health of a game: whether its numbers are finite, and early signs of a collapse."""
+"""The health of a game: whether its numbers are finite, and statistics that warn early."""
 
 import math
 from typing import Any
@@ -17,20 +17,19 @@ NEVER = tf.int64.max
 
 
 def logit_moments(logits: tf.Tensor) -> tf.Tensor:
-    """First and second moment of a replica's logits, float64 `[2]`: their means may be large."""
+    """First and second moment of a replica's logits; float64 `[2]`, as means may be large."""
     logits = tf.cast(logits, tf.float64)
     return tf.stack([tf.reduce_mean(logits), tf.reduce_mean(logits**2)])
 
 
 def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any]) -> tf.Tensor:
-    """How healthy the game is after one step, over the global batch.
+    """Statistics of the game after one step, over the global batch.
 
-    A generator learns, through gradients, from how logits differ among fakes. Where their spread or
-    the gradients' norm vanishes it stands still; where they keep growing, the run is about to
-    diverge.
+    Through gradients, a generator learns from how logits differ among fakes. If their spread or the
+    gradient norm vanishes, it stops learning. If they keep growing, the run is about to diverge.
 
     Args:
-        strategy: outside of its replicas.
+        strategy: called outside of its replicas.
         diagnostics: per-replica values, as `Game.play` returns them.
 
     Returns:
@@ -42,22 +41,22 @@ def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any
         first, second = tf.unstack(strategy.reduce("MEAN", moments, axis=None))
         results.append(tf.cast(tf.sqrt(tf.maximum(second - first**2, 0)), tf.float32))
     for name in ("d", "g"):
-        # Summed first: the norm of each replica's share would depend on the number of replicas.
+        # Sum first: the norm of each replica's share would depend on the number of replicas.
         gradients = [strategy.reduce("SUM", part, axis=None) for part in diagnostics[name]]
         results.append(tf.linalg.global_norm(gradients))
     return tf.stack(results)
 
 
 def check_finite(numbers: dict[str, float], bad_steps: np.ndarray, step: int) -> None:
-    """Whether all numbers of a call of the runtime are finite.
+    """Checks that all numbers of a call of the runtime are finite.
 
     Args:
         numbers: `LOSSES`, means over the call, and `STATISTICS` of its last step.
-        bad_steps: for each of `LOSSES` the first step at which it was not finite, or `NEVER`.
+        bad_steps: for each of `LOSSES`, the first step at which it was non-finite, or `NEVER`.
         step: the last step of the call.
 
     Raises:
-        NotFinite: if not, with the earliest of them.
+        NotFinite: if not; it names the earliest non-finite number.
     """
     first = dict.fromkeys(numbers, step) | dict(zip(LOSSES, bad_steps, strict=True))
     wrong = [name for name, value in numbers.items() if not math.isfinite(value)]

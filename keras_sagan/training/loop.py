@@ -1,4 +1,4 @@
-"""Many steps in one call of the runtime, on every replica of a strategy."""
+"""Multiple steps in one call of the runtime, on every replica of a strategy."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,10 @@ def make_train_call(strategy: tf.distribute.Strategy, game: Game) -> Callable:
     strategy's scope; with the networks and optimizers it is all that a checkpoint needs.
     `num_steps` is a tensor, so every value shares one trace.
 
-    The call returns a dict of scalars: `health.LOSSES`, means over its steps, and
-    `health.STATISTICS`, of its last step; and int64 `[2]`, the first step, counted from 1, at which
-    each loss was not finite, or `health.NEVER`. All are over the global batch, the same on every
-    replica.
+    The call returns a dict of scalars: `health.LOSSES`, as means over its steps, and
+    `health.STATISTICS` of its last step. It also returns int64 `[2]`: the first step, counted from
+    1, at which each loss was non-finite, or `health.NEVER`. All are over the global batch and the
+    same on every replica.
     """
 
     @tf.function

@@ -12,10 +12,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Preemption:
     """Remembers the first signal; the second one ends the process immediately.
 
-    A thread handles both: Python's own handlers wait until a call of the runtime returns.
+    A thread handles both, because Python's own handlers wait until a runtime call returns.
 
-    `say`, a function of a line, tells the user; `any_process` is `Cluster.any_process`, if this
-    process may have others beside it.
+    `say` is a function that shows the user a line. `any_process` is `Cluster.any_process`, if the
+    run may have several processes.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Preemption:
     def received_signal(self) -> str | None:
         """The name of the signal that asks the run to stop, whichever process got it, or None.
 
-        It listens from its first call on, so call it once training has begun: before, there is
+        The first call starts listening, so make it after training has begun. Before that, there is
         nothing to save, and a signal ends the process as usual.
         """
         if not self.handlers:

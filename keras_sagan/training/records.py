@@ -1,4 +1,4 @@
-"""What a run tells as it trains: progress, JSON lines, TensorBoard, sample grids, scores."""
+"""What a run reports as it trains: progress, JSON lines, TensorBoard, grids, scores."""
 
 import dataclasses
 import math
@@ -19,9 +19,9 @@ from keras_sagan.training.health import STATISTICS
 from keras_sagan.training.trainer import Action, Call
 from keras_sagan.visual.grid import make_grid, save_png
 
-# Columns of a sample grid, and its most rows.
+# Columns of a sample grid, and its maximum number of rows.
 COLUMNS, ROWS = 8, 10
-# Scalars that are recorded but not shown beside the progress, which shows them in its own way.
+# Scalars that are recorded but not shown beside the progress, which has its own form of them.
 NOT_SHOWN = ("steps_per_s", "seconds", *STATISTICS)
 
 
@@ -31,7 +31,7 @@ class Records:
     Args:
         directory: of the run.
         start: step from which the run resumes; rows of later steps are dropped.
-        total_steps: of the run; None if not known.
+        total_steps: of the run; None if unknown.
     """
 
     def __init__(self, directory: RunDirectory, start: int, total_steps: int | None) -> None:
@@ -78,16 +78,16 @@ class Log(Action):
 
     def __post_init__(self) -> None:
         self.sums, self.steps = np.zeros(2), 0
-        # Of the calls that make a rate: not of the first, which compiles.
+        # Of the calls that define a rate, which exclude the first because it compiles.
         self.timed_steps, self.timed_seconds = None, 0.0
 
     def resume(self, partial_record: dict[str, Any]) -> None:
-        """Continues the sums that an earlier process had; see `partial_record`."""
+        """Continues the sums of an earlier process; see `partial_record`."""
         self.sums = np.array(partial_record.get("sums", [0.0, 0.0]))
         self.steps = partial_record.get("steps", 0)
 
     def partial_record(self) -> dict[str, Any]:
-        """What the next record is made of so far, for a process that resumes here."""
+        """The contents of the next record so far, for a process that resumes here."""
         return {"seconds": self.end.seconds, "sums": self.sums.tolist(), "steps": self.steps}
 
     def act(self, call: Call) -> None:
@@ -102,7 +102,7 @@ class Log(Action):
         self.records.progress.update(call.num_steps, shown)
 
     def write_record(self, call: Call) -> dict[str, str]:
-        """Records means since the last record; returns what the progress shows, as text."""
+        """Records means since the last record; returns the text that the progress shows."""
         d_loss, g_loss = (self.sums / self.steps).tolist()
         scalars = {"seconds": self.end.seconds, "d_loss": d_loss, "g_loss": g_loss}
         scalars |= {name: call.numbers[name] for name in STATISTICS if name in call.numbers}
@@ -120,7 +120,7 @@ class Log(Action):
 
 
 class FixedFakes:
-    """Images of a run's averaged generator at latents that stay the same.
+    """Images of a run's averaged generator for fixed latents.
 
     `count` images are scored. `num_classes` is 0 for a run without classes.
     """
@@ -134,7 +134,7 @@ class FixedFakes:
         self.grid_labels = np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
 
     def grid_images(self) -> np.ndarray:
-        """Those of a sample grid, uint8 `[n, H, W, C]`, in its order."""
+        """The images of a sample grid, uint8 `[n, H, W, C]`, in grid order."""
         return self.sample(self.latents[: len(self.grid_labels)], self.grid_labels)
 
     def scored_images(self) -> np.ndarray:
@@ -144,7 +144,7 @@ class FixedFakes:
 
 @dataclasses.dataclass
 class WriteSamples(Action):
-    """Writes a sample grid: the same latents each time."""
+    """Writes a sample grid, from the same latents each time."""
 
     every: int  # Steps between two grids.
     records: Records
@@ -162,10 +162,10 @@ class Score(Action):
 
     records: Records
     fakes: FixedFakes
-    # Functions of images and labels to a score, by name. Less of the first is better.
+    # Functions from images and labels to a score, by name. Lower is better for the first.
     measures: dict[str, Callable[[np.ndarray, np.ndarray], float]]
     watch: CollapseWatch
-    save_best: Callable[[], str]  # Keeps the present checkpoint as the best.
+    save_best: Callable[[], str]  # Saves the present step as the best checkpoint.
     every: int = 0
 
     def __post_init__(self) -> None:

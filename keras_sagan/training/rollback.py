@@ -1,8 +1,8 @@
-"""What happens when the numbers of a run are not finite: it ends, or resumes from before that.
+"""What happens when numbers of a run are non-finite: it fails, or resumes from before that.
 
-A rollback leaves the run as a kill would, at its newest checkpoint, except for a line of
-train.jsonl. The number of these lines is how often the run has rolled back, so a process that
-resumes later, or from an earlier checkpoint, plays the same game.
+A rollback leaves the run as a kill would, at its newest checkpoint, except for a line in
+train.jsonl. The number of these lines is the number of rollbacks, so a process that resumes later,
+or from an earlier checkpoint, plays the same game.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from keras_sagan.runs.checkpoint_files import list_checkpoints
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
 
-# Chance makes a number infinite once; a fourth time has a cause.
+# A number may become infinite by chance; a fourth time has another cause.
 MOST = 3
 
 
@@ -25,17 +25,17 @@ def recorded_rollbacks(directory: RunDirectory, start: int) -> list[int]:
 def roll_back(
     checkpoints: Checkpoints, rollbacks: Sequence[int], restore: Callable, error: NotFinite
 ) -> tuple[Restored, list[int]]:
-    """Returns a run to its newest checkpoint, from which its noise will differ.
+    """Returns a run to its newest checkpoint, from which it continues with other noise.
 
-    The data stay: step n gets batch n, so an epoch shows every image once, and the place in the
-    data remains a function of the step. Bytes are finite; what made a number infinite may be the
-    noise of one step, or weights that a few steps with other noise do not reach.
+    The data order stays: step n gets batch n, so an epoch shows every image once, and the position
+    in the data remains a function of the step. The data are finite, so the cause may be the noise
+    of one step, or weights that a few steps with other noise do not reach.
 
     Returns:
-        What `restore()` gave, and the steps that the run has rolled back to, with this one.
+        The result of `restore()`, and the steps that the run has rolled back to, with this one.
 
     Raises:
-        NotFinite: `error`, if there is no way back.
+        NotFinite: `error`, if no rollback is possible.
     """
     if len(rollbacks) == MOST:
         reason = f"the run has rolled back {MOST} times"

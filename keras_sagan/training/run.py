@@ -1,4 +1,4 @@
-"""A run from its first step, or from its newest checkpoint, to its last step."""
+"""Trains a run from its first step, or from its newest checkpoint, to its last step."""
 
 import contextlib
 import dataclasses
@@ -29,8 +29,8 @@ def train(
 ) -> RunDirectory:
     """Trains in `run_dir` until `config.total_steps`; resumes where an earlier process ended.
 
-    With `config.total_minutes` it ends then, if that is earlier. After SIGTERM or SIGINT, once the
-    first call of the runtime has ended, the current call ends and a checkpoint is written.
+    Training ends after `config.total_minutes` if that is earlier. A SIGTERM or SIGINT after the
+    first call of the runtime lets the current call end; then a checkpoint is written.
 
     Args:
         config: of the run.
@@ -39,9 +39,9 @@ def train(
         allowed: names of fields of `CHANGEABLE` that may differ from the run's own.
 
     Raises:
-        UsageError: if the configuration is impossible here, or not the run's own.
-        RunError: if the run is in use, cannot be read or written, its numbers are not finite, or
-            another worker of it has ended.
+        UsageError: if the configuration is impossible here, or differs from the run's own.
+        RunError: if the run is in use, cannot be read or written, or has non-finite numbers, or
+            another of its workers has ended.
 
     Returns:
         The run's directory; `describe_ending` says how training ended.
@@ -67,7 +67,7 @@ def train(
 
 
 def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
-    """The run's data, and on the chief what changes in its configuration.
+    """The run's data and, on the chief, the changes to its configuration.
 
     Raises:
         UsageError: if `config` cannot resume in `directory`, or processes have different flags.
@@ -81,7 +81,7 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
         raise UsageError(f"workers need the flags of their chief. Received: {received}")
 
     def prepare_for_run():
-        # Before the data are prepared, which takes long, and again when their classes are known.
+        # Before the slow preparation of the data, and again when their classes are known.
         directory.check_config(config, allowed)
         prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
         changes = directory.check_config(config.with_data_classes(prepared.num_classes), allowed)
@@ -98,7 +98,7 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
 def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:
     """Trains from the newest checkpoint, with rollbacks, in a directory that the chief has locked.
 
-    The state of `training` is fresh. `changes` are in the configuration, for the record.
+    The state of `training` is fresh. `changes` to the configuration are recorded.
     """
     config, cluster = training.config, training.cluster
     restore = functools.partial(restore_newest, training)
@@ -150,7 +150,7 @@ def restore_newest(training: Training) -> Restored:
 
 
 def choose_xla(training: Training, method: Method, steps_ahead: int) -> xla.Choice:
-    """Whether XLA compiles the steps, perhaps by timing a game that is thrown away."""
+    """Whether XLA compiles the steps. To decide, it may time a game that is thrown away."""
     config, cluster = training.config, training.cluster
     if not method.measures_xla:
         return {"compiles": xla.compiles_by_default(config.jit_compile)}
@@ -167,7 +167,7 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
     """Records this start of the run, on the chief; returns lines for the user."""
     config, directory, state = training.config, training.directory, training.state
     training.best_score = make_best_score(training.prepared, config.eval_every, config.data_dir)
-    # Only now, so that an impossible request leaves no claim behind.
+    # Only now, so that an impossible request does not claim the folder.
     directory.write_config(config)
     devices = [str(each) for each in training.cluster.strategy.extended.worker_devices]
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
@@ -183,7 +183,7 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
 
 
 def recorded_seconds(directory: RunDirectory, restored: Restored) -> float:
-    """Seconds of training before the restored step, without those of an abandoned future."""
+    """Seconds of training before the restored step, without later steps that were abandoned."""
     rows = [row for row in directory.rows("train.jsonl") if row["step"] <= restored.step]
     known = (restored.partial_record, *rows[-1:])
     return max(row.get("seconds", 0.0) for row in known)

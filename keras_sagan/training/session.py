@@ -1,4 +1,4 @@
-"""Training from a checkpoint to its end, to a signal, or to a number that is not finite."""
+"""Training from a checkpoint until its end, a signal, or a non-finite number."""
 
 import contextlib
 import dataclasses
@@ -54,11 +54,11 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a state is made and trained: as in the paper, or otherwise to compare with that."""
+    """How a state is made and trained: as in the paper, or differently for comparison."""
 
-    # Function of strategy and `Config` to a fresh `State`.
+    # Function from strategy and `Config` to a fresh `State`.
     create_state: Callable[[tf.distribute.Strategy, Config], State]
-    # Function of `Training` to what `Trainer` calls.
+    # Function from `Training` to the function that `Trainer` calls.
     make_train_call: Callable[[Training], Callable]
     measures_xla: bool = True  # Whether XLA may be chosen by timing steps.
     keeps_best: bool = True  # Whether checkpoints are scored and the best one is kept.
@@ -71,7 +71,7 @@ def create_state(strategy: tf.distribute.Strategy, config: Config) -> State:
 
 
 def make_game_call(training: Training) -> Callable:
-    """What `Trainer` calls to play the game on all replicas, from the present step on."""
+    """The function with which `Trainer` plays the game on all replicas from the present step."""
     config, state, strategy = training.config, training.state, training.cluster.strategy
     counts, rollbacks = training.prepared.record["counts"], len(training.rollbacks)
     game = GAMES[config.reuse_fakes](config, state, counts, training.compiled, rollbacks)
@@ -102,7 +102,7 @@ def train_from(
     """Trains from a restored checkpoint until one of `ends`; shows the user `notes` first.
 
     Raises:
-        NotFinite: if a loss, a gradient or a weight is not finite.
+        NotFinite: if a loss, a gradient or a weight is non-finite.
     """
     with contextlib.ExitStack() as stack:
         records, say = None, say_line
@@ -125,7 +125,7 @@ def train_from(
 def make_actions(training, method, restored, ends, records) -> list[Action]:
     """The actions of this process in their order; saving a checkpoint is the last.
 
-    Without `records`, on workers other than the chief, plain actions stand where the chief writes.
+    Workers other than the chief have no `records`; there, plain actions replace those that write.
     """
     config, cluster = training.config, training.cluster
     score_every = config.eval_every or config.checkpoint_every
@@ -154,7 +154,7 @@ def make_actions(training, method, restored, ends, records) -> list[Action]:
 
 
 def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score:
-    """The action that scores checkpoints, with the diversity that samples had last."""
+    """The action that scores checkpoints; it starts from the last recorded diversity."""
     config, best = training.config, training.best_score
     collapsed = training.directory.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
     watch = CollapseWatch(training.prepared, fakes.grid_labels, config.num_classes, collapsed)
@@ -165,7 +165,7 @@ def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score
 
 
 def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
-    """The action that writes checkpoints, which replaces the one that a signal left at `start`."""
+    """The action that writes checkpoints and replaces the one that a signal left at `start`."""
     directory, save = training.directory, training.checkpoints.save
     is_temporary = directory.read_stop(start) and start % training.config.checkpoint_every
     return SaveCheckpoint(save, log.partial_record, directory, start if is_temporary else None)
@@ -182,6 +182,6 @@ def read_gammas(state: State) -> dict[str, float]:
 
 
 def say_line(line: str) -> None:
-    """Tells the user of a worker that has no progress to show."""
+    """Shows a line on a worker that shows no progress."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What a run is made of at a step: networks and optimizers."""
+"""The state of a run at a step: networks and optimizers."""
 
 import dataclasses
 
@@ -15,12 +15,12 @@ from keras_sagan.training.adam import Adam
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Every variable of a run. Make it in the strategy's scope."""
+    """Every variable of a run. Create it in the strategy's scope."""
 
     generator: keras.Model
     discriminator: keras.Model
     ema_generator: keras.Model
-    g_optimizer: keras.Optimizer  # Built, as the other one.
+    g_optimizer: keras.Optimizer  # Built, like the other one.
     d_optimizer: keras.Optimizer
     step: tf.Variable  # int64, generator updates done.
 
@@ -43,19 +43,19 @@ class State:
         return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        """All of it as one `tf.train.Checkpoint`."""
+        """The whole state as one `tf.train.Checkpoint`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return tf.train.Checkpoint(**fields)
 
     def make_sampler(self) -> Sampler:
-        """Images of the averaged generator, of latents and labels; see `sampler.make_sampler`."""
+        """The sampler of the averaged generator; see `sampler.make_sampler`."""
         return make_sampler(self.ema_generator)
 
     def check_finite(self) -> None:
-        """Checks every variable: a loss is from before an update, which may have been the bad one.
+        """Checks every variable: losses precede an update, and so cannot show that it was bad.
 
         Raises:
-            NotFinite: if a weight or another variable of a network is not finite.
+            NotFinite: if a weight or another variable of a network is non-finite.
         """
         step = int(self.step.numpy())
         for network in (self.generator, self.discriminator, self.ema_generator):

@@ -15,12 +15,12 @@ class Call:
     """One call of the runtime that has ended; actions read it, and may end the run."""
 
     step: int  # Steps done by now.
-    num_steps: int  # Of this call.
-    # Means of its losses and, where they are known, statistics of its last step.
+    num_steps: int  # Steps in this call.
+    # Means of its losses and, if known, statistics of its last step.
     numbers: dict[str, float]
-    # Of each loss, the first step at which it was not finite; None if not known.
+    # For each loss, the first step at which it was non-finite; None if unknown.
     bad_steps: Sequence[int] | None
-    seconds: float  # That it took.
+    seconds: float  # Duration.
     is_last: bool = False  # Whether training ends here as planned.
     signal: str | None = None  # Name of the signal that ends it here, or None.
 
@@ -30,18 +30,18 @@ class Call:
 
 
 class Action:
-    """What is done between calls of the runtime.
+    """Something to do between calls of the runtime.
 
-    By itself it does nothing: on workers other than the chief it keeps the place of an action that
-    writes, so that all processes make the same calls. `every` is the steps between two times that
-    it acts; with 0 it never asks for a call to end.
+    This base class does nothing. On workers other than the chief, it stands in for an action that
+    writes, so that all processes make the same calls. `every` is the number of steps between two
+    times that it acts; with 0, it never asks for a call to end.
     """
 
     def __init__(self, every: int = 0) -> None:
         self.every = every
 
     def next_step(self, step: int) -> float:
-        """The first step after `step` at which it must stand between two calls."""
+        """The first step after `step` at which a call must end for this action."""
         return step + self.every - step % self.every if self.every else math.inf
 
     def is_due(self, call: Call) -> bool:
@@ -49,23 +49,23 @@ class Action:
         return call.ends_run or (self.every > 0 and call.step % self.every == 0)
 
     def begin(self, step: int) -> None:
-        """Before the first call, of a training that starts at `step`."""
+        """Runs before the first call; training starts at `step`."""
 
     def act(self, call: Call) -> None:
-        """After each call."""
+        """Runs after each call."""
 
     def close(self) -> None:
-        """After the last call, also when it failed."""
+        """Runs after the last call, even if it failed."""
 
 
 @dataclasses.dataclass
 class Trainer:
-    """Calls of the runtime until an action ends the run."""
+    """Calls the runtime until an action ends the run."""
 
-    # Function of a number of steps, which it does, to the numbers and `bad_steps` of `Call`.
+    # Performs a number of steps; returns the `numbers` and `bad_steps` of `Call`.
     train_call: Callable[[int], tuple[dict[str, float], Sequence[int] | None]]
     actions: Sequence[Action]  # In the order in which they act.
-    steps_per_call: int  # Most steps in one call.
+    steps_per_call: int  # Maximum steps in one call.
 
     def train(self, step: int) -> None:
         """Trains from `step`, the number of steps done, until an action ends it."""

@@ -1,4 +1,4 @@
-"""Whether XLA compiles the steps of a run; for `--jit_compile=auto` on CPUs this is measured."""
+"""Whether XLA compiles the steps of a run; `--jit_compile=auto` measures this on CPUs."""
 
 import dataclasses
 import hashlib
@@ -20,22 +20,22 @@ from keras_sagan.files import write_atomically
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import machine
 
-# Steps ahead that are worth a measurement, and timed steps in each mode.
+# Remaining steps that justify a measurement, and timed steps in each mode.
 WORTH, STEPS = 1000, 5
-# What TensorFlow raises for what XLA cannot compile or hold. A lost worker raises other errors.
+# Raised if XLA cannot compile the steps or runs out of memory. A lost worker raises other errors.
 errors = tf.errors
 UNABLE = errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
-# How many times as fast XLA must be; less is noise.
+# Minimum speedup to choose XLA; anything less is noise.
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
 UNTIMED = ("seed", "g_lr", "d_lr", "beta_1", "beta_2", "ema_decay", "ema_start", "loss")
-# A choice is a dict: `compiles`, and if measured `ms_a_step`, milliseconds "off" and "on" (None if
-# XLA cannot compile the steps). Its keys are part of records.
+# A choice is a dict: `compiles` and, if measured, `ms_a_step`: milliseconds "off" and "on" (None if
+# XLA cannot compile the steps). Records contain its keys.
 Choice = dict[str, Any]
 
 
 def compiles_by_default(jit_compile: str, communicates: bool = False) -> bool:
-    """Whether XLA compiles the steps where nothing is measured.
+    """Whether XLA compiles the steps if nothing is measured.
 
     auto: on GPUs. On CPUs XLA's convolutions are often much slower than the runtime's own
     (tensorflow/tensorflow#62808), and where replicas communicate within a step it cannot compile.
@@ -65,9 +65,9 @@ def choose_xla(
 ) -> Choice:
     """Whether XLA compiles this run. A run keeps its first choice, since the two round differently.
 
-    With `jit_compile` auto on CPUs, if `steps_ahead` are worth it: the choice of another run of the
-    same setting, or a measurement by `time_step`, a function of whether XLA compiles to the seconds
-    of a step. Otherwise `compiles_by_default`.
+    With `jit_compile` auto on CPUs, if `steps_ahead` justify it, this reuses the choice of another
+    run with the same settings, or measures. `time_step(compiled)` returns the seconds of a step,
+    with XLA or without. Otherwise, `compiles_by_default` decides.
     """
     communicates = config.sync_batch_norm and cluster.strategy.num_replicas_in_sync > 1
     gpus = tf.config.list_physical_devices("GPU")
@@ -90,7 +90,7 @@ def choose_xla(
 
 
 def first_choice(directory: RunDirectory) -> Choice | None:
-    """The choice of a run that has been started on a CPU; None before."""
+    """The choice of a run that has already started on a CPU, or None."""
     environment = directory.read_environment()
     if environment.get("device") != "CPU":
         return None
@@ -98,7 +98,7 @@ def first_choice(directory: RunDirectory) -> Choice | None:
 
 
 def milliseconds(time_step: Callable[[bool], float], compiled: bool) -> float | None:
-    """Of a step; None if XLA cannot compile it."""
+    """Milliseconds per step; None if XLA cannot compile it."""
     try:
         return 1000 * time_step(compiled)
     except UNABLE:
@@ -118,7 +118,7 @@ def median_seconds(run_step: Callable[[], Any]) -> float:
 
 
 def cache_path(config: Config, cluster: Cluster) -> pathlib.Path:
-    """Where the choice is kept for all runs whose steps take as long."""
+    """The file of the choice, shared by all runs whose steps take equally long."""
     setting = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)
@@ -132,7 +132,7 @@ def cache_path(config: Config, cluster: Cluster) -> pathlib.Path:
 
 
 def read_choice(path: pathlib.Path) -> Choice | None:
-    """The choice in a file; None without a valid one."""
+    """The choice in a file; None if there is no valid one."""
     try:
         return valid_choice(json.loads(path.read_text()))
     except (OSError, ValueError):
@@ -140,13 +140,13 @@ def read_choice(path: pathlib.Path) -> Choice | None:
 
 
 def valid_choice(choice: Any) -> Choice | None:
-    """`choice` if it is one, else None."""
+    """`choice` if it is valid, else None."""
     valid = isinstance(choice, dict) and isinstance(choice.get("compiles"), bool)
     return choice if valid else None
 
 
 def keep_choice(choice: Choice, path: pathlib.Path) -> None:
-    """Keeps a choice for other runs, if it can be written, and tells the user."""
+    """Saves a choice for other runs, if possible, and tells the user."""
     verb = "does" if choice["compiles"] else "does not"
     with_xla, without = choice["ms_a_step"]["on"], choice["ms_a_step"]["off"]
     told = "cannot compile them" if with_xla is None else f"{with_xla:.1f} ms per step with it"
