@@ -1,6 +1,7 @@
 """Two logical CPU devices for every test, and the options of the suite."""
 
 import collections
+import gc
 import pathlib
 
 import pytest
@@ -10,6 +11,10 @@ CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 # Values are compared in float32, which TensorFloat-32 on GPUs is not.
 tf.config.experimental.enable_tensor_float_32_execution(False)
+
+# What imports have made stays: to look through it would make a collection take half a second.
+gc.collect()
+gc.freeze()
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -54,3 +59,10 @@ def thorough(request):
 def two_replicas():
     """One for all tests: strategies of one process number their collectives alike and collide."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(autouse=True)
+def collect_networks():
+    """Keras' networks are cycles of few objects and much memory, so Python seldom collects them."""
+    yield
+    gc.collect()
