@@ -23,13 +23,7 @@ from keras_sagan.runs.directory import RunDirectory
 
 flags.DEFINE_list("run_dirs", None, "Folders of runs. Required.")
 flags.DEFINE_integer("num_images", 256, "Images to measure, a quarter per class.", lower_bound=4)
-flags.DEFINE_integer(
-    "seed",
-    1,
-    "Seed of the latents; differs from the runs' own.",
-    lower_bound=0,
-    upper_bound=2**31 - 1,
-)
+flags.DEFINE_integer("seed", 1, "Seed of the latents; differs from the runs' own.", 0, 2**31 - 1)
 flags.DEFINE_string("report_dir", "reports/attention", "Folder of the report.")
 
 

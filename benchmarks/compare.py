@@ -72,9 +72,8 @@ def main():
                 execute_runs(runs, [str(device) for device in devices])
         except OSError as error:
             raise RunError(f"stopped; finished runs are kept: {error}") from error
-    command = command_line(leave_out=["--report_only"])
     try:
-        outcomes = write_results(suite, runs, command)
+        outcomes = write_results(suite, runs, command_line(leave_out=["--report_only"]))
     except OSError as error:
         raise RunError(f"{suite.report_dir} cannot be written: {error}") from error
     print(f"report: {render_report(suite.report_dir)}")
@@ -83,18 +82,13 @@ def main():
         for run, outcome in zip(runs, outcomes, strict=True)
         if outcome["status"] != "ok"
     ]
-    for line in bad:
-        print(line)
     if bad:
+        print("\n".join(bad))
         raise RunError(f"{len(bad)} of {len(runs)} runs did not finish")
 
 
 def suite_from_flags():
-    """The `Suite` that the flags describe.
-
-    Raises:
-        UsageError: if a flag is missing or invalid.
-    """
+    """The `Suite` that the flags describe; a missing or invalid flag is a `UsageError`."""
     given = flags.FLAGS
     name, reference = commands.require("suite"), commands.require("reference")
     if not given.metrics:
@@ -118,11 +112,7 @@ def suite_from_flags():
 
 
 def distinct_integers(name, least, most):
-    """The list flag `name` as ints.
-
-    Raises:
-        UsageError: if they are not ints, or not distinct.
-    """
+    """The list flag `name` as ints; a `UsageError` if they are not ints, or not distinct."""
     values = commands.integers(name, least, most)
     if len(set(values)) < len(values):
         raise UsageError(f"--{name} must be distinct. Received: {','.join(map(str, values))}")

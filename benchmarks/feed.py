@@ -56,10 +56,8 @@ def main():
 
 
 def print_row(row):
-    if flags.FLAGS.json:
-        print(json.dumps(row), flush=True)
-    else:
-        print("  ".join(f"{name}: {value}" for name, value in row.items()), flush=True)
+    text = "  ".join(f"{name}: {value}" for name, value in row.items())
+    print(json.dumps(row) if flags.FLAGS.json else text, flush=True)
 
 
 def make_photo(number):
@@ -118,13 +116,8 @@ def make_feed(folder, image_size, batch_size):
     from keras_sagan.data.batches import make_iterator
     from keras_sagan.data.prepared import prepare
 
-    config = Config(
-        dataset="jpeg_files",
-        image_size=image_size,
-        batch_size=batch_size,
-        data_dir=folder,
-        tfds_dir=folder,
-    )
+    folders = {"data_dir": folder, "tfds_dir": folder}
+    config = Config(dataset="jpeg_files", image_size=image_size, batch_size=batch_size, **folders)
     prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
     return make_iterator(tf.distribute.get_strategy(), prepared, batch_size, seed=0, start=0)
 
@@ -158,8 +151,7 @@ def memory_in_subprocess(count):
     """`anonymous_mib` in a process of its own."""
     code = f"from benchmarks.feed import anonymous_mib; print(anonymous_mib({count}))"
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(result.stdout)
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def anonymous_mib(count):

@@ -66,11 +66,10 @@ def main():
     settings = {name: getattr(given, name) for name in names}
     wanted = [(part, layer) for part in LAYERS if part in given.parts for layer in LAYERS[part]]
     if not wanted:
-        raise UsageError(
-            f"--parts must be some of {', '.join(sorted(LAYERS))}. "
-            f"Received: {','.join(given.parts)}"
-        )
-    available = [each for each in wanted if each[1] != "tensorflow_addons" or addons_installed()]
+        known, received = ", ".join(sorted(LAYERS)), ",".join(given.parts)
+        raise UsageError(f"--parts must be some of {known}. Received: {received}")
+    has_addons = all(map(importlib.util.find_spec, PEERS))
+    available = [each for each in wanted if each[1] != "tensorflow_addons" or has_addons]
     requests = list(itertools.starmap(make_request, available))
     answers = measure_in_rounds("benchmarks.measure.layers_worker", requests, given.rounds)
     answers = dict(zip(available, answers, strict=True))
@@ -82,10 +81,6 @@ def main():
         for part, layer in wanted
     ]
     print_rows(rows, given.format, COLUMNS)
-
-
-def addons_installed():
-    return all(map(importlib.util.find_spec, PEERS))
 
 
 def make_request(part, layer):
@@ -101,10 +96,8 @@ def make_request(part, layer):
 def summarize_layer(measurements, references):
     """Figures of a layer. All but times and memory are the same in every round.
 
-    Args:
-        measurements: list of dicts, one `layers_worker.measure_layer` per round; None if the
-            layer is not installed.
-        references: the same of our layer.
+    Both lists have one `layers_worker.measure_layer` per round; `references` is our layer's.
+    `measurements` is None if the layer is not installed.
     """
     if measurements is None:
         reason = "not installed; on Python 3.11: pip install '.[peers]'"

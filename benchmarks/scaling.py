@@ -130,37 +130,26 @@ def settings_from_flags():
 def make_config(processes, replicas):
     """The `Config` of a setting."""
     given = flags.FLAGS
-    return Config(
-        dataset="synthetic",
-        image_size=given.image_size,
-        g_channels=given.channels,
-        d_channels=given.channels,
-        num_classes=given.num_classes,
-        batch_size=given.batch_size * processes * replicas,
-        jit_compile=given.jit,
-        replicas=replicas,
-        strategy="multi_worker" if processes > 1 else "mirrored",
-    )
+    strategy = "multi_worker" if processes > 1 else "mirrored"
+    execution = {"jit_compile": given.jit, "replicas": replicas, "strategy": strategy}
+    channels = {"g_channels": given.channels, "d_channels": given.channels}
+    images = {"image_size": given.image_size, "num_classes": given.num_classes}
+    batch_size = given.batch_size * processes * replicas
+    return Config(dataset="synthetic", batch_size=batch_size, **images, **channels, **execution)
 
 
 def make_request(processes, replicas):
     """Arguments of `scaling_worker.measure_scaling`."""
-    return {
-        "config_json": make_config(processes, replicas).to_json(),
-        "processes": processes,
-        "cores": flags.FLAGS.cores * replicas,
-        "steps": flags.FLAGS.steps,
-        "warmup_steps": flags.FLAGS.warmup_steps,
-    }
+    own = {"config_json": make_config(processes, replicas).to_json(), "processes": processes}
+    counts = {name: getattr(flags.FLAGS, name) for name in ("steps", "warmup_steps")}
+    return own | counts | {"cores": flags.FLAGS.cores * replicas}
 
 
 def summarize_scaling(measurements, references, replicas):
     """Figures of a setting: medians over rounds; percentiles over all steps of all rounds.
 
-    Args:
-        measurements: list of dicts, one `scaling_worker.measure_scaling` per round.
-        references: the same of the first setting, to which ratios are computed.
-        replicas: int, the number over all processes.
+    Both lists have one `scaling_worker.measure_scaling` per round; ratios are to `references`, of
+    the first setting. `replicas` counts those of all processes.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}
@@ -185,12 +174,9 @@ def summarize_scaling(measurements, references, replicas):
 
 
 def predict_rows(share, exchanges, gpus):
-    """Rows of the model's predictions, for both ways to scale.
+    """Rows of the model's predictions, for both ways to scale and these numbers of `gpus`.
 
-    Args:
-        share: float, fraction of a matrix product's rate that training achieves.
-        exchanges: int, all-reduce operations of a step.
-        gpus: list of int.
+    Training achieves a `share` of a matrix product's rate; a step has `exchanges` all-reduces.
     """
     from keras_sagan import networks
     from keras_sagan.networks.macs import forward_macs

@@ -53,16 +53,11 @@ def main():
     batch_sizes = commands.integers("batch_sizes", 1, 2**20)
     path = find_version(commands.require("export_dir"), given.version)
     counts = {name: getattr(given, name) for name in ("calls", "warmup_calls")}
-    settings = [
-        {"signature": signature, "batch_size": batch_size}
-        for signature, batch_size in itertools.product(given.signature, batch_sizes)
-    ]
+    pairs = list(itertools.product(given.signature, batch_sizes))
+    settings = [{"signature": signature, "batch_size": size} for signature, size in pairs]
     requests = [
-        {
-            "name": " ".join(map(str, setting.values())),
-            "request": setting | counts | {"path": str(path)},
-        }
-        for setting in settings
+        {"name": f"{signature} {size}", "request": setting | counts | {"path": str(path)}}
+        for setting, (signature, size) in zip(settings, pairs, strict=True)
     ]
     answers = measure_in_rounds("benchmarks.measure.serving_worker", requests, given.rounds)
     common = {"model": path.parent.name, "version": int(path.name)} | counts
@@ -75,11 +70,7 @@ def main():
 
 
 def find_version(export_dir, version):
-    """The folder of a version; None: the newest.
-
-    Raises:
-        UsageError: if there is none.
-    """
+    """The folder of a version, by default of the newest; without one, a `UsageError`."""
     base = pathlib.Path(export_dir).resolve()
     folders = base.iterdir() if base.is_dir() else []
     versions = {int(path.name): path for path in folders if path.name.isdecimal()}
@@ -93,20 +84,16 @@ def find_version(export_dir, version):
 
 
 def summarize_serving(measurements, references):
-    """Figures of a setting.
+    """Figures of a setting, from one `serving_worker.measure_serving` per round.
 
-    Args:
-        measurements: list of dicts, one `serving_worker.measure_serving` per round.
-        references: the same of the first setting, to which ratios are computed.
+    `references` are the same of the first setting, to which ratios are computed.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}
-    first = measurements[0]
+    first, ranks = measurements[0], (50, 95, 99)
     milliseconds = [1000 * seconds for each in measurements for seconds in each["call_s"]]
-    percentiles = {
-        f"ms_p{rank}": round_digits(float(np.percentile(milliseconds, rank)))
-        for rank in (50, 95, 99)
-    }
+    values = map(round_digits, np.percentile(milliseconds, ranks).tolist())
+    percentiles = {f"ms_p{rank}": value for rank, value in zip(ranks, values, strict=True)}
     return {
         "status": "ok",
         "image_shape": first["image_shape"],

@@ -83,11 +83,7 @@ def main():
 
 
 def settings_from_flags():
-    """All combinations, each checked as a `Config`.
-
-    Raises:
-        UsageError: if one is impossible.
-    """
+    """All combinations, each checked as a `Config`; an impossible one is a `UsageError`."""
     names = ("model", "image_size", "batch_size", "precision", "jit")
     values = flags.FLAGS
     for name in ("steps", "warmup_steps"):
@@ -96,13 +92,9 @@ def settings_from_flags():
                 f"--{name} must be a multiple of --steps_per_call={values.steps_per_call}. "
                 f"Received: {getattr(values, name)}"
             )
-    lists = (
-        values.models,
-        commands.integers("image_sizes", 16, 512),
-        commands.integers("batch_sizes", 1, 2**31 - 1),
-        values.precisions,
-        values.jit,
-    )
+    image_sizes = commands.integers("image_sizes", 16, 512)
+    batch_sizes = commands.integers("batch_sizes", 1, 2**31 - 1)
+    lists = (values.models, image_sizes, batch_sizes, values.precisions, values.jit)
     settings = [dict(zip(names, each, strict=True)) for each in itertools.product(*lists)]
     if not settings:
         raise UsageError("expected at least one value in each list of flags")
@@ -113,34 +105,21 @@ def settings_from_flags():
 
 def make_config(setting):
     """The `Config` of a setting."""
-    if setting["model"] not in MODELS:
-        raise UsageError(
-            f"--models must be some of {', '.join(MODELS)}. Received: {setting['model']}"
-        )
-    return Config(
-        dataset="synthetic",
-        image_size=setting["image_size"],
-        batch_size=setting["batch_size"],
-        precision=setting["precision"],
-        jit_compile=setting["jit"],
-        g_channels=flags.FLAGS.g_channels,
-        d_channels=flags.FLAGS.d_channels,
-        num_classes=flags.FLAGS.num_classes,
-        steps_per_call=flags.FLAGS.steps_per_call,
-        replicas=1,
-        **MODELS[setting["model"]],
-    )
+    model = setting["model"]
+    if model not in MODELS:
+        raise UsageError(f"--models must be some of {', '.join(MODELS)}. Received: {model}")
+    names = ("g_channels", "d_channels", "num_classes", "steps_per_call")
+    shared = {name: getattr(flags.FLAGS, name) for name in names}
+    own = {name: setting[name] for name in ("image_size", "batch_size", "precision")}
+    fixed = {"dataset": "synthetic", "replicas": 1, "jit_compile": setting["jit"]}
+    return Config(**shared, **own, **fixed, **MODELS[model])
 
 
 def make_request(setting):
     """Arguments of `speed_worker.measure_speed`."""
-    return {
-        "model": setting["model"],
-        "config_json": make_config(setting).to_json(),
-        "steps": flags.FLAGS.steps,
-        "warmup_steps": flags.FLAGS.warmup_steps,
-        "parts": flags.FLAGS.breakdown,
-    }
+    own = {"model": setting["model"], "config_json": make_config(setting).to_json()}
+    counts = {name: getattr(flags.FLAGS, name) for name in ("steps", "warmup_steps")}
+    return own | counts | {"parts": flags.FLAGS.breakdown}
 
 
 if __name__ == "__main__":

@@ -48,11 +48,7 @@ def main():
 
 
 def check_supported(options):
-    """Checks that the model of stock parts supports `options`, a dict.
-
-    Raises:
-        UsageError: if not.
-    """
+    """Raises a `UsageError` unless the model of stock parts supports `options`, a dict."""
     wrong = [name for name, values in SUPPORTED.items() if options[name] not in values]
     if wrong:
         needed = ", ".join(f"{name}={SUPPORTED[name][-1]}" for name in wrong)

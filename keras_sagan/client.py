@@ -42,13 +42,11 @@ flags.DEFINE_bool("metadata", False, "Print signatures with dtypes and shapes in
 def main() -> None:
     given = flags.FLAGS
     server = commands.require("server")
-    labels = commands.integers("labels")
-    seeds = commands.integers("seeds")
+    labels, seeds = commands.integers("labels"), commands.integers("seeds")
     if given.status and given.metadata:
         raise UsageError("--status and --metadata exclude each other")
-    client = Client(
-        server, given.model, given.version, given.protocol, given.timeout, given.retries
-    )
+    model = given.model, given.version
+    client = Client(server, *model, given.protocol, given.timeout, given.retries)
     if given.status:
         for each in client.status():
             error = f": {each['error']}" if each["error"] else ""
@@ -68,9 +66,8 @@ def list_tensors(tensors: dict[str, tuple[str, list[int | None]]]) -> str:
 def draw_images(client: Client, labels: list[int] | None, seeds: list[int]) -> None:
     """Writes a grid with a row for each label and a column for each seed."""
     rows = 1 if labels is None else len(labels)
-    images = client.images(
-        None if labels is None else np.repeat(labels, len(seeds)), np.tile(seeds, rows)
-    )
+    classes = None if labels is None else np.repeat(labels, len(seeds))
+    images = client.images(classes, np.tile(seeds, rows))
     grid = make_grid(images, len(seeds))
     output = commands.write("output", lambda path: save_png(grid, path, images.shape[1]))
     of_classes = "" if labels is None else f", one row for each of the labels {labels}"

@@ -14,12 +14,8 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.options import TOPICS
 
-DEFINE = {
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-    bool: flags.DEFINE_bool,
-}
+DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
+DEFINE |= {str: flags.DEFINE_string, bool: flags.DEFINE_bool}
 CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
@@ -41,12 +37,7 @@ def run(main, description, module=None):
     """Parses the command line, calls `main()` and exits.
 
     Exit codes: 0, 1 for a run that failed, 2 for a wrong request, 130 when interrupted and 143 when
-    terminated.
-
-    Args:
-        main: function without arguments, which reads `flags.FLAGS`.
-        description: text above the flags in `--help`.
-        module: name of the module whose flags `--help` shows; None: of that which was started.
+    terminated. `--help` shows `description`, and the flags of `module`, by default the one started.
     """
     own = sys.argv[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -81,11 +72,7 @@ def fail(reason, code):
 
 
 def require(name):
-    """The value of flag `name`.
-
-    Raises:
-        UsageError: if it was not given.
-    """
+    """The value of flag `name`; raises `UsageError` if it was not given."""
     value = getattr(flags.FLAGS, name)
     if not value:
         raise UsageError(f"--{name} is required")

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from keras_sagan import __version__, values
@@ -34,14 +35,11 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
-        self.image_set, self.profile_range  # noqa: B018 (a wrong text is an error now, not later)
-        additions = (
-            self.g_attention_resolutions,
-            self.d_attention_resolutions,
-            self.g_spectral_norm,
-            self.d_spectral_norm,
-        )
-        if self.model == "dcgan" and any(additions):
+        for parsed in ("image_set", "profile_range"):  # A wrong text is an error now, not later.
+            getattr(self, parsed)
+        attention = self.g_attention_resolutions + self.d_attention_resolutions
+        additions = attention or self.g_spectral_norm or self.d_spectral_norm
+        if self.model == "dcgan" and additions:
             raise UsageError(
                 "model=dcgan has neither attention nor spectral normalization: it needs "
                 "g_attention=none, d_attention=none, g_spectral_norm=false and "
@@ -53,30 +51,22 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     @functools.cached_property
     def image_set(self) -> values.ImageSet:
         """The real images."""
-        return values.ImageSet(
-            values.DatasetName.parse(self.dataset),
-            self.split,
-            self.tfds_dir,
-            self.image_size,
-            self.image_channels,
-            self.num_classes,
-        )
+        name = values.DatasetName.parse(self.dataset)
+        shape = self.image_size, self.image_channels
+        return values.ImageSet(name, self.split, self.tfds_dir, *shape, self.num_classes)
 
     @functools.cached_property
     def g_attention_resolutions(self) -> tuple[int, ...]:
         """Where the generator attends: heights in pixels."""
-        highest = self.image_size
-        return values.attention_resolutions(
-            "g_attention", self.g_attention, highest, 2 * LOWEST, highest
-        )
+        size, wanted = self.image_size, self.g_attention
+        return values.attention_resolutions("g_attention", wanted, size, 2 * LOWEST, size)
 
     @functools.cached_property
     def d_attention_resolutions(self) -> tuple[int, ...]:
         """Where the discriminator attends: heights in pixels."""
-        lowest = LOWEST if self.image_size > 32 else self.image_size // 4
-        return values.attention_resolutions(
-            "d_attention", self.d_attention, self.image_size, lowest, self.image_size // 2
-        )
+        size, wanted = self.image_size, self.d_attention
+        lowest = LOWEST if size > 32 else size // 4
+        return values.attention_resolutions("d_attention", wanted, size, lowest, size // 2)
 
     @functools.cached_property
     def profile_range(self) -> tuple[int, int] | None:
@@ -87,6 +77,20 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def is_symmetry(self) -> bool:
         """Whether images have halves that their class relates, so that `coherence` judges them."""
         return self.image_set.dataset.kind == "symmetry" and self.num_classes != 0
+
+    def with_data_classes(self, num_classes: int) -> "Config":
+        """With the data's number of classes if this asks for it: 0 if there is only one."""
+        if self.num_classes != -1:
+            return self
+        return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
+
+    def changed_flags(self) -> Iterator[str]:
+        """The flags that differ from their defaults, except for paths and records."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            lasting = not field.metadata["resumable"] or field.name == "total_steps"
+            if lasting and value != field.default:
+                yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
 
     def to_json(self) -> str:
         """The version and all fields as indented JSON text."""
@@ -124,11 +128,7 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
 
 
 def check_version(written_by: Any) -> None:
-    """Whether this version can read what `written_by` wrote.
-
-    Raises:
-        UsageError: if that is newer than this one, or no version.
-    """
+    """Raises a `UsageError` if `written_by` is newer than this version, or no version."""
     try:
         newer = release(written_by) > release(__version__)
     except (AttributeError, ValueError) as error:
@@ -146,11 +146,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Type and rule of one field.
-
-    Raises:
-        UsageError: if it breaks them.
-    """
+    """Type and rule of one field; raises `UsageError` if it breaks them."""
     number = field.type is float and isinstance(value, int) and not isinstance(value, bool)
     if not (type(value) is field.type or number):
         kind = getattr(field.type, "__name__", field.type)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
@@ -98,11 +97,7 @@ def main(load: Callable | None = None) -> None:
         raise UsageError(
             f"--compare needs a single checkpoint. Received: --checkpoint={checkpoint}"
         )
-    run = RunDirectory(given.run_dir)
-    config = run.read_config()
-    if given.data_dir:
-        config = dataclasses.replace(config, data_dir=given.data_dir)
-    score_run(run, config, extractors, checkpoint, load)
+    score_run(RunDirectory(given.run_dir), extractors, checkpoint, load)
 
 
 def refuse_run_flags() -> None:
@@ -117,13 +112,10 @@ def refuse_run_flags() -> None:
         )
 
 
-def score_run(
-    run: RunDirectory,
-    config: Config,
-    extractors: tuple[ExtractorChoice, ...],
-    checkpoint: CheckpointChoice,
-    load: Callable | None,
-) -> None:
+def score_run(run, extractors, checkpoint, load) -> None:
+    given, config = flags.FLAGS, run.read_config()
+    if given.data_dir:
+        config = dataclasses.replace(config, data_dir=given.data_dir)
     # TensorFlow takes seconds to import, so flags are checked first.
     import tensorflow as tf
 
@@ -134,7 +126,6 @@ def score_run(
 
     # Features in TensorFloat-32 differ from those of other devices.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    given = flags.FLAGS
     others = read_scores(RunDirectory(given.compare)) if given.compare else None
     settings = Settings(
         extractors=extractors,
@@ -170,9 +161,7 @@ def print_scores(run: RunDirectory, found: dict[int, list], others: list | None)
     if flags.FLAGS.json:
         for note in notes:
             score_rows.write_note(note)
-        values = {
-            step: {row["metric"]: row["value"] for row in rows} for step, rows in found.items()
-        }
+        values = {at: {row["metric"]: row["value"] for row in rows} for at, rows in found.items()}
         print(json.dumps(values))
         return
     if len(found) > 1:
@@ -185,10 +174,8 @@ def print_scores(run: RunDirectory, found: dict[int, list], others: list | None)
 
 
 def score_files(real_path: str, fake_path: str) -> None:
-    arrays = [
-        read_features(path, f"--{name}")
-        for path, name in ((real_path, "real_features"), (fake_path, "fake_features"))
-    ]
+    paths = {"--real_features": real_path, "--fake_features": fake_path}
+    arrays = [read_features(path, source) for source, path in paths.items()]
     from keras_sagan.evaluation.score_rows import format_table
     from keras_sagan.evaluation.scores import INCEPTION, FeatureSet, all_scores
 

@@ -10,6 +10,8 @@ The page is one file that works offline: point at a place in an image to see wha
 import contextlib
 import dataclasses
 import functools
+import itertools
+import math
 import pathlib
 import shlex
 import sys
@@ -73,7 +75,8 @@ def main() -> None:
     config = run.read_config()
     if given.data_dir:
         config = dataclasses.replace(config, data_dir=given.data_dir)
-    layers = attention_layers(config)
+    resolutions = attended_resolutions(config)
+    layers = [f"{key}_attention_{size}" for key, sizes in resolutions.items() for size in sizes]
     checkpoint = CheckpointChoice.parse(given.checkpoint)
     check_flags(layers, checkpoint, is_png)
     labels, seeds = labels_and_seeds(config.num_classes)
@@ -85,12 +88,11 @@ def main() -> None:
     from keras_sagan.runs.checkpoints import choose_checkpoints
 
     paths = choose_checkpoints(run.checkpoints, checkpoint)
-    room = MOST_ROWS if is_png else page_room(config, len(paths))
+    room = MOST_ROWS if is_png else page_room(config.image_set.image_shape, resolutions, len(paths))
     labels = labels or range(min(config.num_classes, 10, room // len(truncations)) or 1)
     seeds = seeds or range(room // (len(labels) * len(truncations)) or 1)
-    points = [
-        Point(label, seed, bound) for label in labels for bound in truncations for seed in seeds
-    ]
+    grid = itertools.product(labels, truncations, seeds)
+    points = [Point(label, seed, bound) for label, bound, seed in grid]
     pair = NetworkPair(networks.generator(config), networks.discriminator(config), given.ema)
     if is_png:
         figure = make_figure(pair, paths[0], points, given.layer or layers[0])
@@ -103,15 +105,14 @@ def main() -> None:
     print(f"{len(points)} generated images of step {steps}: {output} ({size:.1f} MB)")
 
 
-def attention_layers(config: Config) -> list[str]:
-    """Names of attention layers, as in train.jsonl: the generator's from its images on, then D's.
+def attended_resolutions(config: Config) -> dict[str, tuple[int, ...]]:
+    """Where networks "g" and "d" attend: the generator from its images on, then D.
 
     Raises:
-        UsageError: if the run has none.
+        UsageError: if the run has no attention.
     """
-    resolutions = {"g": config.g_attention_resolutions[::-1], "d": config.d_attention_resolutions}
-    found = [f"{key}_attention_{size}" for key, sizes in resolutions.items() for size in sizes]
-    if config.attention_block != "attention" or not found:
+    found = {"g": config.g_attention_resolutions[::-1], "d": config.d_attention_resolutions}
+    if config.attention_block != "attention" or not any(found.values()):
         raise UsageError(
             "expected a run with attention. Received: "
             f"g_attention={config.g_attention}, d_attention={config.d_attention}, "
@@ -149,20 +150,19 @@ def parse_truncation(text: str) -> float | None:
     raise UsageError(f"--truncation must be positive numbers or none. Received: {text}")
 
 
-def page_room(config: Config, steps: int) -> int:
+def page_room(
+    image_shape: tuple[int, int, int], resolutions: dict[str, tuple[int, ...]], steps: int
+) -> int:
     """The number of images that fit into a page of `steps` checkpoints."""
     from keras_sagan.pages.attention_page import image_bytes
 
-    pictures = config.image_size**2 * config.image_channels * 4 / 3
-    size = steps * (sum(map(image_bytes, config.g_attention_resolutions)) + pictures)
+    generated = sum(map(image_bytes, resolutions["g"])) + math.prod(image_shape) * 4 / 3
     groups = 2 if flags.FLAGS.real else 1
-    size += steps * groups * sum(map(image_bytes, config.d_attention_resolutions))
+    size = steps * (generated + groups * sum(map(image_bytes, resolutions["d"])))
     return max(min(MOST_IMAGES, int(MOST_BYTES / size)), 1)
 
 
-def make_page(
-    run: RunDirectory, config: Config, pair: Any, paths: list[str], points: list[Any]
-) -> str:
+def make_page(run: RunDirectory, config: Config, pair, paths: list[str], points: list) -> str:
     """The page of a `NetworkPair`, some checkpoints and a `Point` for each image, as HTML."""
     from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.attention_exhibit import gamma_curves, gather_exhibit

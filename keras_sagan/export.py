@@ -59,14 +59,8 @@ def main() -> None:
 
     # A training run may be using the GPUs.
     tf.config.set_visible_devices([], "GPU")
-    settings = Settings(
-        export_dir=pathlib.Path(export_dir),
-        format=given.format,
-        checkpoint=checkpoint,
-        ema=given.ema,
-        version=given.version,
-        model=given.model,
-    )
+    folder, kind = pathlib.Path(export_dir), given.format
+    settings = Settings(folder, kind, checkpoint, given.ema, given.version, given.model)
     name, step, notes = export_run(run, config, settings)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -16,9 +16,8 @@ def generator_hinge(fake_logits):
 
 def discriminator_non_saturating(real_logits, fake_logits):
     """Cross-entropy of real against fake: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661."""
-    return tf.reduce_mean(tf.nn.softplus(-real_logits)) + tf.reduce_mean(
-        tf.nn.softplus(fake_logits)
-    )
+    real = tf.reduce_mean(tf.nn.softplus(-real_logits))
+    return real + tf.reduce_mean(tf.nn.softplus(fake_logits))
 
 
 def generator_non_saturating(fake_logits):

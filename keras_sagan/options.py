@@ -9,17 +9,11 @@ ALWAYS = object()
 
 
 class Rule(NamedTuple):
-    """What a value must be.
+    """What a value must be."""
 
-    Attributes:
-        text: continues "NAME must be".
-        holds: function of the value.
-        choices: all values that hold, if these are few.
-    """
-
-    text: str
-    holds: Callable[[Any], bool]
-    choices: tuple = ()
+    text: str  # Continues "NAME must be".
+    holds: Callable[[Any], bool]  # Function of the value.
+    choices: tuple = ()  # All values that hold, if these are few.
 
 
 def one_of(*values: Any) -> Rule:
@@ -41,16 +35,11 @@ IMAGE_SIZE = Rule("a power of 2 from 16 to 512", lambda value: value in (16, 32,
 def option(
     default: Any, text: str, rule: Rule = ANY, *, resumable: bool = False, before: Any = ALWAYS
 ) -> Any:
-    """A field of `Config`.
+    """A field of `Config`; `text` is its flag's help.
 
-    Args:
-        default: value, whose type is the field's.
-        text: the flag's help.
-        rule: what its values must be.
-        resumable: whether a run may resume with another value: it does not change the numbers of
-            a step.
-        before: for a field added after the first version, the value that was the behavior then. It
-            is what a `config.json` without the field means.
+    A run may resume with another value if it is `resumable`: it changes no number of a step. For a
+    field added later, `before` is the value that was the behavior before, and what a `config.json`
+    without the field means.
     """
     metadata = {"help": text, "rule": rule, "resumable": resumable, "before": before}
     return dataclasses.field(default=default, metadata=metadata)
@@ -263,10 +252,5 @@ class RecordOptions:
 
 
 # By the heading under which `--help` shows them.
-TOPICS = {
-    "Model": ModelOptions,
-    "Data": DataOptions,
-    "Optimization": OptimizationOptions,
-    "Execution": ExecutionOptions,
-    "Records": RecordOptions,
-}
+TOPICS = {"Model": ModelOptions, "Data": DataOptions, "Optimization": OptimizationOptions}
+TOPICS |= {"Execution": ExecutionOptions, "Records": RecordOptions}

@@ -21,14 +21,8 @@ class Progress:
 
     def __init__(self, what, total, unit, initial=0):
         self.what, self.total, self.unit, self.done = what, total, unit, initial
-        self.bar = tqdm.tqdm(
-            desc=what,
-            total=total,
-            initial=initial,
-            unit=f" {unit}",
-            dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
-        )
+        look = {"unit": f" {unit}", "dynamic_ncols": True, "disable": not sys.stderr.isatty()}
+        self.bar = tqdm.tqdm(desc=what, total=total, initial=initial, **look)
         self.first, self.values = None, {}
         self.said_at = -float("inf")
 

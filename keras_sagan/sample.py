@@ -15,7 +15,6 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.pages.sample_page import Selection, sample_page
@@ -125,13 +124,11 @@ def check_combinations(is_page: bool) -> None:
     truncation = given.truncation
     if truncation is not None and not 0 < truncation < float("inf"):
         raise UsageError(f"--truncation must be positive. Received: {truncation}")
+    by_seeds = ["columns", "seed", *([] if is_page else ["interpolate"])]
     rules = {
         "a page offers several truncations": (is_page, ["truncation"]),
         "a grid shows no neighbors; --format=html does": (not is_page, ["extractor", "data_dir"]),
-        "--seeds defines the columns": (
-            given.seeds is not None,
-            ["columns", "seed", *([] if is_page else ["interpolate"])],
-        ),
+        "--seeds defines the columns": (given.seeds is not None, by_seeds),
     }
     for reason, (holds, names) in rules.items():
         beside = [f"--{name}" for name in names if given[name].present]
@@ -139,18 +136,8 @@ def check_combinations(is_page: bool) -> None:
             raise UsageError(f"{reason}. Received with it: {', '.join(beside)}")
 
 
-def draw_page(
-    run: RunDirectory,
-    config: Config,
-    restored: RestoredGenerator,
-    selection: Selection,
-    extractor: ExtractorChoice | None,
-) -> None:
-    """Writes a page.
-
-    Raises:
-        UsageError: if the data are not those of the run, or the extractor does not fit them.
-    """
+def draw_page(run, config, restored, selection, extractor) -> None:
+    """Writes a page; raises `UsageError` if data or extractor do not fit the run."""
     from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
 
@@ -171,9 +158,7 @@ def draw_page(
     print(f"page of {count} images of step {restored.step}: {output}")
 
 
-def draw_grid(
-    restored: RestoredGenerator, rows: list[int], latents: np.ndarray, measures_coherence: bool
-) -> None:
+def draw_grid(restored, rows: list[int], latents: np.ndarray, measures_coherence: bool) -> None:
     """Writes a grid with a row for each label in `rows`."""
     from keras_sagan.sampling.sampler import make_sampler
 
@@ -188,9 +173,7 @@ def draw_grid(
     print(f"{len(images)} images of step {restored.step}{of_classes}: {output}")
 
 
-def make_latents(
-    ends: list[int] | None, seeds: list[int] | None, rows: int, columns: int, z_dim: int
-) -> np.ndarray:
+def make_latents(ends, seeds, rows: int, columns: int, z_dim: int) -> np.ndarray:
     """`[rows * columns, z_dim]`: between two ends, from a seed per column, or all independent."""
     from keras_sagan.sampling.sampler import latents_between, latents_of, latents_of_seeds
 

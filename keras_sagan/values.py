@@ -13,21 +13,13 @@ SYMMETRY_DEFAULTS = (10_000, 0)
 
 @dataclasses.dataclass(frozen=True)
 class DatasetName:
-    """Where images come from.
+    """Where images come from."""
 
-    Attributes:
-        text: as the user wrote it.
-        kind: "folder", one of `EMBEDDED_SETS`, or "tfds".
-        folder: absolute path, of a folder.
-        count: images, of `symmetry`.
-        seed: of `symmetry`.
-    """
-
-    text: str
-    kind: str
-    folder: pathlib.Path | None = None
-    count: int = 0
-    seed: int = 0
+    text: str  # As the user wrote it.
+    kind: str  # "folder", one of `EMBEDDED_SETS`, or "tfds".
+    folder: pathlib.Path | None = None  # Absolute path, of a folder.
+    count: int = 0  # Images, of `symmetry`.
+    seed: int = 0  # Of `symmetry`.
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
@@ -40,8 +32,7 @@ class DatasetName:
         if kind == "folder":
             if not rest:
                 raise UsageError(f"dataset must be folder:PATH of a folder. Received: {text}")
-            path = pathlib.Path(os.path.abspath(os.path.expanduser(rest)))
-            return cls(text, kind, folder=path)
+            return cls(text, kind, pathlib.Path(os.path.abspath(os.path.expanduser(rest))))
         if kind == "symmetry":
             return cls(text, kind, None, *symmetry_numbers(text))
         return cls(text, kind if kind in EMBEDDED_SETS else "tfds")
@@ -63,23 +54,14 @@ def symmetry_numbers(text: str) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """What decides the pixels and labels of a prepared set.
+    """What decides the pixels and labels of a prepared set."""
 
-    Attributes:
-        dataset: where its images come from.
-        split: name of the split, of a folder with splits or of a set of TensorFlow Datasets.
-        tfds_dir: where TensorFlow Datasets keeps its own files; empty: its default.
-        image_size: height and width, in pixels.
-        image_channels: 1 or 3.
-        num_classes: classes that the data must have; -1: any number, 0: none are used.
-    """
-
-    dataset: DatasetName
-    split: str
-    tfds_dir: str
-    image_size: int
-    image_channels: int
-    num_classes: int
+    dataset: DatasetName  # Where its images come from.
+    split: str  # Name of the split, of a folder with splits or of a set of TensorFlow Datasets.
+    tfds_dir: str  # Where TensorFlow Datasets keeps its own files; empty: its default.
+    image_size: int  # Height and width, in pixels.
+    image_channels: int  # 1 or 3.
+    num_classes: int  # Classes that the data must have; -1: any number, 0: none are used.
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -136,21 +118,13 @@ def profile_range(text: str) -> tuple[int, int] | None:
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointChoice:
-    """Which checkpoints of a run.
+    """Which checkpoints of a run."""
 
-    Attributes:
-        parts: each "newest", "best", "all", or a step.
-    """
-
-    parts: tuple[str | int, ...]
+    parts: tuple[str | int, ...]  # Each "newest", "best", "all", or a step.
 
     @classmethod
     def parse(cls, text: str, several: bool = True) -> "CheckpointChoice":
-        """From newest, best, all or a step, or several of them with commas between.
-
-        Args:
-            text: as the user wrote it.
-            several: whether more than one checkpoint makes sense here.
+        """From newest, best, all or a step, or, if `several`, some of them with commas between.
 
         Raises:
             UsageError: if it is something else.
@@ -159,9 +133,9 @@ class CheckpointChoice:
         parts = [part.strip() for part in text.split(",")]
         valid = all(part in words or (part.isascii() and part.isdecimal()) for part in parts)
         if not valid or (len(parts) > 1 and not several):
-            grammar = (
-                "newest, best, all, or steps as 500,1000" if several else "newest, best or a step"
-            )
+            grammar = "newest, best or a step"
+            if several:
+                grammar = "newest, best, all, or steps as 500,1000"
             raise UsageError(f"--checkpoint must be {grammar}. Received: {text}")
         return cls(tuple(int(part) if part.isdecimal() else part for part in parts))
 
@@ -176,23 +150,14 @@ class CheckpointChoice:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractorChoice:
-    """Which network makes features of images.
+    """Which network makes features of images."""
 
-    Attributes:
-        kind: "classifier", of the data, or "inception".
-        path: file, folder or URL of the Inception network; empty for a classifier.
-    """
-
-    kind: str
-    path: str = ""
+    kind: str  # "classifier", of the data, or "inception".
+    path: str = ""  # File, folder or URL of the Inception network; empty for a classifier.
 
     @classmethod
     def parse(cls, text: str) -> "ExtractorChoice":
-        """From classifier or inception:PATH.
-
-        Raises:
-            UsageError: if it is something else.
-        """
+        """From classifier or inception:PATH; raises `UsageError` if it is something else."""
         kind, _, path = text.partition(":")
         if text != "classifier" and not (kind == "inception" and path):
             raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")

@@ -25,11 +25,6 @@ COLUMNS = ("suite", "row", "seed", *VALUE, *RUN)
 def write_results(suite: Suite, runs: list[Run], command: str) -> list[dict]:
     """Writes `results.parquet`, `suite.json` and `samples/` to the suite's report folder.
 
-    Args:
-        suite: the comparison.
-        runs: all its runs.
-        command: the command line that ran them.
-
     Returns:
         The outcome of each run, with `status` and `reason`.
     """
@@ -61,11 +56,7 @@ def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     directory = RunDirectory(run.path)
     config, environment = read_config(directory), directory.read_environment()
     rows = [
-        {
-            "metric": "finished",
-            "protocol": "harness",
-            "value": float(outcome["status"] == "ok"),
-        },
+        {"metric": "finished", "protocol": "harness", "value": float(outcome["status"] == "ok")},
         *cost_lines(environment),
         *training_lines(directory),
         *diversity_lines(directory),
@@ -73,19 +64,17 @@ def make_table(run: Run, outcome: dict) -> pd.DataFrame:
     ]
     lines = pd.DataFrame(rows).reindex(columns=VALUE)
     lines["step"] = lines["step"].fillna(0).astype(np.int64)
-    shown = config.batch_size * config.d_steps if config else 0
-    lines["images"] = lines["step"] * shown
+    lines["images"] = lines["step"] * (config.batch_size * config.d_steps if config else 0)
     lines["seconds"] = seconds_at(lines)
     numbers = ["value", "error", "n_fake", "n_real"]
     lines[numbers] = lines[numbers].astype(np.float64)
     lines["protocol"] = lines["protocol"].fillna("")
-    of_run = {
-        "suite": run.suite.suite,
-        "row": run.row.name,
-        "seed": run.seed,
+    places = [environment[name] for name in ("device", "machine") if name in environment]
+    names = {"suite": run.suite.suite, "row": run.row.name, "seed": run.seed}
+    of_run = names | {
         "status": outcome["status"],
         "reason": outcome["reason"],
-        "device": describe_device(environment),
+        "device": ", ".join(places),
         "precision": config.precision if config else "",
         "commit": environment.get("commit") or "",
         "config_hash": hash_config(config) if config else "",
@@ -113,13 +102,8 @@ def cost_lines(environment):
 def training_lines(directory):
     """Lines for the numbers that training recorded."""
     return [
-        {
-            "step": row["step"],
-            "seconds": row["seconds"],
-            "metric": name,
-            "protocol": "train",
-            "value": value,
-        }
+        {"step": row["step"], "seconds": row["seconds"]}
+        | {"metric": name, "protocol": "train", "value": value}
         for row in read_lines(directory.path / "train.jsonl")
         for name, value in row.items()
         if name not in ("step", "seconds") and not isinstance(value, str)
@@ -129,12 +113,7 @@ def training_lines(directory):
 def diversity_lines(directory):
     """Lines for the diversity of samples during training."""
     return [
-        {
-            "step": row["step"],
-            "metric": "diversity",
-            "protocol": "watch",
-            "value": row["diversity"],
-        }
+        {"step": row["step"], "metric": "diversity", "protocol": "watch", "value": row["diversity"]}
         for row in read_lines(directory.path / "scores.jsonl")
         if "diversity" in row
     ]
@@ -145,15 +124,10 @@ def score_lines(directory):
     newest = {}
     for row in read_lines(directory.path / "metrics.jsonl"):
         metric, _, protocol = current_name(row["metric"]).partition("/")
-        newest[row["step"], metric, protocol] = {
-            "step": row["step"],
-            "metric": metric,
-            "protocol": protocol,
-            "value": row["value"],
-            "error": row.get("standard_error") or row.get("standard_deviation"),
-            "n_fake": row.get("n_fake"),
-            "n_real": row.get("n_real"),
-        }
+        error = row.get("standard_error") or row.get("standard_deviation")
+        counts = {"n_fake": row.get("n_fake"), "n_real": row.get("n_real")}
+        names = {"step": row["step"], "metric": metric, "protocol": protocol}
+        newest[tuple(names.values())] = names | {"value": row["value"], "error": error} | counts
     return newest.values()
 
 
@@ -175,11 +149,6 @@ def seconds_at(lines):
     return np.interp(lines["step"].astype(np.float64), *points)
 
 
-def describe_device(environment):
-    """Device and machine of a run's newest start."""
-    return ", ".join(environment[name] for name in ("device", "machine") if name in environment)
-
-
 def hash_config(config):
     """16 hexadecimal digits of all settings that determine a row's numbers, except the seed."""
     values = {
@@ -194,8 +163,9 @@ def hash_config(config):
 def describe_suite(suite, runs, command, outcomes, results):
     """The suite and the provenance of its numbers, for `suite.json`."""
     environments = [RunDirectory(run.path).read_environment() for run in runs]
-    started = [start["started"] for each in environments for start in list_starts(each)]
+    starts = [start for each in environments if each for start in (each, *each.get("earlier", []))]
     first = next((each for each in environments if each), {})
+    unknown = {"machine": "", "python": "", "packages": {}}
     return {
         "suite": suite.suite,
         "title": suite.title,
@@ -207,24 +177,15 @@ def describe_suite(suite, runs, command, outcomes, results):
         "seeds": suite.seeds,
         "budget": suite.budget(),
         "dataset": suite.dataset,
-        "environment": {
-            "machine": first.get("machine", ""),
-            "python": first.get("python", ""),
-            "packages": first.get("packages", {}),
-        },
+        "environment": {name: first.get(name, none) for name, none in unknown.items()},
         "commits": sorted(set(results["commit"]) - {""}),
-        "started": min(started, default=""),
+        "started": min((start["started"] for start in starts), default=""),
         "ended": max((each.get("ended", "") for each in outcomes), default=""),
         "commands": {
             f"{run.row.name}/seed_{run.seed}": outcome["commands"]
             for run, outcome in zip(runs, outcomes, strict=True)
         },
     }
-
-
-def list_starts(environment):
-    """The records of all starts of a run."""
-    return [environment, *environment.get("earlier", [])] if environment else []
 
 
 def describe_row(run):

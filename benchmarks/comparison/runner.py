@@ -29,11 +29,9 @@ TRAINING = 0.9
 
 
 def execute_runs(runs: list[Run], devices: list[str]) -> None:
-    """Executes all runs to the end and writes the outcome of each.
+    """Executes all runs that are not finished, to the end, and writes the outcome of each.
 
-    Args:
-        runs: finished ones are skipped.
-        devices: GPUs; empty: one run at a time, on the default devices.
+    Each of `devices`, GPUs, executes one at a time; without any, the default devices do.
     """
     waiting = [run for run in runs if not is_finished(run)]
     jobs, free = [], list(devices) or [None]
@@ -62,22 +60,14 @@ def execute_runs(runs: list[Run], devices: list[str]) -> None:
 
 @dataclasses.dataclass
 class Job:
-    """A run that is being executed.
-
-    Attributes:
-        config: the run's.
-        device: a GPU; None: the default devices.
-        commands: the run's command lines when it started, as text.
-        left: command lines after the current one.
-        process: of the current command line.
-    """
+    """A run that is being executed."""
 
     run: Run
     config: Config
-    device: str | None
-    commands: list[str]
-    left: list[list[str]]
-    process: subprocess.Popen
+    device: str | None  # A GPU; None: the default devices.
+    commands: list[str]  # The run's command lines when it started, as text.
+    left: list[list[str]]  # Command lines after the current one.
+    process: subprocess.Popen  # Of the current command line.
 
 
 def is_finished(run: Run) -> bool:
@@ -122,9 +112,8 @@ def start_run(run, free, jobs, progress):
         write_outcome(run, [], "failed", " ".join(str(error).split()), progress)
         return
     device = free.pop(0)
-    jobs.append(
-        Job(run, config, device, command_lines(run), left, launch_command(run, train, device))
-    )
+    process = launch_command(run, train, device)
+    jobs.append(Job(run, config, device, command_lines(run), left, process))
 
 
 def launch_command(run, command, device):

@@ -65,13 +65,12 @@ class Suite:
             )
         rows = [Row.parse(text) for text in self.row]
         names = [row.name for row in rows]
+        listed = ", ".join(names)
         if not rows or len(set(names)) < len(names):
-            raise UsageError(f"expected one --row for each name. Received: {', '.join(names)}")
+            raise UsageError(f"expected one --row for each name. Received: {listed}")
         if self.reference not in names:
-            raise UsageError(
-                f"--reference must be one of the rows {', '.join(names)}. "
-                f"Received: {self.reference}"
-            )
+            received = f"Received: {self.reference}"
+            raise UsageError(f"--reference must be one of the rows {listed}. {received}")
         return rows
 
     def budget(self) -> str:
@@ -89,17 +88,11 @@ class Suite:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One of the compared experiments.
-
-    Attributes:
-        name: str.
-        model: str, a flag file of `MODEL_FOLDERS` without its extension, or a path.
-        overrides: list of flags, applied after the suite's.
-    """
+    """One of the compared experiments."""
 
     name: str
-    model: str
-    overrides: list
+    model: str  # A flag file of `MODEL_FOLDERS` without its extension, or a path.
+    overrides: list[str]  # Flags, applied after the suite's.
 
     @classmethod
     def parse(cls, text: str) -> "Row":
@@ -111,9 +104,8 @@ class Row:
         try:
             first, *overrides = shlex.split(text)
         except ValueError as error:
-            raise UsageError(
-                f"--row must be MODEL or NAME=MODEL FLAGS. Received: {text!r}"
-            ) from error
+            expected = "--row must be MODEL or NAME=MODEL FLAGS"
+            raise UsageError(f"{expected}. Received: {text!r}") from error
         name, _, model = first.rpartition("=")
         name = name or model
         if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -133,19 +125,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A row with a seed: one training, then its scores.
-
-    Attributes:
-        suite: `Suite`.
-        row: `Row`.
-        seed: int.
-        path: the run directory. Its log and, when it has ended, its outcome are beside it.
-    """
+    """A row with a seed: one training, then its scores."""
 
     suite: Suite
     row: Row
     seed: int
-    path: pathlib.Path
+    path: pathlib.Path  # The run directory; its log and, in the end, its outcome are beside it.
 
     @property
     def log(self):
@@ -179,13 +164,12 @@ class Run:
             flags.Error, UsageError: if they are invalid, or a row sets a flag of the harness.
         """
         settings = parse_flags([*self.suite.common, *self.row.overrides])
-        owned = [
-            name for name in (*self.harness_options(), "total_steps") if settings[name].present
-        ]
+        fixed = (*self.harness_options(), "total_steps")
+        owned = [f"--{name}" for name in fixed if settings[name].present]
         if owned:
             raise UsageError(
                 "expected rows without the flags that the suite sets for all rows. "
-                f"Received: {', '.join(f'--{name}' for name in owned)}"
+                f"Received: {', '.join(owned)}"
             )
         config = commands.config_from_flags(parse_flags(self.flags()))
         total = ENDLESS if self.suite.minutes else self.suite.steps
@@ -195,15 +179,11 @@ class Run:
 
     def commands(self):
         """Two command lines, as lists: one trains, and one scores every checkpoint."""
-        train, evaluate = self.row.programs
+        train, evaluate = ([sys.executable, "-m", module] for module in self.row.programs)
+        total, place = f"--total_steps={self.config().total_steps}", f"--run_dir={self.path}"
         score = ["--checkpoint=all", f"--num_samples={self.suite.num_samples}"]
         score += [f"--extractor={self.suite.extractor}"]
-        total = f"--total_steps={self.config().total_steps}"
-        place = f"--run_dir={self.path}"
-        return [
-            [sys.executable, "-m", train, *self.flags(), total, place],
-            [sys.executable, "-m", evaluate, place, *score],
-        ]
+        return [[*train, *self.flags(), total, place], [*evaluate, place, *score]]
 
 
 def parse_flags(given: list[str]) -> flags.FlagValues:

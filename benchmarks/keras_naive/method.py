@@ -19,12 +19,8 @@ from keras_sagan.training.state import State
 class NaiveNetwork:
     """A model of `keras_naive` with the interface of `networks.network.Network` that commands use.
 
-    Its `stack` contains only the attention layers.
-
-    Args:
-        name: str.
-        model: from `make_generator` or `make_discriminator`.
-        function: calls the model with inputs, labels and `training`.
+    Its `stack` contains only the attention layers. `function` calls `model`, of `make_generator` or
+    `make_discriminator`, with inputs, labels and `training`.
     """
 
     def __init__(self, name, model, function):
@@ -39,21 +35,15 @@ class NaiveNetwork:
 
 def as_networks(gan):
     """Generator and discriminator of a `NaiveGan`, each a `NaiveNetwork`."""
-    return (
-        NaiveNetwork("generator", gan.generator, gan.generate),
-        NaiveNetwork("discriminator", gan.discriminator, gan.discriminate),
-    )
+    generator = NaiveNetwork("generator", gan.generator, gan.generate)
+    return generator, NaiveNetwork("discriminator", gan.discriminator, gan.discriminate)
 
 
 @dataclasses.dataclass(frozen=True)
 class NaiveState(State):
-    """Every variable of a run.
+    """Every variable of a run."""
 
-    Attributes:
-        gan: `NaiveGan`. `ema_generator` is its generator, averaged within `gan.averaged()`.
-    """
-
-    gan: NaiveGan
+    gan: NaiveGan  # `ema_generator` is its generator, averaged within `gan.averaged()`.
 
     @classmethod
     def create(cls, config):
@@ -85,13 +75,13 @@ def make_naive_call(training):
     """What `Trainer` calls: the function that `fit` itself runs, from the present step on."""
     config, gan, step = training.config, training.state.gan, training.state.step
     start = int(step.numpy())
-    length = steps_per_execution(config, start)
+    # The most steps that meet every stop: calls of `fit` are all equally long.
+    stops = (config.log_every, config.sample_every, config.checkpoint_every, config.ema_start)
+    length = math.gcd(config.steps_per_call, *stops, config.total_steps, start)
     gan.compile(jit_compile=training.compiled, steps_per_execution=length)
     gan.make_train_function()
-    data = shares(
-        tf.distribute.InputContext(), training.prepared, config.batch_size, config.seed, start
-    )
-    iterator = iter(data)
+    context = tf.distribute.InputContext()
+    iterator = iter(shares(context, training.prepared, config.batch_size, config.seed, start))
 
     def call(num_steps):
         for _ in range(num_steps // length):
@@ -104,12 +94,6 @@ def make_naive_call(training):
         return losses, [health.NEVER if good else done for good in finite]
 
     return call
-
-
-def steps_per_execution(config, start):
-    """The most steps per call of `fit` that meet every stop; its calls are all equally long."""
-    stops = (config.log_every, config.sample_every, config.checkpoint_every)
-    return math.gcd(config.steps_per_call, *stops, config.ema_start, config.total_steps, start)
 
 
 # Not in the strategy's scope, where `fit` would train over replicas.

@@ -37,13 +37,9 @@ LOWEST = 4
 def make_generator(*, image_shape, channels, z_dim, num_classes, attention, bn_momenta):
     """`[latents, labels]` to images in [-1, 1]; latents alone without classes.
 
-    Args:
-        image_shape: (height, width, channels) of the images.
-        channels: int, of the last feature maps.
-        z_dim: int.
-        num_classes: int; 0: unconditional.
-        attention: resolutions with attention.
-        bn_momenta: momentum of batch normalization in the blocks, and of the last one.
+    Images have `image_shape`, the last feature maps `channels`, and those of the resolutions in
+    `attention` an attention layer. `bn_momenta` are of batch normalization in the blocks, and of
+    the last one.
     """
     image_size = image_shape[0]
     latents = keras.Input((z_dim,))
@@ -95,32 +91,23 @@ def make_gan(config):
     settings = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": 1e-8}
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(config.precision):
-        generator = make_generator(
-            **shared,
-            channels=config.g_channels,
-            z_dim=config.z_dim,
-            attention=config.g_attention_resolutions,
-            bn_momenta=(config.bn_momentum, config.bn_momentum_last),
-        )
+        own = {"channels": config.g_channels, "attention": config.g_attention_resolutions}
+        momenta = (config.bn_momentum, config.bn_momentum_last)
+        generator = make_generator(**shared, **own, z_dim=config.z_dim, bn_momenta=momenta)
         discriminator = make_discriminator(
             **shared, channels=config.d_channels, attention=config.d_attention_resolutions
         )
         d_optimizer = keras.optimizers.Adam(config.d_lr, **settings)
-        g_optimizer = keras.optimizers.Adam(
-            config.g_lr, **settings, use_ema=True, ema_momentum=config.ema_decay
-        )
-        optimizers = (g_optimizer, d_optimizer)
+        settings |= {"use_ema": True, "ema_momentum": config.ema_decay}
+        optimizers = (keras.optimizers.Adam(config.g_lr, **settings), d_optimizer)
         return NaiveGan((generator, discriminator), optimizers, config.num_classes, config.seed)
 
 
 class NaiveGan(keras.Model):
     """Both networks, and what `fit` does with a batch: D learns, then G.
 
-    Args:
-        networks: pair of models, from `make_generator` and `make_discriminator`.
-        optimizers: pair of Keras optimizers, the generator's with `use_ema`.
-        num_classes: int; 0: unconditional.
-        seed: int, of latents and labels.
+    The pairs start with the generator's, whose optimizer has `use_ema`. `seed` is of latents and
+    labels.
 
     Input of a training step: uint8 images `[batch, height, width, channels]`, and labels `[batch]`.
     """

@@ -14,8 +14,7 @@ def spectral_conv(inputs, filters, kernel_size=3):
 class NaiveSelfAttention(layers.Layer):
     """The usual snippet, in the form of the released code: pooled keys and values, C / 2 wide.
 
-    Args:
-        wrap: function applied to each 1x1 convolution.
+    `wrap` is a function applied to each 1x1 convolution.
     """
 
     def __init__(self, wrap=spectral_normalized, **kwargs):
@@ -52,13 +51,12 @@ def batch_norm(inputs, labels, num_classes, momentum):
     outputs = norm(inputs)
     if not conditional:
         return outputs
+
+    def table(initializer):
+        return layers.Embedding(num_classes, channels, embeddings_initializer=initializer)(labels)
+
     channels = inputs.shape[-1]
-    scale, offset = (
-        layers.Reshape((1, 1, channels))(
-            layers.Embedding(num_classes, channels, embeddings_initializer=initializer)(labels)
-        )
-        for initializer in ("ones", "zeros")
-    )
+    scale, offset = (layers.Reshape((1, 1, channels))(table(name)) for name in ("ones", "zeros"))
     return outputs * scale + offset
 
 

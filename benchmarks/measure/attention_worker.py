@@ -25,38 +25,25 @@ QUERIES = ((0.15, 0.15), (0.15, 0.7), (0.35, 0.3), (0.7, 0.15), (0.8, 0.8))
 
 @dataclasses.dataclass(frozen=True)
 class Subjects:
-    """The inputs on which attention is measured, sorted by class.
+    """The inputs on which attention is measured, sorted by class."""
 
-    Attributes:
-        latents: float32 `[n, z_dim]`.
-        labels: int32 `[n]`.
-        real: uint8 `[n, H, W, channels]`, real images of these classes.
-    """
-
-    latents: np.ndarray
-    labels: np.ndarray
-    real: np.ndarray
+    latents: np.ndarray  # float32 `[n, z_dim]`.
+    labels: np.ndarray  # int32 `[n]`.
+    real: np.ndarray  # uint8 `[n, H, W, channels]`, real images of these classes.
 
     @classmethod
     def choose(cls, prepared, z_dim, num_images, seed):
         """Equally many of each class: latents of a seed, and the first real images."""
         per_class = num_images // len(CLASSES)
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.int32), per_class)
-        real_labels = np.asarray(prepared.labels)
-        indices = [
-            np.flatnonzero(real_labels == label)[:per_class] for label in range(len(CLASSES))
-        ]
+        found = np.asarray(prepared.labels)
+        indices = [np.flatnonzero(found == label)[:per_class] for label in range(len(CLASSES))]
         latents = latents_of(seed, len(labels), z_dim).numpy()
         return cls(latents, labels, prepared.images[np.concatenate(indices)])
 
 
 def measure_run(run, num_images, seed):
-    """Rows of one run.
-
-    Args:
-        run: `RunDirectory`.
-        num_images: int, generated and real images each.
-        seed: int, of the latents.
+    """Rows of the run in a `RunDirectory`, on `num_images` generated and as many real images.
 
     Returns:
         list of dicts: one with `part` "run" (`describe_run`, `measure_coherence`), the others with
@@ -95,19 +82,17 @@ def describe_run(run, step):
 
 
 def share_rows(state, sample, subjects, facts):
-    """A row for each attention layer, kind of images and class.
+    """A row, with `facts`, for each attention layer, kind of images and class.
 
-    Args:
-        state: `State`, whose averaged generator and discriminator are measured.
-        sample: function of latents and labels to images, by that generator.
-        subjects: `Subjects`.
-        facts: dict, added to each row.
+    Measured are the discriminator and the averaged generator of `state`, by which `sample` turns
+    latents and labels into images.
     """
     fakes = sample(subjects.latents, subjects.labels)
     cases = [
         ("g", state.ema_generator, GENERATED, subjects.latents),
-        ("d", state.discriminator, GENERATED, scale_pixels(fakes)),
-        ("d", state.discriminator, REAL, scale_pixels(subjects.real)),
+        # The discriminator's input is in [-1, 1].
+        ("d", state.discriminator, GENERATED, fakes.astype(np.float32) * (2 / 255) - 1),
+        ("d", state.discriminator, REAL, subjects.real.astype(np.float32) * (2 / 255) - 1),
     ]
     rows = []
     for prefix, network, images, inputs in cases:
@@ -117,11 +102,6 @@ def share_rows(state, sample, subjects, facts):
                 own = maps[subjects.labels == label]
                 rows.append(facts | layer | {"label": label} | compute_shares(own, label))
     return rows
-
-
-def scale_pixels(images):
-    """Scales pixels from 0 to 255 to [-1, 1], the discriminator's input."""
-    return images.astype(np.float32) * (2 / 255) - 1
 
 
 def compute_shares(maps, label):
@@ -153,10 +133,7 @@ def compute_shares(maps, label):
 def measure_coherence(generator, sample, subjects):
     """Coherence of generated images: by their class, by other classes, and without attention.
 
-    Args:
-        generator: the generator that `sample` uses; its gammas are restored at the end.
-        sample: function of latents and labels to images.
-        subjects: `Subjects`.
+    The gammas of `generator`, which `sample` uses, are restored at the end.
     """
     labels = subjects.labels
     images = sample(subjects.latents, labels)
@@ -179,14 +156,7 @@ def draw_maps(run, seed):
     """Draws a generated image of each class and where the last layer looks from five positions.
 
     A dotted square marks the counterpart of each position; it is as large as the area that counts
-    as near the counterpart.
-
-    Args:
-        run: `RunDirectory`.
-        seed: int, of the latents.
-
-    Returns:
-        `matplotlib.figure.Figure`.
+    as near the counterpart. Returns a `matplotlib.figure.Figure`.
     """
     config = run.read_config()
     generator, _ = load_generator(config, newest_checkpoint(run.checkpoints))

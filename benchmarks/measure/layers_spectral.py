@@ -16,9 +16,7 @@ RECORDED_STEPS = (1, 3, 10, 30, 100, 300)
 class OurConv:
     """A convolution with a spectrally normalized kernel; the interface of all implementations.
 
-    Args:
-        filters: int, output channels.
-        input_shape: `[batch, height, width, channels]`, a tuple.
+    `input_shape` is `[batch, height, width, channels]`, a tuple.
     """
 
     def __init__(self, filters, input_shape):
@@ -80,11 +78,9 @@ def compare_gradients(conv, images, cotangent, kernel):
         loss = tf.reduce_sum(conv.call_in_training(images)[0] * cotangent)
     gradient = tape.gradient(loss, conv.kernel).numpy()
     expected = exact_gradient(images, cotangent, kernel)
+    distance = relative_distance(gradient, expected)
     cosine = np.sum(gradient * expected) / np.linalg.norm(gradient) / np.linalg.norm(expected)
-    return {
-        "gradient_distance": relative_distance(gradient, expected),
-        "gradient_cosine": float(cosine),
-    }
+    return {"gradient_distance": distance, "gradient_cosine": float(cosine)}
 
 
 def exact_gradient(images, cotangent, kernel):

@@ -22,13 +22,10 @@ from benchmarks.measure.subprocesses import (
 
 
 def measure_layer(part, layer, shape, steps):
-    """Figures of a layer, a dict; see the function of each part.
+    """Figures of an implementation of a layer, a dict; see the function of each part.
 
-    Args:
-        part: str, "spectral", "attention" or "blocks_DTYPE".
-        layer: str, the implementation.
-        shape: `[batch, height, width, channels]` of the feature maps.
-        steps: int, training steps and timed passes.
+    `part` is "spectral", "attention" or "blocks_DTYPE", `shape` is the feature maps', `[batch,
+    height, width, channels]`, and `steps` counts training steps and timed passes.
     """
     if part == "spectral":
         return measure_spectral(layer, shape, steps)
@@ -50,10 +47,8 @@ def measure_spectral(layer, shape, steps):
     rng, channels = np.random.default_rng(0), shape[-1]
     images, cotangent = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
     scale = 1 / (3 * channels**0.5)  # Glorot's, as at the start of training.
-    kernel, teacher = (
-        rng.normal(size=(3, 3, channels, channels), scale=scale).astype(np.float32)
-        for _ in range(2)
-    )
+    size = (3, 3, channels, channels)
+    kernel, teacher = (rng.normal(0, scale, size).astype(np.float32) for _ in range(2))
     random_u = rng.normal(size=(1, channels))
     conv = CONVOLUTIONS[layer](channels, tuple(shape))
     result = compare_gradients(conv, images, cotangent, kernel)
@@ -64,9 +59,11 @@ def measure_spectral(layer, shape, steps):
     conv.kernel.assign(kernel)
     conv.vector_u.assign(random_u)
     result["sigma_errors"] = sigma_errors(conv, images, teacher, steps)
-    return result | time_pass(
-        lambda images: conv.call_in_training(images)[0], conv.kernel, images, cotangent, steps
-    )
+
+    def convolve(images):
+        return conv.call_in_training(images)[0]
+
+    return result | time_pass(convolve, conv.kernel, images, cotangent, steps)
 
 
 def measure_attention(layer, shape, steps):

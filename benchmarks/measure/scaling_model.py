@@ -15,47 +15,27 @@ from benchmarks.measure.subprocesses import round_digits
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Assumptions about the GPUs and their interconnect.
+    """Assumptions about the GPUs and their interconnect."""
 
-    Attributes:
-        peak_tflops: 10^12 FLOP/s of one GPU's matrix products.
-        share: fraction of the peak that training achieves, in (0, 1].
-        link_gb_per_s: 10^9 bytes per second that a GPU sends inside its host.
-        network_gb_per_s: 10^9 bytes per second that a GPU sends to another host.
-        latency_us: fixed microseconds of each all-reduce operation.
-    """
-
-    peak_tflops: float
-    share: float
+    peak_tflops: float  # 10^12 FLOP/s of one GPU's matrix products.
+    share: float  # Fraction of the peak that training achieves, in (0, 1].
     gpus_per_host: int
-    link_gb_per_s: float
-    network_gb_per_s: float
-    latency_us: float
+    link_gb_per_s: float  # 10^9 bytes per second that a GPU sends inside its host.
+    network_gb_per_s: float  # 10^9 bytes per second that a GPU sends to another host.
+    latency_us: float  # Fixed microseconds of each all-reduce operation.
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """Costs of one training step.
+    """Costs of one training step."""
 
-    Attributes:
-        macs_per_image: multiply-accumulates per image.
-        gradient_bytes: bytes summed over the GPUs.
-        exchanges: all-reduce operations.
-    """
-
-    macs_per_image: int
-    gradient_bytes: int
-    exchanges: int
+    macs_per_image: int  # Multiply-accumulates.
+    gradient_bytes: int  # Summed over the GPUs.
+    exchanges: int  # All-reduce operations.
 
 
 def predict_step(machine: Machine, work: Work, gpus: int, images: int) -> dict[str, float]:
-    """Time and speed of one step.
-
-    Args:
-        machine: the GPUs.
-        work: the step's costs.
-        gpus: their number.
-        images: per GPU and step.
+    """Time and speed of one step with this number of GPUs, and of images per GPU.
 
     Returns:
         dict: `compute_ms`; `exchange_ms`; `images_per_s` and `efficiency` (relative to computation

@@ -12,11 +12,8 @@ from keras_sagan.config import Config
 def measure_process(config_json, cores, steps, warmup_steps):
     """Times the steps of one training and counts what its replicas exchange.
 
-    Args:
-        config_json: `Config` as JSON text, with `dataset` "synthetic".
-        cores: list of int, the processor cores that this process may use.
-        steps: int, timed training steps.
-        warmup_steps: int, steps before them.
+    `config_json` is a `Config` with `dataset` "synthetic", `cores` lists the processor cores that
+    this process may use, and `warmup_steps` precede the timed `steps`.
 
     Returns:
         dict: `step_s`, seconds of each timed step; `train_images_per_s` of all replicas;
@@ -46,10 +43,7 @@ def measure_process(config_json, cores, steps, warmup_steps):
 
 
 def all_reduce_bytes(training):
-    """Bytes of each all-reduce operation of one replica in the graph of a step.
-
-    A single replica has none.
-    """
+    """Bytes of each all-reduce operation of a replica in a step's graph; a single one has none."""
     import tensorflow as tf
 
     game, strategy, step = training.game, training.strategy, training.state.step

@@ -11,13 +11,9 @@ from benchmarks.measure.subprocesses import answer_request, run_worker
 def measure_scaling(config_json, processes, cores, steps, warmup_steps):
     """Times the steps of one training and counts what its replicas exchange.
 
-    Args:
-        config_json: `Config` as JSON text, with `dataset` "synthetic". Its `replicas` are those of
-            one process; its `batch_size` is the total over all processes.
-        processes: int; several form one cluster on this machine.
-        cores: int, processor cores that each process may use; 0: all.
-        steps: int, timed training steps.
-        warmup_steps: int, steps before them.
+    Several processes form one cluster on this machine. In `config_json`, a `Config` with `dataset`
+    "synthetic", `replicas` are those of one process and `batch_size` is the total. Each process may
+    use a number of `cores`; 0: all. `warmup_steps` precede the timed `steps`.
 
     Returns:
         What `scaling_process.measure_process` returns in the first process.

@@ -8,14 +8,9 @@ from benchmarks.measure.subprocesses import answer_request, peak_memory
 
 
 def measure_serving(path, signature, batch_size, calls, warmup_calls):
-    """Times calls of one signature.
+    """Times calls, after `warmup_calls`, of one signature of the version in folder `path`.
 
-    Args:
-        path: str, folder of a version.
-        signature: str, one that takes `seeds`, and `labels` if the network has classes.
-        batch_size: int, images in a call.
-        calls: int, timed calls.
-        warmup_calls: int, calls before them.
+    The signature takes `seeds`, and `labels` if the network has classes.
 
     Returns:
         dict: `call_s`, seconds of each timed call; `images_per_s`; `load_s`, seconds to load and
@@ -29,9 +24,8 @@ def measure_serving(path, signature, batch_size, calls, warmup_calls):
         load_s = time.perf_counter() - begun
         if signature not in meta.signature_def:
             raise ValueError(f"no signature {signature}")
-        seconds = time_calls(
-            session, meta.signature_def[signature], batch_size, warmup_calls + calls
-        )[warmup_calls:]
+        definition = meta.signature_def[signature]
+        seconds = time_calls(session, definition, batch_size, warmup_calls + calls)[warmup_calls:]
     memory = peak_memory()  # Before the next import, which needs memory that serving does not.
     from keras_sagan.devices.strategy import device_name
 
@@ -52,10 +46,8 @@ def time_calls(session, signature, batch_size, calls):
     seconds = []
     for call in range(calls):
         # The class does not change the cost, and every network with classes has a class 0.
-        values = {
-            "labels": np.zeros(batch_size, np.int64),
-            "seeds": np.arange(batch_size) + call * batch_size,
-        }
+        seeds = np.arange(batch_size) + call * batch_size
+        values = {"labels": np.zeros(batch_size, np.int64), "seeds": seeds}
         feeds = {info.name: values[name] for name, info in signature.inputs.items()}
         begun = time.perf_counter()
         outputs = session.run(fetches, feeds)

@@ -8,10 +8,8 @@ import numpy as np
 def measure_breakdown(training, step_s, calls):
     """Milliseconds of the parts of a step. Changes the state, so it must be measured last.
 
-    Args:
-        training: `speed_worker.OurTraining` that has trained.
-        step_s: float, seconds of a whole step.
-        calls: int, timed calls of each part.
+    `training` is a `speed_worker.OurTraining` that has trained, whose whole step takes `step_s`
+    seconds. Each part is called `calls` times.
 
     Returns:
         dict: `feed`; `noise`, the latents, labels and coins of both updates; `d_turn` and `g_turn`,

@@ -10,10 +10,8 @@ from benchmarks.measure.subprocesses import compute_ratios, max_peaks, median_di
 def summarize_speed(measurements: list[dict], references: list[dict], steps_per_call: int) -> dict:
     """Figures of a setting: medians over rounds; percentiles over all calls of all rounds.
 
-    Args:
-        measurements: one `speed_worker.measure_speed` per round.
-        references: the same of the first setting, to which ratios are computed.
-        steps_per_call: training steps in a call.
+    Both lists have one `speed_worker.measure_speed` per round; ratios are to `references`, of the
+    first setting.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}
@@ -21,6 +19,9 @@ def summarize_speed(measurements: list[dict], references: list[dict], steps_per_
     figures = ("train_images_per_s", "sample_images_per_s", "compile_s", "matmul_flops_per_s")
     step_ms = [1000 * call_s / steps_per_call for each in measurements for call_s in each["call_s"]]
     rates = [each["train_images_per_s"] for each in measurements]
+    parts, breakdown = [each["breakdown"] for each in measurements if "breakdown" in each], {}
+    if parts:
+        breakdown["breakdown"] = {name: median_digits(parts, name) for name in parts[0]}
     return {
         "status": "ok",
         "timed_steps": len(step_ms) * steps_per_call,
@@ -28,22 +29,13 @@ def summarize_speed(measurements: list[dict], references: list[dict], steps_per_
         "step_ms_p50": round_digits(float(np.percentile(step_ms, 50))),
         "step_ms_p95": round_digits(float(np.percentile(step_ms, 95))),
         **max_peaks(measurements),
-        "g_macs": first["g_macs"],
-        "d_macs": first["d_macs"],
+        **{name: first[name] for name in ("g_macs", "d_macs")},
         "utilization": round_digits(statistics.median(map(utilization, measurements))),
         "train_images_per_s_by_round": list(map(round_digits, rates)),
         **compute_ratios("train_images_per_s", measurements, references),
         "device": first["device"],
-        **median_breakdown(measurements),
+        **breakdown,
     }
-
-
-def median_breakdown(measurements):
-    """Median milliseconds of each part of a step, if the parts were measured."""
-    if "breakdown" not in measurements[0]:
-        return {}
-    breakdowns = [each["breakdown"] for each in measurements]
-    return {"breakdown": {name: median_digits(breakdowns, name) for name in breakdowns[0]}}
 
 
 def training_macs(g_macs: int, d_macs: int) -> int:
@@ -54,8 +46,7 @@ def training_macs(g_macs: int, d_macs: int) -> int:
     weights. A backward pass costs one forward pass for the gradients of the weights and one for
     those of the inputs.
     """
-    d_update = g_macs + 2 * 3 * d_macs
-    g_update = 3 * g_macs + 2 * d_macs
+    d_update, g_update = g_macs + 2 * 3 * d_macs, 3 * g_macs + 2 * d_macs
     return d_update + g_update
 
 

@@ -12,14 +12,10 @@ from keras_sagan.config import Config
 
 
 def measure_speed(model, config_json, steps, warmup_steps, parts=False):
-    """Time, memory and costs of one setting.
+    """Time, memory and costs of one setting: a model of `speed.MODELS` with a `Config`.
 
-    Args:
-        model: name of a model, as in `speed.MODELS`.
-        config_json: `Config` as JSON text, with `dataset` "synthetic".
-        steps: int, timed training steps, a multiple of the configuration's `steps_per_call`.
-        warmup_steps: int, steps before them, also a multiple.
-        parts: bool, whether to also time the parts of a step, if the model is ours.
+    The `dataset` is "synthetic". Timed `steps` and the `warmup_steps` before them are multiples of
+    `steps_per_call`. `parts` also times the parts of a step, if the model is ours.
 
     Returns:
         dict: `call_s`, seconds of each timed call; `compile_s`, the first call minus a usual one;
@@ -55,13 +51,7 @@ def measure_speed(model, config_json, steps, warmup_steps, parts=False):
 
 
 class OurTraining:
-    """Networks of this project, trained as `train` trains them.
-
-    Args:
-        config: `Config`.
-        folder: path, where the images are prepared.
-        steps_per_call: int.
-    """
+    """Networks of this project, trained as `train` trains them, on images prepared in `folder`."""
 
     def __init__(self, config, folder, steps_per_call):
         import tensorflow as tf
@@ -69,7 +59,7 @@ class OurTraining:
         from keras_sagan.data.batches import make_iterator
         from keras_sagan.data.prepared import prepare
         from keras_sagan.devices.strategy import make_cluster
-        from keras_sagan.training.game import make_game
+        from keras_sagan.training.game import GAMES
         from keras_sagan.training.loop import make_train_call
         from keras_sagan.training.session import create_state
         from keras_sagan.training.xla import compiles_by_default
@@ -80,11 +70,12 @@ class OurTraining:
         self.state = create_state(self.strategy, config)
         self.config, self.generator = config, self.state.ema_generator
         compiled = compiles_by_default(config.jit_compile)
-        self.game = make_game(config, self.state, prepared.record["counts"], compiled)
-        self.train = make_train_call(self.strategy, self.game)
-        self.iterator = make_iterator(
-            self.strategy, prepared, config.batch_size, config.seed, start=0
+        self.game = GAMES[config.reuse_fakes](
+            config, self.state, prepared.record["counts"], compiled
         )
+        self.train = make_train_call(self.strategy, self.game)
+        feed = self.strategy, prepared, config.batch_size, config.seed
+        self.iterator = make_iterator(*feed, start=0)
         self.num_steps = tf.constant(steps_per_call)
 
     def time_calls(self, calls):
@@ -123,10 +114,8 @@ class NaiveTraining:
         self.gan = make_gan(config)
         self.gan.compile(jit_compile=compiled, steps_per_execution=steps_per_call)
         self.steps_per_call = steps_per_call
-        prepared = prepare(config.image_set, folder)
-        self.data = shares(
-            tf.distribute.InputContext(), prepared, config.batch_size, config.seed, 0
-        )
+        prepared, context = prepare(config.image_set, folder), tf.distribute.InputContext()
+        self.data = shares(context, prepared, config.batch_size, config.seed, 0)
         self.generator, self.discriminator = as_networks(self.gan)
 
     def time_calls(self, calls):

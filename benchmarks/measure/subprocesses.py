@@ -17,25 +17,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run_worker(module: str, request: dict, environment: dict | None = None) -> dict:
-    """Runs `python -m MODULE` on a request.
+    """Runs `python -m MODULE`, which calls `answer_request`, on a JSON-serializable request.
 
-    Args:
-        module: a module that calls `answer_request`.
-        request: JSON-serializable.
-        environment: variables to add to this process's own.
+    `environment` has variables to add to this process's own.
 
     Returns:
         The worker's answer; `{"error": REASON}` if it fails.
     """
-    result = subprocess.run(
-        [sys.executable, "-m", module],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | (environment or {}),
-        check=False,
-    )
+    command, variables = [sys.executable, "-m", module], os.environ | (environment or {})
+    settings = {"capture_output": True, "text": True, "cwd": ROOT, "env": variables}
+    result = subprocess.run(command, input=json.dumps(request), check=False, **settings)
     lines = result.stdout.splitlines()
     if result.returncode == 0 and lines:
         return json.loads(lines[-1])
@@ -57,10 +48,8 @@ def answer_request(measure: Callable[..., dict]) -> None:
 def measure_in_rounds(module: str, requests: list[dict], rounds: int) -> list[list[dict]]:
     """Sends each request once per round to a worker, so that drift of the machine affects all.
 
-    Args:
-        module: as for `run_worker`.
-        requests: dicts with `name`, `request` and optionally `environment`.
-        rounds: number of rounds. A request that failed is not repeated.
+    Requests are dicts with `name`, `request` and optionally `environment`. One that failed is not
+    repeated.
 
     Returns:
         For each request, the list of its answers, one per round.
@@ -106,24 +95,19 @@ def round_digits(value: float) -> float:
 
 
 def command_line(leave_out: Iterable[str] = ()) -> str:
-    """How this process was started, without the path of the interpreter.
-
-    Args:
-        leave_out: arguments that do not affect the figures.
-    """
+    """How this process was started, without the interpreter's path and arguments to `leave_out`."""
     module = sys.modules["__main__"].__spec__.name
-    return shlex.join(
-        ["python", "-m", module, *(arg for arg in sys.argv[1:] if arg not in leave_out)]
-    )
+    arguments = [argument for argument in sys.argv[1:] if argument not in leave_out]
+    return shlex.join(["python", "-m", module, *arguments])
 
 
 def gather_provenance(packages: Iterable[str]) -> dict:
     """Command, commit, versions and machine, for a row."""
+    versions = {name: version(name) for name in packages}
     return {
         "command": command_line(leave_out=["--format=json"]),
         "commit": commit(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
+        "versions": {"python": platform.python_version()} | versions,
         "machine": machine(),
         "cpus": len(os.sched_getaffinity(0)),
     }

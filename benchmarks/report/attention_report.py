@@ -11,10 +11,7 @@ from keras_sagan.metrics.counterpart import RADIUS
 TITLE = "Does attention look at the mirrored position?"
 MAPS = "samples/maps.png"
 LAYER = ["layer", "images"]
-FIGURES = [
-    *("share", "even", "times_even", "others_times_even"),
-    *("peak_times_even", "same_peak"),
-]
+FIGURES = [*("share", "even", "times_even", "others_times_even"), *("peak_times_even", "same_peak")]
 HEADER = [
     *("share, %", "even, %", "times even"),
     *("untrained, times even", "other classes, times even", "peak, times even"),
@@ -43,12 +40,7 @@ ADDS = (
 
 
 def attention_sections(rows, maps):
-    """All sections, in order.
-
-    Args:
-        rows: list of dicts of all runs, from `attention_worker.measure_run`.
-        maps: bytes of the PNG file `MAPS`.
-    """
+    """All sections, in order, from `measure_run`'s rows of all runs and the PNG bytes of `MAPS`."""
     runs = pd.DataFrame([row for row in rows if row["part"] == "run"])
     shares = pd.DataFrame([row for row in rows if row["part"] == "share"])
     return [
@@ -62,14 +54,11 @@ def attention_sections(rows, maps):
 
 
 def describe_runs(runs, shares):
-    number, steps = (
-        count_noun(len(runs), "run"),
-        join_words(sorted({f"{step:,}" for step in runs["step"]})),
-    )
+    steps = join_words(sorted({f"{step:,}" for step in runs["step"]}))
     of_class = join_words(sorted(set(shares["count"])))
-    seeds = "seed" if len(runs) == 1 else "seeds"
+    seeds = f"{'seed' if len(runs) == 1 else 'seeds'} {join_words(runs['seed'])}"
     return (
-        f"{number} with {seeds} {join_words(runs['seed'])}, trained for {steps} steps; "
+        f"{count_noun(len(runs), 'run')} with {seeds}, trained for {steps} steps; "
         f"{of_class} images of each of the {len(CLASSES)} classes, generated and real."
     )
 
@@ -98,12 +87,8 @@ def share_cells(shares):
     """Cells of the columns `HEADER`; `shares` has a line for each condition and seed."""
     trained = shares[shares["condition"] == "trained"]
     untrained = shares[shares["condition"] == "untrained"]
-    times = (
-        trained["times_even"],
-        untrained["times_even"],
-        trained["others_times_even"],
-        trained["peak_times_even"],
-    )
+    others = [trained["others_times_even"], trained["peak_times_even"]]
+    times = [trained["times_even"], untrained["times_even"], *others]
     return [
         format_deviation(100 * trained["share"].mean(), 100 * trained["share"].std(), 1),
         format_number(100 * trained["even"].mean(), 1),
@@ -169,11 +154,10 @@ def provenance_blocks(runs):
         ["machine", f"{first['machine']}, {first['cpus']} CPUs"],
         ["versions", ", ".join(versions)],
     ]
-    config = [f"{name}: {value}" for name, value in first["config"].items()]
+    config = [f"{name}: {value}" for name, value in first["config"].items() if name != "seed"]
+    commands = [" ".join(by["command"]) for by in runs["trained_by"]]
     return [
         Table("Where the figures come from", ["", "value"], facts, texts=2),
-        Code("Configuration, except the seed", [line for line in config if line[:5] != "seed:"]),
-        Code(
-            "Commands of the training runs", [" ".join(by["command"]) for by in runs["trained_by"]]
-        ),
+        Code("Configuration, except the seed", config),
+        Code("Commands of the training runs", commands),
     ]

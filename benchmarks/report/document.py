@@ -30,49 +30,30 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose cells are text.
-
-    Args:
-        caption: str.
-        header: list of str.
-        rows: list of lists of str, each as long as `header`.
-        texts: int, number of leading text columns; the others are right-aligned.
-    """
+    """A table whose cells are text."""
 
     caption: str
-    header: list
-    rows: list
-    texts: int = 1
+    header: list[str]
+    rows: list[list[str]]  # Each as long as `header`.
+    texts: int = 1  # Number of leading text columns; the others are right-aligned.
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A PNG file.
+    """A PNG file."""
 
-    Args:
-        path: str, relative to the report.
-        data: bytes.
-        alt: str, text alternative.
-        caption: str.
-    """
-
-    path: str
+    path: str  # Relative to the report.
     data: bytes
-    alt: str
+    alt: str  # Text alternative.
     caption: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Several pictures, side by side if there is room.
+    """Several pictures, side by side if there is room."""
 
-    Args:
-        members: list of `Picture`.
-        pixels: whether to enlarge them without smoothing.
-    """
-
-    members: list
-    pixels: bool = False
+    members: list[Picture]
+    pixels: bool = False  # Whether to enlarge them without smoothing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,21 +98,16 @@ def escape_markdown(text):
 
 
 def to_html(title: str, sections: list[Section]) -> str:
-    names = [re.sub(r"\W+", "-", section.heading.lower()) for section in sections]
-    links = [
-        f'<a href="#{name}">{html.escape(section.heading)}</a>'
-        for name, section in zip(names, sections, strict=True)
-    ]
-    body = [
-        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{html.escape(section.heading)}</h2>\n'
-        + "\n".join(map(block_to_html, section.blocks))
-        + "\n</section>"
-        for name, section in zip(names, sections, strict=True)
-    ]
-    header = (
-        f"<header>\n<h1>{html.escape(title)}</h1>\n"
-        f'<nav aria-label="Sections">{" ".join(links)}</nav>\n</header>'
-    )
+    links, body = [], []
+    for section in sections:
+        name = re.sub(r"\W+", "-", section.heading.lower())
+        heading = html.escape(section.heading)
+        blocks = "\n".join(map(block_to_html, section.blocks))
+        links.append(f'<a href="#{name}">{heading}</a>')
+        opening = f'<section aria-labelledby="{name}">\n<h2 id="{name}">{heading}</h2>\n'
+        body.append(f"{opening}{blocks}\n</section>")
+    nav = f'<nav aria-label="Sections">{" ".join(links)}</nav>'
+    header = f"<header>\n<h1>{html.escape(title)}</h1>\n{nav}\n</header>"
     return make_page(title, f"{header}\n<main>\n" + "\n".join(body) + "\n</main>")
 
 
@@ -170,11 +146,10 @@ def table_to_html(table):
 def cell_to_html(cell, place, tag, texts):
     """A cell; the first of a line is its heading, and long text gets more width."""
     kind = "number" if place >= texts else "text long" if len(cell) > 40 else "text"
-    if tag == "th":
-        return f'<th scope="col" class="{kind}">{link_addresses(cell)}</th>'
-    if place == 0:
-        return f'<th scope="row" class="{kind}">{link_addresses(cell)}</th>'
-    return f'<td class="{kind}">{link_addresses(cell)}</td>'
+    if tag == "td" and place:
+        return f'<td class="{kind}">{link_addresses(cell)}</td>'
+    scope = "col" if tag == "th" else "row"
+    return f'<th scope="{scope}" class="{kind}">{link_addresses(cell)}</th>'
 
 
 def picture_to_html(picture):

@@ -52,19 +52,17 @@ def draw_curves(lines, order, x_label, y_label, log=False):
         log: whether the vertical axis is logarithmic.
     """
     present = [row for row in order if row in set(lines["row"])]
-    with use_style():
+    with matplotlib.style.context(STYLE, after_reset=True):
         figure, axes, legend = new_figure(present)
         for row in present:
             draw_row(axes, lines[lines["row"] == row], style_of(order.index(row)), row)
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
+        axes.set(xlabel=x_label, ylabel=y_label)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         if log:
             set_log(axes)
-        legend.legend(
-            *axes.get_legend_handles_labels(), loc="upper left", **legend_columns(present)
-        )
+        placed = legend_columns(present) | {"loc": "upper left"}
+        legend.legend(*axes.get_legend_handles_labels(), **placed)
         legend.axis("off")
         return encode_png(figure)
 
@@ -75,7 +73,8 @@ def draw_row(axes, lines, style, label):
     line, marker = style
     if len(by_seed):
         x, values = by_seed["x"].mean(axis=1), by_seed["value"]
-        axes.plot(x, values.mean(axis=1), label=label, **line, **marker_of(len(by_seed), marker))
+        marked = {"marker": marker} if len(by_seed) <= MOST_MARKERS else {}
+        axes.plot(x, values.mean(axis=1), label=label, **line, **marked)
         if values.shape[1] > 1:
             low, high = values.min(axis=1), values.max(axis=1)
             axes.fill_between(x, low, high, color=line["color"], alpha=0.15, linewidth=0)
@@ -93,16 +92,12 @@ def style_of(place):
     return line, MARKERS[place % len(MARKERS)]
 
 
-def marker_of(points, marker):
-    return {"marker": marker} if points <= MOST_MARKERS else {}
-
-
 def draw_bars(values, low, high, x_label):
     """Draws bars with whiskers; `values`, `low` and `high` are dicts by label."""
     labels, lengths = list(values), np.array(list(values.values()))
     below = lengths - np.array([low[label] for label in labels])
     above = np.array([high[label] for label in labels]) - lengths
-    with use_style():
+    with matplotlib.style.context(STYLE, after_reset=True):
         figure = Figure((WIDTH, 1.0 + 0.42 * len(labels)), dpi=200, layout="constrained")
         axes = figure.add_subplot()
         axes.barh(labels, lengths, color="#0072B2", height=0.62)
@@ -127,10 +122,6 @@ def has_wide_range(values):
     """Whether values need a logarithmic axis: all are positive, and they differ widely."""
     values = values[np.isfinite(values)]
     return bool(len(values)) and values.min() > 0 and values.max() / values.min() > 5
-
-
-def use_style():
-    return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def new_figure(labels):

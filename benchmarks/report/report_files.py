@@ -33,9 +33,16 @@ def render_report(folder: str | pathlib.Path) -> pathlib.Path:
             f"Received: report_dir={folder}"
         )
     title, sections, files = line_files(folder) if has_lines else suite_files(folder)
-    for path, data in (files | page_files(title, sections)).items():
-        write_file(folder / path, data)
-    remove_other_plots(folder, sections)
+    files |= page_files(title, sections)
+    try:
+        for path, data in files.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            write_atomically(folder / path, data)
+    except OSError as error:
+        raise RunError(f"{folder / path} cannot be written: {error}") from error
+    for plot in (folder / "plots").glob("*.png"):
+        if f"plots/{plot.name}" not in files:  # Of an earlier report.
+            plot.unlink()
     return folder / "report.html"
 
 
@@ -69,34 +76,9 @@ def encode_csv(frame):
 
 def page_files(title, sections):
     """The pages and their plots, by path."""
-    plots = {picture.path: picture.data for picture in pictures_of(sections)}
-    plots = {path: data for path, data in plots.items() if path.startswith("plots/")}
+    blocks = [block for section in sections for block in section.blocks]
+    groups = [block.members for block in blocks if isinstance(block, document.Pictures)]
+    pictures = [picture for members in groups for picture in members]
+    plots = {each.path: each.data for each in pictures if each.path.startswith("plots/")}
     texts = {"report.md": document.to_markdown, "report.html": document.to_html}
     return plots | {name: make(title, sections).encode() for name, make in texts.items()}
-
-
-def pictures_of(sections):
-    blocks = [block for section in sections for block in section.blocks]
-    groups = [block for block in blocks if isinstance(block, document.Pictures)]
-    return [picture for group in groups for picture in group.members]
-
-
-def write_file(path, data):
-    """Writes a file completely or not at all.
-
-    Raises:
-        RunError: if the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, data)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error}") from error
-
-
-def remove_other_plots(folder, sections):
-    """Removes plots of an earlier report that this one does not show."""
-    shown = {folder / picture.path for picture in pictures_of(sections)}
-    for path in (folder / "plots").glob("*.png"):
-        if path not in shown:
-            path.unlink()

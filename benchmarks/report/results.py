@@ -34,15 +34,13 @@ def read_suite(path: pathlib.Path) -> dict:
     if absent:
         raise UsageError(f"expected {', '.join(absent)} in {path}. Received: none")
     for key, kind in KINDS.items():
-        if not (isinstance(suite[key], kind) and suite[key]):
-            raise UsageError(
-                f"expected a {kind.__name__} of {key} in {path}. Received: {suite[key]}"
-            )
-    if suite["reference"] not in suite["rows"]:
-        rows = ", ".join(suite["rows"])
-        raise UsageError(
-            f"expected a reference of {rows} in {path}. Received: {suite['reference']}"
-        )
+        value = suite[key]
+        if not (isinstance(value, kind) and value):
+            raise UsageError(f"expected a {kind.__name__} of {key} in {path}. Received: {value}")
+    rows, reference = suite["rows"], suite["reference"]
+    if reference not in rows:
+        known = ", ".join(rows)
+        raise UsageError(f"expected a reference of {known} in {path}. Received: {reference}")
     return suite | {"metrics": list(map(current_name, suite["metrics"]))}
 
 
@@ -58,15 +56,14 @@ def read_table(path: pathlib.Path, suite: dict) -> pd.DataFrame:
         raise UsageError(f"expected a Parquet table. Received: {path}: {error}") from error
     absent = [name for name in (*TEXTS, *NUMBERS) if name not in table]
     if absent:
+        wanted, received = ", ".join(absent), ", ".join(table)
         raise UsageError(
-            f"expected a table with columns {', '.join(absent)}. Received: {path} with "
-            f"{', '.join(table)}"
+            f"expected a table with columns {wanted}. Received: {path} with {received}"
         )
     for name in NUMBERS:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise UsageError(f"expected numbers in {name}. Received: {path}: {table[name].dtype}")
-    wanted = (("row", list(suite["rows"])), ("seed", suite["seeds"]))
-    for name, known in wanted:
+    for name, known in (("row", list(suite["rows"])), ("seed", suite["seeds"])):
         unknown = sorted(set(table[name]) - set(known))
         if unknown:
             raise UsageError(f"expected each {name} to be one of {known}. Received: {unknown}")
@@ -89,11 +86,7 @@ def read_samples(folder: pathlib.Path, suite: dict) -> dict[str, bytes]:
 
 
 def read_png(path: pathlib.Path) -> bytes:
-    """Reads the bytes of a PNG file.
-
-    Raises:
-        UsageError: if it is not one.
-    """
+    """Reads the bytes of a PNG file; any other is a `UsageError`."""
     data = path.read_bytes() if path.is_file() else b""
     if not data.startswith(PNG):
         raise UsageError(f"expected a PNG file. Received: {path}")
@@ -111,10 +104,8 @@ def read_lines(path: pathlib.Path) -> list[dict]:
     Raises:
         UsageError: if a line is not a row, or there are none.
     """
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if line.strip():
-            rows.append(read_line(line, f"{path}:{number}"))
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    rows = [read_line(line, f"{path}:{number}") for number, line in lines if line.strip()]
     if not rows:
         raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")
     kinds = {row["benchmark"] for row in rows}
@@ -124,19 +115,14 @@ def read_lines(path: pathlib.Path) -> list[dict]:
 
 
 def read_line(line: str, place: str) -> dict:
-    """Parses one row; `place` is where it is, for errors.
-
-    Raises:
-        UsageError: if it is not a row.
-    """
+    """Parses one row, or raises a `UsageError`; `place` is where it is, for the error."""
     try:
         row = json.loads(line)
     except ValueError as error:
         raise UsageError(f"expected a JSON object. Received: {place}: {error}") from error
     if not isinstance(row, dict) or row.get("benchmark") not in BENCHMARKS:
-        raise UsageError(
-            f"expected a row of {', '.join(BENCHMARKS)}, with --format=json. Received: {place}"
-        )
+        known = ", ".join(BENCHMARKS)
+        raise UsageError(f"expected a row of {known}, with --format=json. Received: {place}")
     if "status" not in row:
         raise UsageError(f"expected a row with a status. Received: {place}")
     return row

@@ -14,6 +14,7 @@ from benchmarks.report.formatting import (
 from benchmarks.report.speed_table import (
     EVERYWHERE,
     FIGURES,
+    RATIOS,
     SETTINGS,
     SHARED,
     TABLES,
@@ -106,15 +107,11 @@ def status_blocks(table):
     bad = table[table["status"] != "ok"]
     if bad.empty:
         return [f"All {count_noun(len(table), 'row')} have figures."]
-    lines = [
-        [
-            row["benchmark"],
-            describe_setting(setting_keys(row["benchmark"]), row),
-            row["status"],
-            format_setting(row["error"]),
-        ]
-        for _, row in bad.iterrows()
-    ]
+    lines = []
+    for _, row in bad.iterrows():
+        benchmark, reason = row["benchmark"], format_setting(row["error"])
+        setting = describe_setting([*TABLES[benchmark], *SETTINGS[benchmark]], row)
+        lines.append([benchmark, setting, row["status"], reason])
     text = f"{len(bad)} of {count_noun(len(table), 'row')} have no figures."
     header = ["benchmark", "setting", "status", "reason"]
     return [Notice(text), Table("Rows without figures", header, lines, texts=4)]
@@ -122,16 +119,6 @@ def status_blocks(table):
 
 def describe_setting(names, values):
     return ", ".join(f"{name} {format_setting(values[name])}" for name in names)
-
-
-def setting_keys(benchmark):
-    return [*TABLES[benchmark], *SETTINGS[benchmark]]
-
-
-def varying_columns(rows, benchmark):
-    """Settings besides those that name a row, if they differ among `rows`."""
-    names = [*SHARED[benchmark], *EVERYWHERE, "compared_with"]
-    return [name for name in names if rows[name].nunique() > 1]
 
 
 def describe_common(rows, benchmark):
@@ -148,14 +135,12 @@ def group_blocks(rows, benchmark, values):
     """The table and bars of one group of rows, e.g. of one image size and precision."""
     names = TABLES[benchmark]
     what = describe_setting(names, dict(zip(names, values, strict=True)))
-    texts = [*SETTINGS[benchmark], *varying_columns(rows, benchmark)]
+    others = [*SHARED[benchmark], *EVERYWHERE, "compared_with"]
+    texts = [*SETTINGS[benchmark], *(name for name in others if rows[name].nunique() > 1)]
     bad = ["status"] if (rows["status"] != "ok").any() else []
-    figures = {name: text for name, text in FIGURES[benchmark].items() if rows[name].notna().any()}
-    figures |= {
-        name: f"sigma error, step {name.split('.')[1]}"
-        for name in sigma_columns(rows)
-        if rows[name].notna().any()
-    }
+    sigmas = {name: f"sigma error, step {name.split('.')[1]}" for name in sigma_columns(rows)}
+    figures = (FIGURES[benchmark] | sigmas).items()
+    figures = {name: text for name, text in figures if rows[name].notna().any()}
     columns = [[format_setting(value) for value in rows[name]] for name in (*texts, *bad)]
     columns += [ratio_cells(rows)]
     columns += [number_cells(rows[name], name) for name in figures]
@@ -169,10 +154,9 @@ def group_blocks(rows, benchmark, values):
 def ratio_cells(rows):
     places = min(decimal_places(rows["ratio"], 3), 2)
     cells = []
-    for row in rows.itertuples():
-        least_and_most = format_interval(row.ratio_least, row.ratio_most, places)
-        ratio = format_number(row.ratio, places)
-        cells.append(f"{ratio} {least_and_most}" if pd.notna(row.ratio) else ratio)
+    for ratio, *ends in zip(*(rows[name] for name in RATIOS), strict=True):
+        text = format_number(ratio, places)
+        cells.append(f"{text} {format_interval(*ends, places)}" if pd.notna(ratio) else text)
     return cells
 
 
@@ -199,9 +183,7 @@ def bar_blocks(rows, benchmark, texts, what):
         values[key] = row[name]
         low[key], high[key] = min(row[name], *rounds), max(row[name], *rounds)
     values_text = [f"{key}: {value:.4g}" for key, value in values.items()]
-    whiskers = (
-        "; whiskers: minimum and maximum over rounds" if any(low[k] < high[k] for k in low) else ""
-    )
+    whiskers = "; whiskers: minimum and maximum over rounds" if low != high else ""
     path = f"plots/{benchmark}_{'_'.join(what.replace(',', '').split())}.png"
     data = plots.draw_bars(values, low, high, label)
     alt = f"Bars of {label}, {what}: {'; '.join(values_text)}."
@@ -222,11 +204,8 @@ def provenance_table(table):
     versions = [name for name in table if name.startswith("versions.")]
     lines = {}
     for _, row in table.iterrows():
-        packages = [
-            f"{name.removeprefix('versions.')} {row[name]}"
-            for name in versions
-            if pd.notna(row[name])
-        ]
+        known = [name for name in versions if pd.notna(row[name])]
+        packages = [f"{name.removeprefix('versions.')} {row[name]}" for name in known]
         names = ("benchmark", "command", "commit", "machine", "cpus")
         place = [format_setting(row[name]) if name in row else "" for name in names]
         lines.setdefault((*place, ", ".join(packages)), []).append(format_setting(row["device"]))

@@ -109,19 +109,14 @@ def ratio_range(row):
 
 def name_references(table):
     """The name of each row's reference; None for rows without a ratio."""
+    model, *others = SETTINGS["speed"]
+    columns = SETTINGS | {"speed": [model, *TABLES["speed"], *others]}
     names, nearest = [], None
     for _, row in table.iterrows():
         if (row[RATIOS] == 1).all():
-            nearest = " ".join(map(format_setting, row[name_columns(row["benchmark"])]))
+            nearest = " ".join(map(format_setting, row[columns[row["benchmark"]]]))
         names.append(nearest if pd.notna(row["ratio"]) else None)
     return names
-
-
-def name_columns(benchmark):
-    if benchmark != "speed":
-        return SETTINGS[benchmark]
-    model, *others = SETTINGS["speed"]
-    return [model, *TABLES["speed"], *others]
 
 
 def format_setting(value):

@@ -13,12 +13,7 @@ from benchmarks.report.formatting import (
 )
 from benchmarks.report.results import read_published
 from benchmarks.report.suite_plots import full_name
-from benchmarks.report.summary import (
-    find_collapsed,
-    find_rolled_back,
-    is_lower_better,
-    list_runs,
-)
+from benchmarks.report.summary import find_collapsed, find_rolled_back, is_lower_better, list_runs
 
 LAST = "At the last step: mean ± standard deviation over seeds"
 DIFFERENCE = "Difference from the reference, with its 95% interval"
@@ -27,11 +22,8 @@ DIFFERENCE = "Difference from the reference, with its 95% interval"
 def suite_sections(table, suite, numbers, samples):
     """All sections, in order.
 
-    Args:
-        table: DataFrame, from `results.read_table`.
-        suite: dict, from `results.read_suite`.
-        numbers: DataFrame, `summary.summarize_suite` of both.
-        samples: dict of PNG bytes by row.
+    `table` and `suite` are from `results`, `numbers` is `summarize_suite` of both, and `samples`
+    are PNG bytes by row.
     """
     all_runs = list_runs(table, suite)
     shown = [pair for pair in pairs_of(numbers) if pair[0] in suite["metrics"]]
@@ -83,24 +75,23 @@ def warning_blocks(table):
     """Collapses and rollbacks of all runs, whether they finished or not."""
     blocks, collapsed, rolled_back = [], find_collapsed(table), find_rolled_back(table)
     if len(collapsed):
+        places = {"least": 3, "at": 0, "last": 3}
         lines = [
             [
-                run.row,
-                str(run.seed),
-                format_number(run.least, 3),
-                format_number(run.at, 0),
-                format_number(run.last, 3),
+                run["row"],
+                str(run["seed"]),
+                *(format_number(run[name], places[name]) for name in places),
             ]
-            for run in collapsed.itertuples()
+            for _, run in collapsed.iterrows()
         ]
         header = ["row", "seed", "least", "at step", "last"]
         caption = "Diversity of samples, relative to real images"
-        notice = Notice(suite_text.collapse_notice(len(collapsed)))
+        notice = Notice(f"{count_noun(len(collapsed), 'run')} {suite_text.COLLAPSED}")
         blocks += [notice, Table(caption, header, lines, texts=2)]
     if len(rolled_back):
         lines = [[run.row, str(run.seed), str(run.times)] for run in rolled_back.itertuples()]
         caption = "Runs that returned to a checkpoint"
-        notice = Notice(suite_text.rollback_notice(len(rolled_back)))
+        notice = Notice(f"{count_noun(len(rolled_back), 'run')} {suite_text.ROLLED_BACK}")
         blocks += [notice, Table(caption, ["row", "seed", "times"], lines, texts=2)]
     return blocks
 
@@ -135,10 +126,8 @@ def score_cells(line, lines, suite):
         return cells
     if line["reached"] < total:
         return [*cells, f"{line['reached']} of {total} reached"]
-    return [
-        *cells,
-        format_number(line["minutes_to_threshold"], decimal_places(lines["minutes"], 3)),
-    ]
+    minutes = decimal_places(lines["minutes"], 3)
+    return [*cells, format_number(line["minutes_to_threshold"], minutes)]
 
 
 def delta_cells(line, suite, places):
@@ -165,8 +154,7 @@ def other_tables(numbers, suite, others):
         pairs = [pair for pair in others if pair[1] == protocol]
         judge = f", by {protocol}" if protocol else ""
         arrows = [f"{pair[0]} {'↓' if is_lower_better(pair[0]) else '↑'}" for pair in pairs]
-        last = {row: [] for row in suite["rows"]}
-        deltas = {row: [] for row in suite["rows"]}
+        last, deltas = ({row: [] for row in suite["rows"]} for _ in range(2))
         for pair in pairs:
             lines = lines_of(numbers, pair)
             places = decimal_places(lines["last_mean"])
@@ -198,8 +186,7 @@ def published_table():
     for names, own in read_published().groupby(keys, sort=False):
         cells = dict.fromkeys(metrics, "")
         for line in own.itertuples():
-            mark = " unverified" if line.unverified == "yes" else ""
-            cells[line.metric] = f"{line.value}{mark}"
+            cells[line.metric] = line.value + (" unverified" if line.unverified == "yes" else "")
         notes = [*dict.fromkeys(own["source"]), *dict.fromkeys(filter(None, own["note"]))]
         model, *rest = map(str, names)
         rows.append([model, *rest, "; ".join(notes), *cells.values()])
@@ -208,14 +195,11 @@ def published_table():
 
 
 def reading_blocks(suite, numbers):
-    lines = [
-        [
-            full_name(*pair),
-            "lower" if is_lower_better(pair[0]) else "higher",
-            suite_text.explain_metric(*pair),
-        ]
-        for pair in pairs_of(numbers)
-    ]
+    lines = []
+    for metric, protocol in pairs_of(numbers):
+        better = "lower" if is_lower_better(metric) else "higher"
+        meaning = suite_text.explain_metric(metric, protocol)
+        lines.append([full_name(metric, protocol), better, meaning])
     table = Table("Metrics", ["metric", "better is", "what it is"], lines, texts=3)
     return [*suite_text.reading_paragraphs(suite), table]
 

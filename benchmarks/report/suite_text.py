@@ -16,6 +16,12 @@ PUBLISHED = (
     "are never part of our differences. We have not seen numbers marked “unverified” in the source "
     "itself."
 )
+# What a number of runs did.
+COLLAPSED = (
+    "collapsed: the mean distance between samples of one class, in gray thumbnails, was less than "
+    f"{LEAST:.0%} of the distance between real images."
+)
+ROLLED_BACK = "produced non-finite numbers and resumed from the last checkpoint with other noise."
 MEANINGS = {
     "fid": "Frechet distance between features of the 2015 Inception network",
     "intra_fid": "mean of the FIDs within each class",
@@ -55,22 +61,6 @@ def describe_suite(table, suite, all_runs):
         f"{suite['budget']} each, with {'seeds' if len(seeds) > 1 else 'seed'} {join_words(seeds)} "
         f"({place}): {count_noun(len(all_runs), 'run')}, of which {finished} finished. Differences "
         f"are from {suite['reference']}; the headline metric is {suite['metrics'][0]}."
-    )
-
-
-def collapse_notice(count):
-    """A sentence on `count` runs that collapsed."""
-    return (
-        f"{count_noun(count, 'run')} collapsed: the mean distance between samples of one class, in "
-        f"gray thumbnails, was less than {LEAST:.0%} of the distance between real images."
-    )
-
-
-def rollback_notice(count):
-    """A sentence on `count` runs that returned to a checkpoint."""
-    return (
-        f"{count_noun(count, 'run')} produced non-finite numbers and resumed from the last "
-        "checkpoint with other noise."
     )
 
 

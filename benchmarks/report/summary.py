@@ -106,11 +106,7 @@ def order_metrics(table: pd.DataFrame, suite: dict) -> list[tuple[str, str]]:
 
 
 def summarize_suite(table: pd.DataFrame, suite: dict) -> pd.DataFrame:
-    """A line for each row, metric and protocol of scores.
-
-    Args:
-        table: DataFrame, from `results.read_table`.
-        suite: dict, from `results.read_suite`.
+    """A line for each row, metric and protocol of scores; the arguments are from `results`.
 
     Returns:
         DataFrame. `seeds`: finished runs with a value; `failed`: runs that did not finish;
@@ -210,19 +206,12 @@ def delta_interval(own, reference):
     rng = np.random.default_rng(0)
     if own.index.equals(reference.index):
         return percentile_interval(resample_means((own - reference).to_numpy(), rng))
-    return percentile_interval(
-        resample_means(own.to_numpy(), rng) - resample_means(reference.to_numpy(), rng)
-    )
+    means, reference_means = (resample_means(each.to_numpy(), rng) for each in (own, reference))
+    return percentile_interval(means - reference_means)
 
 
 def time_to_threshold(lines, metric, suite):
-    """Minutes until the headline metric's threshold, and how many runs reached it.
-
-    Args:
-        lines: scores of finished runs of one row.
-        metric: str.
-        suite: dict, from `results.read_suite`.
-    """
+    """Minutes until the headline metric's threshold, and how many of a row's runs reached it."""
     threshold = suite["threshold"]
     if threshold is None or metric != suite["metrics"][0]:
         return {"minutes_to_threshold": np.nan, "reached": np.nan}
@@ -230,7 +219,4 @@ def time_to_threshold(lines, metric, suite):
     good = lines[value <= threshold if is_lower_better(metric) else value >= threshold]
     first = good.groupby("seed")["seconds"].first() / 60
     complete = len(first) == len(suite["seeds"])
-    return {
-        "minutes_to_threshold": first.median() if complete else np.inf,
-        "reached": len(first),
-    }
+    return {"minutes_to_threshold": first.median() if complete else np.inf, "reached": len(first)}

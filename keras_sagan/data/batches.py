@@ -32,16 +32,14 @@ def make_iterator(
         Pairs of uint8 `[b, H, W, C]` and int32 `[b]`, distributed values if there are several
         replicas.
     """
-    return iter(
-        strategy.distribute_datasets_from_function(
-            lambda context: shares(context, prepared, batch_size, seed, start)
-        )
-    )
+
+    def shares_of(context):
+        return shares(context, prepared, batch_size, seed, start)
+
+    return iter(strategy.distribute_datasets_from_function(shares_of))
 
 
-def shares(
-    context: tf.distribute.InputContext, prepared: Prepared, batch_size: int, seed: int, start: int
-) -> tf.data.Dataset:
+def shares(context, prepared: Prepared, batch_size: int, seed: int, start: int) -> tf.data.Dataset:
     """The dataset that one host reads: batch by batch, the shares of its replicas in turn.
 
     Replicas are numbered host by host. Arguments as of `make_iterator`.

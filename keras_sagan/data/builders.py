@@ -35,8 +35,7 @@ def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
     build_set(builder, dataset)
     classes = tuple(info.features[label].names) if label else (builder.name,)
     decoders = tfds.decode.PartialDecoding(
-        {key: True for key in (image, label) if key},
-        decoders={image: tfds.decode.SkipDecoding()},
+        {key: True for key in (image, label) if key}, decoders={image: tfds.decode.SkipDecoding()}
     )
 
     def examples() -> Iterator[Example]:
@@ -49,11 +48,8 @@ def builder_source(image_set: ImageSet, data_dir: str) -> ImageSource:
                 )
             yield Example(name, example[image], number)
 
-    record = {
-        "source": f"TFDS builder {info.full_name}",
-        "version": str(info.version),
-        "split": split,
-    }
+    source = f"TFDS builder {info.full_name}"
+    record = {"source": source, "version": str(info.version), "split": split}
     return ImageSource(record, classes, count_examples(info, image_set), examples)
 
 
@@ -67,9 +63,8 @@ def find_builder(image_set: ImageSet, embedded_dir: str) -> tfds.core.DatasetBui
     if dataset.kind == "symmetry":
         from keras_sagan.data.symmetry import Symmetry, SymmetryConfig
 
-        settings = SymmetryConfig(
-            image_size=image_set.image_size, count=dataset.count, seed=dataset.seed
-        )
+        size, count = image_set.image_size, dataset.count
+        settings = SymmetryConfig(image_size=size, count=count, seed=dataset.seed)
         return Symmetry(config=settings, data_dir=embedded_dir)
     try:
         return tfds.builder(dataset.text, data_dir=image_set.tfds_dir or None)
@@ -85,19 +80,16 @@ def find_builder(image_set: ImageSet, embedded_dir: str) -> tfds.core.DatasetBui
         raise UsageError(f"dataset={dataset.text}: {type(error).__name__}: {error}") from error
 
 
-def read_examples(
-    builder: Any, image_set: ImageSet, decoders: tfds.decode.PartialDecoding
-) -> Iterator[dict[str, Any]]:
+def read_examples(builder: Any, image_set: ImageSet, decoders: Any) -> Iterator[dict[str, Any]]:
     """Iterates over a split's examples as TFDS has them."""
     try:
         with silenced(logging.getLogger("absl")):  # Partial decoding warns about its own code.
             dataset = builder.as_dataset(split=image_set.split, decoders=decoders)
         yield from tfds.as_numpy(dataset)
     except Exception as error:  # TensorFlow's, about missing or damaged files.
-        raise RunError(
-            f"TensorFlow Datasets cannot read {image_set.dataset.text}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        message = f"TensorFlow Datasets cannot read {image_set.dataset.text}: {reason}"
+        raise RunError(message) from error
 
 
 @contextlib.contextmanager
@@ -142,9 +134,8 @@ def build_set(builder: tfds.core.DatasetBuilder, dataset: str) -> None:
     except AssertionError as error:  # It says which files to download by hand, and to where.
         raise UsageError(f"dataset={dataset}: {error}") from error
     except Exception as error:  # Builders are other people's code and may raise anything.
-        raise RunError(
-            f"TensorFlow Datasets cannot build {dataset}: {type(error).__name__}: {error}"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        raise RunError(f"TensorFlow Datasets cannot build {dataset}: {reason}") from error
 
 
 def count_examples(info: Any, image_set: ImageSet) -> int | None:

@@ -16,13 +16,10 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "All 1,797 images as one split."}  # noqa: RUF012 (as in the base class)
 
     def _info(self):
+        image = tfds.features.Image(shape=(8, 8, 1))
+        label = tfds.features.ClassLabel(num_classes=10)
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(8, 8, 1)),
-                    "label": tfds.features.ClassLabel(num_classes=10),
-                }
-            ),
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"),
             homepage="https://doi.org/10.24432/C50P49",
             citation="Alpaydin and Kaynak: Optical Recognition of Handwritten Digits. UCI, 1998.",

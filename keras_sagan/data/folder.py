@@ -85,9 +85,7 @@ def leads_back(folder: str, top: pathlib.Path) -> bool:
     return os.path.realpath(folder) in map(os.path.realpath, above)
 
 
-def select_split(
-    top: pathlib.Path, files: list[pathlib.Path], split: str
-) -> tuple[pathlib.Path, list[pathlib.Path]]:
+def select_split(top: pathlib.Path, files: list, split: str) -> tuple[pathlib.Path, list]:
     """The split's folder and its files, relative to it; `top` and `files` without splits."""
     in_split = [path for path in files if path.parts[0] == split]
     if in_split and all(len(path.parts) > 2 for path in files):

@@ -125,9 +125,7 @@ def check_num_classes(image_set: ImageSet, found: int) -> None:
         )
 
 
-def locate_set(
-    image_set: ImageSet, parent: pathlib.Path
-) -> tuple[pathlib.Path, list[pathlib.Path]]:
+def locate_set(image_set: ImageSet, parent: pathlib.Path) -> tuple[pathlib.Path, list]:
     """Path of the prepared set, and paths of a folder's earlier versions, oldest first.
 
     If the folder itself is gone, its latest version stands for it.
@@ -158,9 +156,7 @@ def set_name(image_set: ImageSet) -> str:
     return f"{legible}-{size}-{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"
 
 
-def write_set(
-    image_set: ImageSet, data_dir: str, max_bad_fraction: float, final: pathlib.Path
-) -> None:
+def write_set(image_set, data_dir: str, max_bad_fraction: float, final: pathlib.Path) -> None:
     """Writes a set to `final`; only for the holder of the lock."""
     remove_unfinished(final.parent)
     source = open_source(image_set, data_dir)

@@ -14,34 +14,22 @@ Payload = str | bytes | np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One image and its label.
+    """One image and its label."""
 
-    Attributes:
-        name: how messages refer to it.
-        payload: the image.
-        label: index into the source's classes.
-    """
-
-    name: str
+    name: str  # How messages refer to it.
     payload: Payload
-    label: int
+    label: int  # Index into the source's classes.
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """An image set as it is found.
+    """An image set as it is found."""
 
-    Attributes:
-        record: what `dataset.json` says about it: source, version, split, and so on.
-        classes: names of the classes; one for a set without labels.
-        count: number of examples; None if unknown before they are read.
-        examples: iterates over the examples, always in the same order. The order mixes the classes,
-            so any prefix represents the whole set.
-    """
-
-    record: dict[str, Any]
-    classes: tuple[str, ...]
-    count: int | None
+    record: dict[str, Any]  # What `dataset.json` says about it: source, version, split, and so on.
+    classes: tuple[str, ...]  # Names of the classes; one for a set without labels.
+    count: int | None  # Number of examples; None if unknown before they are read.
+    # Iterates over the examples, always in the same order. The order mixes the classes, so any
+    # prefix represents the whole set.
     examples: Callable[[], Iterable[Example]]
 
 

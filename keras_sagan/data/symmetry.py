@@ -14,17 +14,11 @@ from keras_sagan.metrics.coherence import CLASSES, halves
 
 @dataclasses.dataclass(kw_only=True)
 class SymmetryConfig(tfds.core.BuilderConfig):
-    """One set of textures.
+    """One set of textures."""
 
-    Attributes:
-        image_size: height and width in pixels, a multiple of 16.
-        count: number of images; their classes take turns.
-        seed: in [0, 2^31).
-    """
-
-    image_size: int
-    count: int
-    seed: int
+    image_size: int  # Height and width in pixels, a multiple of 16.
+    count: int  # Number of images; their classes take turns.
+    seed: int  # In [0, 2^31).
     name: str = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,13 +38,10 @@ class Symmetry(tfds.core.GeneratorBasedBuilder):
 
     def _info(self):
         size = self.builder_config.image_size
+        image = tfds.features.Image(shape=(size, size, 3))
+        label = tfds.features.ClassLabel(names=CLASSES)
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(size, size, 3)),
-                    "label": tfds.features.ClassLabel(names=CLASSES),
-                }
-            ),
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"),
             homepage="https://arxiv.org/abs/1805.08318",
         )
@@ -70,10 +61,7 @@ class Symmetry(tfds.core.GeneratorBasedBuilder):
 def texture(size: int, seed: int, number: int) -> np.ndarray:
     """Blots of random colors in two sizes, uint8 `[size, size, 3]`; all parts are independent.
 
-    Args:
-        size: in pixels, a multiple of 16.
-        seed: of the set.
-        number: of the image in the set.
+    `size` is in pixels, a multiple of 16; `number` is the image's in the set.
     """
     raw = np.random.Philox(key=[seed, number]).random_raw((8 * 8 + 16 * 16) * 3 // 8)
     values = raw.astype("<u8").view(np.uint8).astype(np.int32)

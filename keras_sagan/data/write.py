@@ -2,7 +2,6 @@
 
 import array
 import collections
-import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -12,6 +11,7 @@ import pathlib
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import BinaryIO
 
@@ -75,9 +75,7 @@ def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) 
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def check_left_out(
-    left_out: list[dict[str, str]], good: int, max_bad_fraction: float, dataset: str
-) -> None:
+def check_left_out(left_out: list, good: int, max_bad_fraction: float, dataset: str) -> None:
     """Raises a `RunError` if too many images are broken."""
     total = good + len(left_out)
     if good and len(left_out) <= max_bad_fraction * total:
@@ -90,9 +88,7 @@ def check_left_out(
     )
 
 
-def decode_examples(
-    source: ImageSource, image_set: ImageSet, left_out: list[dict[str, str]]
-) -> Iterator[tuple[int, np.ndarray]]:
+def decode_examples(source, image_set, left_out: list) -> Iterator[tuple[int, np.ndarray]]:
     """Label and pixels of each example, in order; `left_out` gets names and reasons of the rest."""
     queue = collections.deque()
     size, channels = image_set.image_size, image_set.image_channels
@@ -131,11 +127,10 @@ def decode_or_explain(payload: Payload, size: int, channels: int) -> np.ndarray 
 
 
 @contextlib.contextmanager
-def process_pool() -> Iterator[concurrent.futures.Executor]:
+def process_pool() -> Iterator[Executor]:
     """New processes, one per core, that do not load TensorFlow and end with this one."""
-    pool = concurrent.futures.ProcessPoolExecutor(
-        count_cores(), multiprocessing.get_context("spawn"), initializer=follow_parent
-    )
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count_cores(), spawn, initializer=follow_parent)
     try:
         yield pool
     except BrokenProcessPool as error:

@@ -21,12 +21,7 @@ from keras_sagan import errors
 # Milliseconds between two looks for a broadcast, when signals are noticed too; and for a barrier.
 POLL, BARRIER = 1000, 60_000
 # Parts of what TensorFlow raises when another process ends, whatever this one was waiting for.
-LOSS_MESSAGES = (
-    "Collective ops is aborted",
-    "CoordinationService",
-    "WorkerService",
-    "CONNECTED",
-)
+LOSS_MESSAGES = ("Collective ops is aborted", "CoordinationService", "WorkerService", "CONNECTED")
 
 
 class Cluster:
@@ -35,11 +30,8 @@ class Cluster:
     Make one per process: the names of broadcasts and barriers are numbered here, and must not
     repeat.
 
-    Args:
-        strategy: of all processes. None: this process is alone, with TensorFlow's default.
-
     Attributes:
-        strategy: the same.
+        strategy: of all processes. None: this process is alone, with TensorFlow's default.
         size: processes.
         is_chief: whether this process writes the files.
     """
@@ -54,19 +46,17 @@ class Cluster:
     def broadcast(self, value: Any = None, doing: str | None = None) -> Any:
         """Broadcasts the chief's JSON-serializable `value`; other processes' values are ignored.
 
-        Args:
-            value: what the chief sends.
-            doing: what the chief does until then, told to users of processes that wait for long.
+        Users of processes that wait for long are told what the chief is `doing`.
         """
         if self.size == 1:
             return value
         key = f"broadcast/{next(self.numbers)}"
         if self.is_chief:
-            context.context().set_config_key_value(key, json.dumps(value))
+            coordination_service().set_config_key_value(key, json.dumps(value))
             return value
         while True:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
-                return json.loads(context.context().get_config_key_value(key, POLL))
+                return json.loads(coordination_service().get_config_key_value(key, POLL))
             if doing:
                 sys.stderr.write(f"waiting: the chief {doing}\n")
                 doing = None
@@ -74,8 +64,7 @@ class Cluster:
     def run_on_chief(self, function: Callable[[], Any], doing: str | None = None) -> Any:
         """Calls `function` on the chief; all processes continue when it has returned.
 
-        Returns:
-            What it returned, on the chief; None elsewhere.
+        Returns what it returned, on the chief; None elsewhere.
 
         Raises:
             UsageError, RunError: in every process, if the chief's call raises them.
@@ -104,7 +93,7 @@ class Cluster:
         """Waits until all processes are here; not for one that has died."""
         if self.size > 1:
             with contextlib.suppress(tf.errors.OpError):
-                context.context().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
+                coordination_service().wait_at_barrier(f"barrier/{next(self.numbers)}", BARRIER)
 
     @contextlib.contextmanager
     def stay_together(self) -> Iterator[None]:
@@ -133,11 +122,15 @@ class Cluster:
         return next((" ".join(task) for task in named if task != own), "another worker")
 
 
+def coordination_service() -> Any:
+    """What TensorFlow's processes agree through."""
+    return context.context()
+
+
 @tf.function
 def sum_over_replicas(strategy, values):
     """The sum of `values`, a tensor, over all replicas of all processes."""
-    own = strategy.run(lambda: tf.identity(values))
-    return strategy.reduce("SUM", own, axis=None)
+    return strategy.reduce("SUM", strategy.run(lambda: tf.identity(values)), axis=None)
 
 
 def task_addresses(spec: tf.train.ClusterSpec) -> list[str]:

@@ -22,17 +22,11 @@ JOINING = 60
 
 
 class Place(NamedTuple):
-    """A process's place in a cluster.
+    """A process's place in a cluster."""
 
-    Attributes:
-        spec: `tf.train.ClusterSpec` of jobs "chief" and "worker".
-        job: of this process.
-        task: index of this process in its job.
-    """
-
-    spec: tf.train.ClusterSpec
-    job: str
-    task: int
+    spec: tf.train.ClusterSpec  # Of jobs "chief" and "worker".
+    job: str  # Of this process.
+    task: int  # Index of this process in its job.
 
 
 def find_place() -> Place:
@@ -51,8 +45,7 @@ def find_place() -> Place:
             "Received: neither"
         )
     try:
-        place = read()
-        spec, job, task = place
+        spec, job, task = place = read()
         spec.task_address(job, task)  # Raises, where there is no such task.
         jobs = spec.as_dict()
         if not {"chief", "worker"}.issuperset(jobs) or len(jobs.get("chief", [])) > 1:

@@ -59,11 +59,7 @@ def make_cluster(
 
 
 def check_replicas(replicas: int, gpus: int, is_multi_worker: bool) -> None:
-    """Whether each process can have so many.
-
-    Raises:
-        UsageError: if not.
-    """
+    """Whether each process can have so many; raises `UsageError` if not."""
     if gpus and replicas > gpus:
         raise UsageError(f"replicas must be at most {gpus}, the GPUs here. Received: {replicas}")
     if is_multi_worker and not gpus and replicas > 1:

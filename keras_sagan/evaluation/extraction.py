@@ -11,17 +11,12 @@ from keras_sagan.progress import Progress
 
 
 class Batches(NamedTuple):
-    """The inputs of a network, to be read in batches.
+    """The inputs of a network, to be read in batches."""
 
-    Attributes:
-        title: what one input is, for the progress.
-        count: inputs.
-        read_batch: function of start and count to a tuple of arrays of that many rows. It also
-            gives rows beyond the last input, which are ignored.
-    """
-
-    title: str
+    title: str  # What one input is, for the progress.
     count: int
+    # Function of start and count to a tuple of arrays of that many rows. It also gives rows beyond
+    # the last input, which are ignored.
     read_batch: Callable[[int, int], tuple[np.ndarray, ...]]
 
 

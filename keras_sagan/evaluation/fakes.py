@@ -26,16 +26,11 @@ class Inputs:
 
     A pair depends only on the seed and its number. A score therefore depends neither on batches nor
     on replicas, and the first thousand of many images are the same as a thousand images.
-
-    Attributes:
-        seed: of the sequence.
-        z_dim: length of a latent.
-        num_classes: classes of the labels; 0 gives label 0 only.
     """
 
     seed: int
-    z_dim: int
-    num_classes: int
+    z_dim: int  # Length of a latent.
+    num_classes: int  # Classes of the labels; 0 gives label 0 only.
 
     def draw_pairs(self, start: int, count: int, labels: str) -> tuple[np.ndarray, np.ndarray]:
         """Latents float32 `[count, z_dim]` and labels int32 `[count]`, from number `start` on.
@@ -49,9 +44,8 @@ class Inputs:
         numbers = range(start // BLOCK, (start + count - 1) // BLOCK + 1)
         blocks = [draw_block(self.seed, number, self.z_dim, classes) for number in numbers]
         skip = start - numbers[0] * BLOCK
-        latents, drawn = (
-            np.concatenate(parts)[skip : skip + count] for parts in zip(*blocks, strict=True)
-        )
+        pairs = zip(*blocks, strict=True)
+        latents, drawn = (np.concatenate(parts)[skip : skip + count] for parts in pairs)
         if labels == "balanced":
             drawn = np.arange(start, start + count, dtype=np.int32) % classes
         return latents, drawn
@@ -74,11 +68,8 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
 
     Source: BigGAN, Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix.
     """
-    layers = [
-        layer
-        for layer in generator._flatten_layers()
-        if isinstance(layer, ConditionalBatchNormalization)
-    ]
+    kind = ConditionalBatchNormalization
+    layers = [layer for layer in generator._flatten_layers() if isinstance(layer, kind)]
     for i in range(STANDING_BATCHES):
         latents, labels = inputs.draw_pairs(i * STANDING_BATCH, STANDING_BATCH, "uniform")
         for layer in layers:
@@ -88,28 +79,18 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class FakeSettings:
-    """Which generated images are scored, and how they are computed.
-
-    Attributes:
-        count: images.
-        batch_size: images at a time, over all replicas.
-        batch_norm: statistics of batch normalization: the generator's own for "moving" and
-            "standing", those of each batch for "batch".
-        keeps_images: whether the images themselves are kept, for metrics that look at them.
-    """
+    """Which generated images are scored, and how they are computed."""
 
     count: int
-    batch_size: int
+    batch_size: int  # Images at a time, over all replicas.
+    # Statistics of batch normalization: the generator's own for "moving" and "standing", those of
+    # each batch for "batch".
     batch_norm: str
-    keeps_images: bool
+    keeps_images: bool  # Whether the images themselves are kept, for metrics that look at them.
 
 
 def fake_features(
-    strategy: tf.distribute.Strategy,
-    generator: Callable,
-    extractor: Extractor,
-    inputs: Inputs,
-    settings: FakeSettings,
+    strategy, generator: Callable, extractor: Extractor, inputs: Inputs, settings: FakeSettings
 ) -> FeatureSet:
     """Features of generated images; `generator` and `extractor` belong to `strategy`'s scope."""
 

@@ -17,22 +17,15 @@ ENTRIES = 1 << 23
 
 @dataclasses.dataclass(frozen=True)
 class Neighbors:
-    """The k nearest real images of each of n images, nearest first.
+    """The k nearest real images of each of n images, nearest first."""
 
-    Attributes:
-        index: int `[n, k]`, positions in the real set.
-        mirrored: bool `[n, k]`, whether the mirror image is the nearer one.
-        pixels: float64 `[n, k]`, root mean square differences of levels, from 0 to 255.
-        features: float64 `[n, k]`, Euclidean distances of features; None without an extractor.
-    """
-
-    index: np.ndarray
-    mirrored: np.ndarray
-    pixels: np.ndarray
+    index: np.ndarray  # int `[n, k]`, positions in the real set.
+    mirrored: np.ndarray  # bool `[n, k]`, whether the mirror image is the nearer one.
+    pixels: np.ndarray  # float64 `[n, k]`, root mean square differences of levels, from 0 to 255.
+    # float64 `[n, k]`, Euclidean distances of features; None without an extractor.
     features: np.ndarray | None
 
     def __getitem__(self, images: slice) -> "Neighbors":
-        """The neighbors of some of the images."""
         features = None if self.features is None else self.features[images]
         return Neighbors(self.index[images], self.mirrored[images], self.pixels[images], features)
 
@@ -43,18 +36,14 @@ class NeighborSearch:
 
     It reads the real images once, in blocks. Besides the images and their features it holds a few
     hundred MiB, however many real images there are.
-
-    Attributes:
-        real: uint8 `[N, H, W, C]`, may be memory-mapped.
-        features_of: function of uint8 images to features `[n, d]`; None searches by pixels only.
-        k: neighbors of each image.
-        mirror: whether a mirror image counts as the image itself, as for a generator trained with
-            random flips. The distance is then to the nearer of the two.
     """
 
-    real: np.ndarray
+    real: np.ndarray  # uint8 `[N, H, W, C]`, may be memory-mapped.
+    # Function of uint8 images to features `[n, d]`; None searches by pixels only.
     features_of: Callable[[np.ndarray], np.ndarray] | None
-    k: int
+    k: int  # Neighbors of each image.
+    # Whether a mirror image counts as the image itself, as for a generator trained with random
+    # flips. The distance is then to the nearer of the two.
     mirror: bool
 
     def find_neighbors(
@@ -70,7 +59,7 @@ class NeighborSearch:
         Returns:
             `Neighbors` by "pixels" and, with an extractor, by "features".
         """
-        spaces: dict[str, Callable] = {"pixels": flattened}
+        spaces: dict[str, Callable] = {"pixels": lambda levels: levels.reshape(len(levels), -1)}
         if self.features_of:
             spaces["features"] = self.features_of
         queries = {name: space(images) for name, space in spaces.items()}
@@ -99,29 +88,20 @@ class NeighborSearch:
     ) -> tuple[dict[str, Neighbors], dict[str, np.ndarray]]:
         """Finds the neighbors of samples, and how near real images are to each other.
 
-        Args:
-            samples: uint8 `[n, H, W, C]`.
-
         Returns:
-            `find_neighbors` of the samples; and, by the same names, the distances of at most
-            `REFERENCES` real images to the nearest other one, ascending.
+            `find_neighbors` of the samples, uint8 `[n, H, W, C]`; and, by the same names, the
+            distances of at most `REFERENCES` real images to the nearest other one, ascending.
         """
         places = np.sort(shuffled(np.arange(len(self.real)), REFERENCES))
         own = np.concatenate([np.full(len(samples), -1), places])
         found = self.find_neighbors(np.concatenate([samples, self.real[places]]), own)
         split = len(samples)
-        distances = {name: getattr(each[split:], name)[:, 0] for name, each in found.items()}
-        references = {name: np.sort(values) for name, values in distances.items()}
+        of_reals = {name: getattr(each, name)[split:, 0] for name, each in found.items()}
+        references = {name: np.sort(distances) for name, distances in of_reals.items()}
         return {name: each[:split] for name, each in found.items()}, references
 
 
-def flattened(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1)
-
-
-def compare_block(
-    queries: dict[str, np.ndarray], block: np.ndarray, spaces: dict[str, Callable], mirror: bool
-) -> dict[str, np.ndarray]:
+def compare_block(queries, block, spaces, mirror: bool) -> dict[str, np.ndarray]:
     """Squared distances `[n, rows]` in each space, and whether the mirror image is nearer.
 
     The latter is under the name of the space with the prefix `mirrored_`.

@@ -7,12 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_sagan.errors import UsageError
-from keras_sagan.metrics.protocol import (
-    check_comparable,
-    current_name,
-    differences,
-    metric_name,
-)
+from keras_sagan.metrics.protocol import check_comparable, current_name, differences, metric_name
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
@@ -41,11 +36,9 @@ def make_rows(scores: dict[str, dict], suffix: str, conditions: dict[str, Any]) 
 
 
 def format_table(rows: Sequence[Row], others: Sequence[Row | None] | None = None) -> str:
-    """Rows as an aligned table, with the standard error or deviation behind each value.
+    """Scores of one checkpoint as an aligned table, each with its standard error or deviation.
 
-    Args:
-        rows: scores of one checkpoint.
-        others: for each row that of another run, or None where it has none.
+    `others` has for each row another run's, or None where it has none.
     """
     lines = [[*COLUMNS, *(["other run"] if others else [])]]
     for row, other in zip(rows, others or [None] * len(rows), strict=True):
@@ -73,8 +66,7 @@ def describe_extractors(rows: Iterable[Row]) -> list[str]:
         if "unavailable" in row:
             lines[f"unavailable: {row['unavailable']}"] = None
         elif "test_accuracy" in row["extractor"] and "/" in row["metric"]:
-            accuracy = row["extractor"]["test_accuracy"]
-            name = row["metric"].partition("/")[2]
+            name, accuracy = row["metric"].partition("/")[2], row["extractor"]["test_accuracy"]
             lines[f"{name}: {accuracy:.1%} accuracy on held-out real images"] = None
     return list(lines)
 

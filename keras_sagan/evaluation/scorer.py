@@ -1,21 +1,14 @@
 """Scores of generators by one extractor, against the real images."""
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import Any
-
-import tensorflow as tf
 
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.evaluation.fakes import (
-    FakeSettings,
-    Inputs,
-    fake_features,
-    set_standing_statistics,
-)
+from keras_sagan.evaluation import fakes
+from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.reals import stored_features
 from keras_sagan.evaluation.score_rows import write_note
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
@@ -24,71 +17,49 @@ from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import Statistics, read_statistics
 from keras_sagan.metrics.protocol import Protocol
+from keras_sagan.runs.checkpoint_files import sha256
 from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is scored, and how.
+    """What is scored, and how."""
 
-    Attributes:
-        extractors: the networks that make features, each with its own scores.
-        protocol: of Inception networks; a classifier has its own.
-        count: generated images; None: as many as the protocol says.
-        batch_size: images at a time, over all replicas.
-        strategy: "mirrored", or "multi_worker" for several processes.
-        replicas: devices in each process; 0: all GPUs, or the CPU.
-        checkpoint: which checkpoints.
-        ema: whether the averaged weights are scored.
-        batch_norm: "moving", "batch" or "standing" statistics.
-        seed: of latents and labels.
-        real_statistics: path of a .npz file to compare with instead of the real images, or None.
-        save_statistics: path to which the real images' statistics are written, or None.
-    """
-
+    # The networks that make features, each with its own scores.
     extractors: tuple[ExtractorChoice, ...]
-    protocol: Protocol
-    count: int | None
-    batch_size: int
-    strategy: str
-    replicas: int
-    checkpoint: CheckpointChoice
-    ema: bool
-    batch_norm: str
-    seed: int
+    protocol: Protocol  # Of Inception networks; a classifier has its own.
+    count: int | None  # Generated images; None: as many as the protocol says.
+    batch_size: int  # Images at a time, over all replicas.
+    strategy: str  # "mirrored", or "multi_worker" for several processes.
+    replicas: int  # Devices in each process; 0: all GPUs, or the CPU.
+    checkpoint: CheckpointChoice  # Which checkpoints.
+    ema: bool  # Whether the averaged weights are scored.
+    batch_norm: str  # "moving", "batch" or "standing" statistics.
+    seed: int  # Of latents and labels.
+    # Path of a .npz file to compare with instead of the real images, or None.
     real_statistics: str | None
-    save_statistics: str | None
+    save_statistics: str | None  # Path to which the real images' statistics are written, or None.
 
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-    """Scores generators by the features of one extractor.
+    """Scores generators by the features of one extractor."""
 
-    Attributes:
-        cluster: processes that share the work.
-        extractor: makes features.
-        settings: what is scored, and how.
-        real: the real images, or the statistics of a file in their place.
-        dataset: what records quote of the real images.
-    """
+    cluster: Cluster  # Processes that share the work.
+    extractor: Extractor  # Makes features.
+    settings: Settings  # What is scored, and how.
+    real: FeatureSet  # The real images, or the statistics of a file in their place.
+    dataset: dict  # What records quote of the real images.
 
-    cluster: Cluster
-    extractor: Extractor
-    settings: Settings
-    real: FeatureSet
-    dataset: dict
-
-    def score_generator(
-        self, generator: Any, inputs: Inputs, keeps_images: bool
-    ) -> dict[str, Score]:
+    def score_generator(self, generator, inputs: Inputs, keeps_images: bool) -> dict[str, Score]:
         """The scores of a generator; none in processes other than the chief."""
         strategy, settings = self.cluster.strategy, self.settings
         if settings.batch_norm == "standing":
             with strategy.scope():
-                set_standing_statistics(generator, inputs)
+                fakes.set_standing_statistics(generator, inputs)
         count = settings.count or self.extractor.protocol.fakes
-        fakes = FakeSettings(count, settings.batch_size, settings.batch_norm, keeps_images)
-        fake = fake_features(strategy, generator, self.extractor, inputs, fakes)
+        how = fakes.FakeSettings(count, settings.batch_size, settings.batch_norm, keeps_images)
+        fake = fakes.fake_features(strategy, generator, self.extractor, inputs, how)
         if not self.cluster.is_chief:
             return {}
         names = INCEPTION if self.extractor.inception else CLASSIFIER
@@ -104,7 +75,7 @@ class Scorer:
             "extractor": extractor.record,
             "extractor_sha256": extractor.record["sha256"] or extractor.record["network"],
             # Of the real images; for a file that does not name them, the hash of the file.
-            "data_sha256": meta.get("data_sha256") or (path and hash_of_file(path)),
+            "data_sha256": meta.get("data_sha256") or (path and sha256(pathlib.Path(path))),
             "real_statistics": path,
             "dataset": self.dataset,
             "weights": "ema" if settings.ema else "raw",
@@ -116,11 +87,7 @@ class Scorer:
 
 
 def make_scorer(
-    cluster: Cluster,
-    choice: ExtractorChoice,
-    settings: Settings,
-    prepared: Prepared,
-    data_dir: str,
+    cluster: Cluster, choice: ExtractorChoice, settings: Settings, prepared: Prepared, data_dir: str
 ) -> Scorer:
     """The `Scorer` of an extractor, with the features of the real images.
 
@@ -136,27 +103,17 @@ def make_scorer(
 
 
 def make_extractor(
-    strategy: tf.distribute.Strategy,
-    choice: ExtractorChoice,
-    protocol: Protocol,
-    prepared: Prepared,
-    data_dir: str,
+    strategy, choice: ExtractorChoice, protocol: Protocol, prepared: Prepared, data_dir: str
 ) -> Extractor:
     """A classifier of the data, trained on first use, or the Inception network in a protocol."""
     if choice.kind == "inception":
         with strategy.scope():
             return inception(choice.path, protocol)
-    sha256 = prepared.record["sha256"]
-    return classifier(prepared.images, prepared.labels, sha256, data_dir, strategy)
+    known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+    return classifier(*known, strategy)
 
 
-def real_set(
-    cluster: Cluster,
-    extractor: Extractor,
-    settings: Settings,
-    prepared: Prepared,
-    data_dir: str,
-) -> FeatureSet:
+def real_set(cluster, extractor, settings, prepared: Prepared, data_dir: str) -> FeatureSet:
     """The features of the real images, or the statistics of a file in their place."""
     if settings.real_statistics:
         statistics = read_statistics(settings.real_statistics, "--real_statistics")
@@ -173,20 +130,14 @@ def real_set(
     return real
 
 
-def hash_of_file(path: str) -> str:
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-
-
 def check_statistics(statistics: Statistics, extractor: Extractor, path: str) -> None:
     """Checks that statistics, if they say where they come from, are of the same extractor.
 
     Raises:
         UsageError: if they are of another extractor or protocol.
     """
-    known = {
-        "extractor": extractor.record["sha256"],
-        "protocol": dataclasses.asdict(extractor.protocol),
-    }
+    protocol = dataclasses.asdict(extractor.protocol)
+    known = {"extractor": extractor.record["sha256"], "protocol": protocol}
     for name, value in known.items():
         if statistics.meta.get(name, value) != value:
             raise UsageError(

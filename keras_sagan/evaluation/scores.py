@@ -29,20 +29,13 @@ Score = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
-    """What is known about a set of images.
+    """What is known about a set of images."""
 
-    Attributes:
-        features: `[n, d]`, or None where only statistics are known.
-        logits: `[n, classes]` or None.
-        labels: int `[n]` or None.
-        statistics: `Statistics`, or None to compute them when needed.
-        images: `[n, size, size, channels]` of the data set `symmetry`, otherwise None.
-    """
-
-    features: np.ndarray | None
-    logits: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    statistics: Statistics | None = None
+    features: np.ndarray | None  # `[n, d]`; None where only statistics are known.
+    logits: np.ndarray | None = None  # `[n, classes]` or None.
+    labels: np.ndarray | None = None  # int `[n]` or None.
+    statistics: Statistics | None = None  # None: computed when needed.
+    # `[n, size, size, channels]` of the data set `symmetry`, otherwise None.
     images: np.ndarray | None = None
 
 
@@ -131,10 +124,8 @@ def neighbor_scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Score]:
     number = min(NEIGHBORS, len(real), len(fake))
     values = precision_recall(shuffled(real, number), shuffled(fake, number))
     counts = {"n_real": number, "n_fake": number}
-    return {
-        name: {"value": value, **counts}
-        for name, value in zip(("precision", "recall"), values, strict=True)
-    }
+    names = ("precision", "recall")
+    return {name: {"value": each, **counts} for name, each in zip(names, values, strict=True)}
 
 
 def kernel_score(real: np.ndarray, fake: np.ndarray, convention: str) -> Score:

@@ -11,7 +11,7 @@ from keras_sagan.data.prepared import prepare
 from keras_sagan.devices.strategy import make_cluster
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.score_rows import Row, make_rows
-from keras_sagan.evaluation.scorer import Scorer, Settings, make_scorer
+from keras_sagan.evaluation.scorer import Settings, make_scorer
 from keras_sagan.evaluation.scores import INCEPTION
 from keras_sagan.metrics.protocol import metric_name
 from keras_sagan.runs.checkpoint_files import step_of
@@ -65,17 +65,10 @@ def evaluate_run(
     return found
 
 
-def score_checkpoints(
-    scorer: Scorer, names: dict[str, str], load: Callable, inputs: Inputs, keeps_images: bool
-) -> Iterator[tuple[int, list[Row]]]:
+def score_checkpoints(scorer, names, load, inputs, keeps_images) -> Iterator[tuple[int, list]]:
     """Yields step and rows of each checkpoint.
 
-    Args:
-        scorer: makes the scores.
-        names: what records call each checkpoint, by path.
-        load: function of a path to generator and step.
-        inputs: latents and labels.
-        keeps_images: as in `FakeSettings`.
+    `names` is what records call each checkpoint, by path; `load` gives a path's generator and step.
     """
     for path, name in names.items():
         with scorer.cluster.strategy.scope():
@@ -85,9 +78,7 @@ def score_checkpoints(
         yield step, make_rows(scores, scorer.extractor.name, conditions)
 
 
-def unavailable_scores(
-    paths: list[str], settings: Settings, reason: str
-) -> Iterator[tuple[int, list[Row]]]:
+def unavailable_scores(paths, settings: Settings, reason: str) -> Iterator[tuple[int, list]]:
     """Yields step and rows of each checkpoint, which say what is missing instead of scores."""
     count, suffix = settings.count or settings.protocol.fakes, settings.protocol.name
     metrics = [*INCEPTION.values(), "precision", "recall"]

@@ -66,10 +66,8 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def inception_score(logits: np.ndarray, splits: int) -> float:
-    scores = [
-        call_tfgan("classifier_score_from_logits", part) for part in split_logits(logits, splits)
-    ]
-    return float(np.mean(scores))
+    name, parts = "classifier_score_from_logits", split_logits(logits, splits)
+    return float(np.mean([call_tfgan(name, part) for part in parts]))
 
 
 def kernel_distance(real: np.ndarray, fake: np.ndarray, convention: str) -> float:
@@ -98,11 +96,7 @@ def call_tfgan(name: str, *arguments: Any) -> float:
 
 
 def cross_check(
-    ours: float,
-    function: Callable[..., float],
-    *arguments: Any,
-    exact: bool = True,
-    floor: float = 0.0,
+    ours: float, function: Callable, *arguments: Any, exact: bool = True, floor: float = 0.0
 ) -> dict[str, float | None]:
     """Compares a value with TF-GAN's.
 

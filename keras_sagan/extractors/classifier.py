@@ -55,9 +55,7 @@ def classifier(
     return Extractor(f"classifier-{sha256[:8]}", False, True, NATIVE, network, record)
 
 
-def train_once(
-    images: np.ndarray, labels: np.ndarray, data_sha256: str, data_dir: str | os.PathLike[str]
-) -> pathlib.Path:
+def train_once(images, labels, data_sha256, data_dir) -> pathlib.Path:
     """The classifier's file, which the first call writes; arguments as of `classifier`."""
     classes = int(np.max(labels)) + 1
     if classes < 2:
@@ -152,11 +150,8 @@ def load_weights(path: pathlib.Path, network: keras.Model) -> float:
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
-            weights = [arrays[f"weight_{i}"] for i in range(len(network.weights))]
-            network.set_weights(weights)
+            network.set_weights([arrays[f"weight_{i}"] for i in range(len(network.weights))])
             return float(arrays["test_accuracy"])
     except Exception as error:  # zipfile, zlib and NumPy's readers share no type of error.
-        raise RunError(
-            f"the classifier in {path} cannot be read; remove it to train it again. "
-            f"Received: {error}"
-        ) from error
+        text = f"the classifier in {path} cannot be read; remove it to train it again. Received: "
+        raise RunError(f"{text}{error}") from error

@@ -19,25 +19,16 @@ FeatureNetwork = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A network behind a protocol's preprocessing.
+    """A network behind a protocol's preprocessing."""
 
-    Attributes:
-        name: the suffix of metrics: a protocol, or a classifier and its hash.
-        inception: whether it is the 2015 Inception network. Only a distance by that one is called
-            `fid`.
-        labels: whether its logits are over the classes of the data set.
-        protocol: how images become the network's input.
-        network: function of images, float32 `[n, H, W, C]` as `protocol` makes them, to features
-            `[n, d]` and logits `[n, classes]`.
-        record: what identifies the network: `sha256` of its weights, and more.
-    """
-
-    name: str
-    inception: bool
-    labels: bool
-    protocol: Protocol
+    name: str  # The suffix of metrics: a protocol, or a classifier and its hash.
+    inception: bool  # The 2015 Inception network, whose distance alone is called `fid`.
+    labels: bool  # Whether its logits are over the classes of the data set.
+    protocol: Protocol  # How images become the network's input.
+    # Images, float32 `[n, H, W, C]` as `protocol` makes them, to features `[n, d]` and logits
+    # `[n, classes]`.
     network: FeatureNetwork
-    record: dict[str, Any]
+    record: dict[str, Any]  # What identifies the network: `sha256` of its weights, and more.
 
     def __call__(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """Features and logits, float32, of images `[n, H, W, C]` in [-1, 1]."""

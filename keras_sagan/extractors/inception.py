@@ -114,9 +114,8 @@ def load_from_hub(url: str) -> FeatureNetwork:
     try:
         import tensorflow_hub  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise UsageError(
-            f"a URL needs the package tensorflow-hub. Received: inception:{url}"
-        ) from error
+        text = f"a URL needs the package tensorflow-hub. Received: inception:{url}"
+        raise UsageError(text) from error
     try:
         return with_flat_outputs(tensorflow_hub.load(url), url)
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:

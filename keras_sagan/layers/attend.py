@@ -20,11 +20,7 @@ PARALLEL = 2
 
 
 def attention_weights(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Softmax over keys of the products of queries and keys.
-
-    Args:
-        query: `[B, N, d]`.
-        key: `[B, M, d]`.
+    """Softmax over keys of the products of queries `[B, N, d]` and keys `[B, M, d]`.
 
     Returns:
         `[B, N, M]`, float32 (float64 for float64 queries).
@@ -37,16 +33,7 @@ def attention_weights(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 
 def attend_at_once(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Averages values, weighted by attention.
-
-    Args:
-        query: `[B, N, d]`.
-        key: `[B, M, d]`.
-        value: `[B, M, c]`.
-
-    Returns:
-        `[B, N, c]`, in the dtype of `value`.
-    """
+    """Averages values `[B, M, c]`, weighted by attention: `[B, N, c]`, in the dtype of `value`."""
     return tf.matmul(tf.cast(attention_weights(query, key), value.dtype), value)
 
 
@@ -66,7 +53,7 @@ def largest_divisor(number: int, most: int) -> int:
 
 
 def attend_in_blocks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, rows: int) -> tf.Tensor:
-    """Does what `attend_at_once` does for `rows` queries at a time, a divisor of their number.
+    """`attend_at_once` for `rows` queries at a time, a divisor of their number.
 
     Differentiable once.
     """
@@ -84,9 +71,7 @@ def attend_in_blocks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, rows: i
     return attention(query, key, value)
 
 
-def gradients_in_blocks(
-    queries: tf.Tensor, key: tf.Tensor, value: tf.Tensor, outputs: tf.Tensor, upstream: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def gradients_in_blocks(queries, key, value, outputs, upstream):
     """Gradients of `attend_in_blocks` with respect to query, key and value.
 
     Args:

@@ -12,17 +12,7 @@ from keras_sagan.layers.tensors import static_shape
 
 
 class GatedResidual(keras.layers.Layer):
-    """Adds a branch to its input, weighted by a learned `gamma` that starts at zero.
-
-    Args:
-        normalize: bool, whether the convolutions are spectrally normalized.
-
-    Input shape: `[batch, height, width, channels]`, height and width even.
-    Output shape: as the input.
-
-    Raises:
-        ValueError: if height or width is odd.
-    """
+    """Adds a branch to its input, weighted by a learned `gamma` that starts at zero."""
 
     def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,10 +26,8 @@ class GatedResidual(keras.layers.Layer):
     def build(self, input_shape: tuple[int, ...]) -> None:
         _, height, width, _ = input_shape
         if height % 2 or width % 2:
-            raise ValueError(
-                f"{type(self).__name__} needs an even height and width. "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
+            text = f"{type(self).__name__} needs an even height and width. Received: input_shape="
+            raise ValueError(f"{text}{tuple(input_shape)}")
         self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
 
     def get_config(self) -> dict[str, Any]:
@@ -94,11 +82,7 @@ class SelfAttention(GatedResidual):
         return inputs + self.gamma * self.output_projection(attended, advance_u=advance_u)
 
     def attention_map(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
-        """The weights with which each position attends to the others.
-
-        Args:
-            inputs: `[batch, height, width, channels]`, as in a call.
-            advance_u: bool, as in a call.
+        """The weights with which each position attends to the others; arguments as in a call.
 
         Returns:
             `[batch, height * width, height * width / 4]`, float32. Each row sums to 1. Queries

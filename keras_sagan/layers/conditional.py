@@ -53,11 +53,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             raise ValueError(f"`num_classes` must not be negative. Received: {num_classes=}")
         if not 0 <= momentum <= 1:
             raise ValueError(f"`momentum` must be in [0, 1]. Received: {momentum=}")
-        self.num_classes = num_classes
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.synchronized = synchronized
-        self.fast = fast
+        self.num_classes, self.momentum, self.epsilon = num_classes, momentum, epsilon
+        self.synchronized, self.fast = synchronized, fast
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.exact_dtype = at_least_float32(self.compute_dtype)
@@ -65,33 +62,23 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         table = (self.num_classes, channels) if self.num_classes else (channels,)
         self.scale = self.add_table("scale", table, "ones")
         self.offset = self.add_table("offset", table, "zeros")
-        self.moving_mean = self.add_table("moving_mean", (channels,), "zeros", trainable=False)
-        self.moving_variance = self.add_table(
-            "moving_variance", (channels,), "ones", trainable=False
-        )
+        self.moving_mean = self.add_table("moving_mean", (channels,), "zeros", False)
+        self.moving_variance = self.add_table("moving_variance", (channels,), "ones", False)
 
-    def add_table(
-        self, name: str, shape: tuple[int, ...], initializer: str, trainable: bool = True
-    ) -> keras.Variable:
+    def add_table(self, name, shape, initializer, trainable=True):
         """A weight that mixed precision does not round."""
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            trainable=trainable,
-            dtype=self.exact_dtype,
-            autocast=False,
-        )
+        settings = {"name": name, "dtype": self.exact_dtype, "autocast": False}
+        return self.add_weight(shape, initializer, trainable=trainable, **settings)
 
-    def call(
-        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
-    ) -> tf.Tensor:
+    def call(self, inputs, labels=None, training: bool = False) -> tf.Tensor:
         scale, offset = self.scale_and_offset(labels)
         if not training:
             mean = tf.convert_to_tensor(self.moving_mean)
             variance = tf.convert_to_tensor(self.moving_variance)
             return self.normalize(inputs, mean, variance, scale, offset)
-        if self.is_one_operation():
+        # The one TensorFlow operation does not exist in float64.
+        possible = self.fast and not self.num_classes and self.exact_dtype == "float32"
+        if possible and not self.communicates():
             outputs, mean, variance = self.normalize_by_batch(inputs, scale, offset)
         else:
             mean, variance = self.batch_statistics(tf.cast(inputs, self.exact_dtype))
@@ -100,40 +87,17 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.update_moving(self.moving_variance, variance)
         return outputs
 
-    def is_one_operation(self) -> bool:
-        """Whether a training call is one TensorFlow operation, which does not exist in float64."""
-        possible = not self.num_classes and self.exact_dtype == "float32"
-        return self.fast and possible and not self.communicates()
-
-    def normalize(
-        self,
-        inputs: tf.Tensor,
-        mean: tf.Tensor,
-        variance: tf.Tensor,
-        scale: tf.Tensor,
-        offset: tf.Tensor,
-    ) -> tf.Tensor:
+    def normalize(self, inputs, mean, variance, scale, offset) -> tf.Tensor:
         """Normalizes by mean and variance `[C]`; scale and offset are `[C]` or `[B, 1, 1, C]`."""
         factor = scale * tf.math.rsqrt(variance + self.epsilon)
         images = tf.cast(inputs, self.exact_dtype)
         return tf.cast(images * factor + (offset - mean * factor), inputs.dtype)
 
-    def normalize_by_batch(
-        self, inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Normalizes by the batch in one operation; scale and offset are `[C]`.
-
-        Returns:
-            Outputs, and the mean and biased variance `[C]` of the batch.
-        """
+    def normalize_by_batch(self, inputs, scale, offset):
+        """Outputs, mean and biased variance of the batch; all but the outputs are `[C]`."""
+        given = {"x": inputs, "scale": scale, "offset": offset, "mean": [], "variance": []}
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=scale,
-            offset=offset,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-            is_training=True,
+            **given, epsilon=self.epsilon, is_training=True
         )
         count = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
         # The operation's variance is unbiased.

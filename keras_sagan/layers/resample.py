@@ -103,8 +103,4 @@ PLAIN: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "up": lambda images, kernel: convolve(upsample(images), kernel),
     "down": lambda images, kernel: average_pool(convolve(images, kernel)),
 }
-FUSED: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "none": convolve,
-    "up": convolve_upsampled,
-    "down": convolve_and_pool,
-}
+FUSED = {"none": convolve, "up": convolve_upsampled, "down": convolve_and_pool}

@@ -52,10 +52,7 @@ class SpectralLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        normalize: bool = True,
-        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
-        **kwargs: Any,
+        self, normalize: bool = True, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.normalize = normalize
@@ -64,23 +61,12 @@ class SpectralLayer(keras.layers.Layer):
     def add_kernel(self, shape: tuple[int, ...], units: int | None = None) -> None:
         """Adds the kernel, and its vector u of length `units`, by default the last of `shape`."""
         # No autocast: mixed precision must not round sigma.
-        dtype = at_least_float32(self.compute_dtype)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=shape,
-            initializer=self.kernel_initializer,
-            dtype=dtype,
-            autocast=False,
-        )
+        exact = {"dtype": at_least_float32(self.compute_dtype), "autocast": False}
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel", **exact)
         if self.normalize:
-            self.vector_u = self.add_weight(
-                name="vector_u",
-                shape=(1, units or shape[-1]),
-                initializer=keras.initializers.TruncatedNormal(stddev=1.0),
-                trainable=False,
-                dtype=dtype,
-                autocast=False,
-            )
+            settings = exact | {"trainable": False, "name": "vector_u"}
+            normal = keras.initializers.TruncatedNormal(stddev=1.0)
+            self.vector_u = self.add_weight((1, units or shape[-1]), normal, **settings)
 
     def matrix(self, kernel: tf.Tensor) -> tf.Tensor:
         """`kernel` with the axis of u last."""
@@ -143,11 +129,8 @@ class SpectralConv2D(SpectralLayer):
             raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
         if resample not in PLAIN:
             raise ValueError(f"`resample` must be one of {list(PLAIN)}. Received: {resample=}")
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.use_bias = use_bias
-        self.resample = resample
-        self.fast = fast
+        self.filters, self.kernel_size, self.use_bias = filters, kernel_size, use_bias
+        self.resample, self.fast = resample, fast
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.add_kernel((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
@@ -228,8 +211,7 @@ class SpectralEmbedding(SpectralLayer):
                 "`num_classes` and `dim` must be at least 1. "
                 f"Received: num_classes={num_classes}, dim={dim}"
             )
-        self.num_classes = num_classes
-        self.dim = dim
+        self.num_classes, self.dim = num_classes, dim
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.add_kernel((self.num_classes, self.dim), units=self.num_classes)

@@ -7,12 +7,7 @@ network to do so.
 
 import numpy as np
 
-CLASSES = (
-    "mirrored left-right",
-    "mirrored up-down",
-    "repeated left-right",
-    "repeated up-down",
-)
+CLASSES = ("mirrored left-right", "mirrored up-down", "repeated left-right", "repeated up-down")
 
 
 def halves(image: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,9 +48,8 @@ def coherence(images: np.ndarray, labels: np.ndarray) -> float:
     Raises:
         ValueError: if a label is not an index of `CLASSES`.
     """
-    return float(
-        np.mean([correlation(*halves(*pair)) for pair in zip(images, labels, strict=True)])
-    )
+    pairs = (halves(*pair) for pair in zip(images, labels, strict=True))
+    return float(np.mean([correlation(*pair) for pair in pairs]))
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:

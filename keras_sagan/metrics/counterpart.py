@@ -16,12 +16,7 @@ RADIUS = 2
 def counterparts(size: int, label: int) -> np.ndarray:
     """The position that each position mirrors or repeats, in images of class `label`.
 
-    Args:
-        size: height and width of the feature map, even.
-        label: index in `coherence.CLASSES`.
-
-    Returns:
-        int `[size, size, 2]`: row and column.
+    It is int `[size, size, 2]`, row and column; `size` is even, `label` in `coherence.CLASSES`.
     """
     positions = np.arange(size * size).reshape(size, size)
     found = np.empty_like(positions)

@@ -12,8 +12,7 @@ def check_pair(real: np.ndarray, fake: np.ndarray, at_least: int = 2) -> None:
     """Checks that two sets of vectors can be compared.
 
     Raises:
-        UsageError: if one is not a finite matrix of at least `at_least` rows, or their widths
-            differ.
+        UsageError: if one is not a finite matrix of `at_least` rows or more, or the widths differ.
     """
     for name, features in (("real", real), ("fake", fake)):
         check_matrix(f"{name} features", features, at_least)
@@ -99,8 +98,8 @@ def read_features(path: str | PathLike, source: str) -> dict[str, np.ndarray]:
             f"expected labels of {source} as whole numbers, one per image. "
             f"Received: shape {labels.shape}, dtype {labels.dtype}"
         )
-    given = [name for name in ("features", "logits", "labels") if name in arrays]
-    counts = {name: len(arrays[name]) for name in given}
+    names = ("features", "logits", "labels")
+    counts = {name: len(arrays[name]) for name in names if name in arrays}
     if len(set(counts.values())) > 1:
         raise UsageError(f"expected arrays of the same length in {source}. Received: {counts}")
     return arrays

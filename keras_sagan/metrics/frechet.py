@@ -30,8 +30,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
         At least 0, in squared units of the vectors.
 
     Raises:
-        UsageError: if there are fewer than two vectors, their lengths differ, or they are not
-            finite.
+        UsageError: if vectors are fewer than two, of different lengths, or not finite.
     """
     check_pair(first, second)
     means, factors = [], []
@@ -87,22 +86,15 @@ def class_distances(
     memory at a time, so the features may be memory-mapped. With fewer vectors than dimensions the
     distance has a large bias: compare only values of equal numbers of images per class.
 
-    Args:
-        real: `[n, d]`.
-        real_labels: int `[n]`.
-        fake: `[m, d]`.
-        fake_labels: int `[m]`.
+    Features are `[n, d]` and `[m, d]`, labels int `[n]` and `[m]`.
 
     Returns:
         The distance by class; None where one of the sets has fewer than two vectors.
     """
     check_pair(real, fake)
-    distances = {}
+    distances, sets = {}, ((real, real_labels), (fake, fake_labels))
     for label in np.unique(real_labels):
-        parts = [
-            features[np.flatnonzero(labels == label)]
-            for features, labels in ((real, real_labels), (fake, fake_labels))
-        ]
+        parts = [features[np.flatnonzero(labels == label)] for features, labels in sets]
         enough = min(map(len, parts)) >= 2
         distances[int(label)] = frechet_distance(*parts) if enough else None
     return distances

@@ -40,9 +40,7 @@ def kernel_distance(
     return float(np.mean(estimates)), float(error)
 
 
-def paired_parts(
-    real: np.ndarray, fake: np.ndarray, convention: str
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def paired_parts(real, fake, convention: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of parts of the two sets, float64."""
     check_pair(real, fake)
     if convention == "subsets":

@@ -23,15 +23,11 @@ class Moments:
 
     Centered at the mean, so that features far from zero lose no digits: Chan et al. 1979,
     "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
-
-    Attributes:
-        count: vectors.
-        mean: `[d]`.
-        scatter: `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     """
 
     count: int
-    mean: np.ndarray
+    mean: np.ndarray  # `[d]`.
+    # `[d, d]`, the sum of the outer products of the vectors' deviations from the mean.
     scatter: np.ndarray
 
     @classmethod
@@ -53,11 +49,7 @@ class Moments:
         return Moments(count, mean, self.scatter + other.scatter + between)
 
     def statistics(self) -> "Statistics":
-        """Mean and unbiased covariance.
-
-        Raises:
-            UsageError: if there are fewer than two vectors.
-        """
+        """Mean and unbiased covariance; raises `UsageError` if there are fewer than two vectors."""
         if self.count < 2:
             raise UsageError(f"expected at least 2 vectors. Received: {self.count}")
         return Statistics(self.mean, self.scatter / (self.count - 1), self.count)
@@ -65,19 +57,12 @@ class Moments:
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """A normal distribution.
+    """A normal distribution."""
 
-    Attributes:
-        mean: `[d]`, float64.
-        covariance: `[d, d]`, float64, symmetric.
-        count: vectors it was estimated from; None if a file does not say.
-        meta: where it comes from.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    count: int | None = None
-    meta: dict = dataclasses.field(default_factory=dict)
+    mean: np.ndarray  # `[d]`, float64.
+    covariance: np.ndarray  # `[d, d]`, float64, symmetric.
+    count: int | None = None  # Vectors it was estimated from; None if a file does not say.
+    meta: dict = dataclasses.field(default_factory=dict)  # Where it comes from.
 
     @functools.cached_property
     def root(self) -> np.ndarray:
@@ -94,15 +79,10 @@ class Statistics:
 
     def write_npz(self, path: str | PathLike) -> None:
         """Writes `mu` and `sigma`, which other projects read, and everything else we know."""
+        count, meta = -1 if self.count is None else self.count, json.dumps(self.meta)
+        own = {"mu": self.mean, "sigma": self.covariance, "n": count, "root": self.root}
         with open(path, "wb") as file:
-            np.savez(
-                file,
-                mu=self.mean,
-                sigma=self.covariance,
-                n=-1 if self.count is None else self.count,
-                root=self.root,
-                meta=json.dumps(self.meta),
-            )
+            np.savez(file, **own, meta=meta)
 
 
 def eigenvalue_cutoff(width: int) -> float:
@@ -132,11 +112,9 @@ def read_statistics(path: str | PathLike, source: str) -> Statistics:
             f"expected a finite mean [d] and covariance [d, d] in {source}. "
             f"Received: {path}, shapes {mean.shape} and {covariance.shape}"
         )
-    covariance = np.asarray(covariance, np.float64)
+    mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     count, meta = own_records(arrays)
-    statistics = Statistics(
-        np.asarray(mean, np.float64), (covariance + covariance.T) / 2, count, meta
-    )
+    statistics = Statistics(mean, (covariance + covariance.T) / 2, count, meta)
     root = arrays.get("root")
     if meta and root is not None and root.dtype == np.float64 and len(root) == len(mean):
         statistics.__dict__["root"] = root  # Where `cached_property` looks.

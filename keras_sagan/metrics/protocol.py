@@ -12,31 +12,21 @@ from keras_sagan.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How images become the numbers that a metric sees.
+    """How images become the numbers that a metric sees."""
 
-    Attributes:
-        name: suffix of the metric.
-        quantize: whether fakes are rounded, half up, to the 256 levels of an image file.
-        resize: "legacy": bilinear to 299 pixels, as in TensorFlow 1. "antialias": bicubic, as in
-            Pillow. None: none.
-        scale: "unit": levels 0 and 255 become -1 and 1. "centered": (level - 128) / 128, as in the
-            2015 graph.
-        fakes: generated images.
-        reals: largest number of real images; None: all.
-        splits: of the inception score.
-        kernel: "blocks" or "subsets", see `kernel_distance`.
-        labels: "uniform" draws labels at random; "balanced" cycles through the classes.
-    """
-
-    name: str
-    quantize: bool
+    name: str  # Suffix of the metric.
+    quantize: bool  # Whether fakes are rounded, half up, to the 256 levels of an image file.
+    # "legacy": bilinear to 299 pixels, as in TensorFlow 1. "antialias": bicubic, as in Pillow.
+    # None: none.
     resize: str | None
+    # "unit": levels 0 and 255 become -1 and 1. "centered": (level - 128) / 128, as in the 2015
+    # graph.
     scale: str
-    fakes: int
-    reals: int | None
-    splits: int
-    kernel: str
-    labels: str
+    fakes: int  # Generated images.
+    reals: int | None  # Largest number of real images; None: all.
+    splits: int  # Of the inception score.
+    kernel: str  # "blocks" or "subsets", see `kernel_distance`.
+    labels: str  # "uniform" draws labels at random; "balanced" cycles through the classes.
 
 
 PROTOCOLS = {
@@ -83,21 +73,13 @@ CONDITIONS = ("metric", "n_real", "n_fake", "protocol", "extractor_sha256", "dat
 
 def differences(first: dict, second: dict) -> list[str]:
     """The conditions in which two rows of `metrics.jsonl` differ, each as text."""
-    return [
-        f"{name}={first[name]} and {second[name]}"
-        for name in CONDITIONS
-        if first[name] != second[name]
-    ]
+    differing = [name for name in CONDITIONS if first[name] != second[name]]
+    return [f"{name}={first[name]} and {second[name]}" for name in differing]
 
 
 def check_comparable(first: dict, second: dict) -> None:
-    """Checks that the values of two rows can be compared.
-
-    Raises:
-        UsageError: if conditions differ, naming them.
-    """
-    differing = differences(first, second)
-    if differing:
+    """Raises a `UsageError` that names the conditions in which two rows differ."""
+    if differing := differences(first, second):
         raise UsageError(
             "expected scores of the same metric, number of images, protocol, extractor and data. "
             f"Received: {'; '.join(differing)}"

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
@@ -11,6 +10,8 @@ from keras_sagan.networks import dcgan, sagan
 from keras_sagan.networks.network import Network
 
 FAMILIES = {"sagan": sagan, "dcgan": dcgan}
+# Fields that are arguments of every network.
+SHARED = ("image_size", "image_channels", "num_classes", "fast")
 
 
 def generator(config: Config) -> Network:
@@ -19,7 +20,7 @@ def generator(config: Config) -> Network:
     Returns:
         Latents `[batch, z_dim]` and labels `[batch]` to images in [-1, 1], float32.
     """
-    arguments = shared_arguments(config) | {"channels": config.g_channels, "z_dim": config.z_dim}
+    arguments = {name: getattr(config, name) for name in (*SHARED, "z_dim")}
     if config.model == "sagan":
         arguments |= {
             "attention": config.g_attention_resolutions,
@@ -29,7 +30,7 @@ def generator(config: Config) -> Network:
         }
     arguments |= {"bn_momentum": config.bn_momentum, "sync_batch_norm": config.sync_batch_norm}
     with dtype_policy(config.precision):
-        return FAMILIES[config.model].generator(**arguments)
+        return FAMILIES[config.model].generator(channels=config.g_channels, **arguments)
 
 
 def discriminator(config: Config) -> Network:
@@ -38,7 +39,7 @@ def discriminator(config: Config) -> Network:
     Returns:
         Images in [-1, 1] and labels `[batch]` to logits `[batch]`, unbounded, float32.
     """
-    arguments = shared_arguments(config) | {"channels": config.d_channels}
+    arguments = {name: getattr(config, name) for name in SHARED}
     if config.model == "sagan":
         arguments |= {
             "attention": config.d_attention_resolutions,
@@ -48,13 +49,7 @@ def discriminator(config: Config) -> Network:
     else:
         arguments |= {"bn_momentum": config.bn_momentum, "sync_batch_norm": config.sync_batch_norm}
     with dtype_policy(config.precision):
-        return FAMILIES[config.model].discriminator(**arguments)
-
-
-def shared_arguments(config: Config) -> dict[str, Any]:
-    """The arguments that have one value for every network of an experiment."""
-    names = ("image_size", "image_channels", "num_classes", "fast")
-    return {name: getattr(config, name) for name in names}
+        return FAMILIES[config.model].discriminator(channels=config.d_channels, **arguments)
 
 
 @contextlib.contextmanager

@@ -16,11 +16,7 @@ from keras_sagan.layers.tensors import at_least_float32
 
 
 class Block(keras.layers.Layer):
-    """A layer whose sublayers share its dtype policy.
-
-    Args:
-        normalize: bool, whether its kernels are spectrally normalized.
-    """
+    """A layer whose sublayers share its dtype policy and its spectral normalization."""
 
     def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,20 +33,13 @@ class Block(keras.layers.Layer):
 
 
 class ResamplingBlock(Block):
-    """A block with convolutions that change the resolution.
-
-    Args:
-        fast: bool, whether a convolution and its change of resolution are one operation.
-    """
+    """A block with convolutions that change the resolution, as one operation if `fast`."""
 
     def __init__(self, fast: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fast = fast
 
-    def convolution(
-        self, name: str, filters: int, kernel_size: int = 3, resample: str = "none"
-    ) -> SpectralConv2D:
-        """A convolution of this block."""
+    def convolution(self, name, filters, kernel_size=3, resample="none") -> SpectralConv2D:
         settings = {"resample": resample, "fast": self.fast}
         return self.spectral(SpectralConv2D, name, filters, kernel_size, **settings)
 
@@ -87,23 +76,16 @@ class GeneratorBlock(ResamplingBlock):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = filters
-        self.num_classes = num_classes
-        self.momentum = momentum
-        self.synchronized = synchronized
+        self.filters, self.num_classes = filters, num_classes
+        self.momentum, self.synchronized = momentum, synchronized
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         batch, height, width, _ = input_shape
-        double = (batch, 2 * height, 2 * width)
+        double = (batch, 2 * height, 2 * width, self.filters)
+        settings: dict[str, Any] = {"synchronized": self.synchronized, "fast": self.fast}
+        settings |= {"momentum": self.momentum, "dtype": self.dtype_policy}
         self.norm_1, self.norm_2 = (
-            ConditionalBatchNormalization(
-                self.num_classes,
-                self.momentum,
-                synchronized=self.synchronized,
-                fast=self.fast,
-                name=name,
-                dtype=self.dtype_policy,
-            )
+            ConditionalBatchNormalization(self.num_classes, name=name, **settings)
             for name in ("norm_1", "norm_2")
         )
         self.conv_1 = self.convolution("conv_1", self.filters, resample="up")
@@ -111,17 +93,11 @@ class GeneratorBlock(ResamplingBlock):
         self.shortcut = self.convolution("shortcut", self.filters, 1, resample="up")
         self.norm_1.build(input_shape)
         self.conv_1.build(input_shape)
-        self.norm_2.build((*double, self.filters))
-        self.conv_2.build((*double, self.filters))
+        self.norm_2.build(double)
+        self.conv_2.build(double)
         self.shortcut.build(input_shape)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        labels: tf.Tensor | None = None,
-        training: bool = False,
-        advance_u: bool = False,
-    ) -> tf.Tensor:
+    def call(self, inputs, labels=None, training: bool = False, advance_u: bool = False):
         residual = self.norm_1(inputs, labels=labels, training=training)
         residual = self.conv_1(tf.nn.relu(residual), advance_u=advance_u)
         residual = self.norm_2(residual, labels=labels, training=training)
@@ -157,9 +133,7 @@ class DiscriminatorBlock(ResamplingBlock):
         self, filters: int, downsample: bool = True, first: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = filters
-        self.downsample = downsample
-        self.first = first
+        self.filters, self.downsample, self.first = filters, downsample, first
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         resample = "down" if self.downsample else "none"
@@ -215,14 +189,11 @@ class ProjectionHead(Block):
         self.dense = self.spectral(SpectralDense, "dense", 1, dtype=dtype)
         self.dense.build((None, channels))
         if self.num_classes:
-            self.embedding = self.spectral(
-                SpectralEmbedding, "embedding", self.num_classes, channels, dtype=dtype
-            )
+            sizes = (self.num_classes, channels)
+            self.embedding = self.spectral(SpectralEmbedding, "embedding", *sizes, dtype=dtype)
             self.embedding.build((None,))
 
-    def call(
-        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, advance_u: bool = False
-    ) -> tf.Tensor:
+    def call(self, inputs, labels=None, advance_u: bool = False) -> tf.Tensor:
         images = tf.cast(inputs, at_least_float32(inputs.dtype))
         features = tf.reduce_sum(tf.nn.relu(images), axis=(1, 2))  # [B, C]
         logits = self.dense(features, advance_u=advance_u)[:, 0]

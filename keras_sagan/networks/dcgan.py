@@ -3,14 +3,9 @@
 Source: Radford et al. 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1: strided 5x5
 convolutions, batch normalization except at the generator's output and the discriminator's input,
 ReLU and LeakyReLU 0.2, weights from N(0, 0.02). Larger images get one more stage per doubling.
-Latents are normal and have length z_dim, as in our other models, so that a comparison changes one
-thing at a time.
-
-The conditional variant is our choice: the generator's batch normalizations and the discriminator's
-output are conditioned as SAGAN's are, so that the two differ in the trunk alone.
-
-Both functions take some of the arguments of `sagan`, by keyword and with the same meaning. The
-discriminator, too, has batch normalizations.
+Our choices, so that the two differ in the trunk alone: as SAGAN's, latents are normal and have
+length z_dim, and the generator's batch normalizations and the discriminator's output are
+conditioned.
 """
 
 from typing import Any
@@ -20,12 +15,7 @@ import tensorflow as tf
 
 from keras_sagan.layers import ConditionalBatchNormalization, SpectralEmbedding
 from keras_sagan.layers.tensors import at_least_float32
-from keras_sagan.networks.network import (
-    LOWEST,
-    Network,
-    check_images_and_classes,
-    count_halvings,
-)
+from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
 
 
 def generator(
@@ -51,9 +41,8 @@ def generator(
     stages = count_halvings(image_size)
     width = channels * multiplier(stages - 1)
     norm = {"momentum": bn_momentum, "synchronized": sync_batch_norm, "fast": fast}
-    dense = keras.layers.Dense(
-        LOWEST * LOWEST * width, kernel_initializer=normal(), name="input_dense"
-    )
+    units, initializer = LOWEST * LOWEST * width, normal()
+    dense = keras.layers.Dense(units, kernel_initializer=initializer, name="input_dense")
     stack = [dense, keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape")]
     stack += normalized_relu(LOWEST, num_classes, norm)
     for i in reversed(range(stages - 1)):
@@ -89,7 +78,8 @@ def discriminator(
     stack = []
     for i in range(count_halvings(image_size)):
         resolution = image_size >> (i + 1)
-        stack.append(convolution(channels * multiplier(i), f"conv_{resolution}"))
+        settings = {"kernel_initializer": normal(), "name": f"conv_{resolution}"}
+        stack.append(keras.layers.Conv2D(channels * multiplier(i), 5, 2, "same", **settings))
         if i > 0:
             stack.append(ConditionalBatchNormalization(name=f"norm_{resolution}", **norm))
         stack.append(keras.layers.LeakyReLU(0.2, name=f"relu_{resolution}"))
@@ -120,13 +110,8 @@ class Head(keras.layers.Layer):
         self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype=dtype)
         self.dense.build((None, self.features))
         if self.num_classes:
-            self.embedding = SpectralEmbedding(
-                self.num_classes,
-                channels,
-                normalize=False,
-                kernel_initializer=normal(),
-                dtype=dtype,
-            )
+            settings = {"normalize": False, "kernel_initializer": normal(), "dtype": dtype}
+            self.embedding = SpectralEmbedding(self.num_classes, channels, **settings)
             self.embedding.build((None,))
 
     def call(self, inputs: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
@@ -134,9 +119,8 @@ class Head(keras.layers.Layer):
         features = tf.reshape(images, [-1, self.features])
         logits = self.dense(features)[:, 0]
         if self.num_classes:
-            logits += tf.reduce_sum(
-                tf.reduce_sum(images, axis=(1, 2)) * self.embedding(labels), axis=1
-            )
+            sums = tf.reduce_sum(images, axis=(1, 2))
+            logits += tf.reduce_sum(sums * self.embedding(labels), axis=1)
         return logits
 
     def get_config(self) -> dict[str, Any]:
@@ -153,21 +137,13 @@ def normal() -> Any:
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def convolution(filters: int, name: str) -> keras.layers.Layer:
-    """Halves the resolution."""
-    return keras.layers.Conv2D(filters, 5, 2, "same", kernel_initializer=normal(), name=name)
-
-
 def deconvolution(filters: int, name: str) -> keras.layers.Layer:
     """Doubles the resolution."""
-    return keras.layers.Conv2DTranspose(
-        filters, 5, 2, "same", kernel_initializer=normal(), name=name
-    )
+    settings = {"padding": "same", "kernel_initializer": normal(), "name": name}
+    return keras.layers.Conv2DTranspose(filters, 5, 2, **settings)
 
 
-def normalized_relu(
-    resolution: int, num_classes: int, norm: dict[str, Any]
-) -> list[keras.layers.Layer]:
+def normalized_relu(resolution, num_classes, norm) -> list[keras.layers.Layer]:
     """Batch normalization, with the further arguments `norm`, and ReLU."""
     return [
         ConditionalBatchNormalization(num_classes, name=f"norm_{resolution}", **norm),

@@ -10,10 +10,8 @@ from keras_sagan.networks.network import Network
 
 def costs(network: Network) -> dict[str, int]:
     """`parameters`, the trainable ones, and `macs`, as of `forward_macs`."""
-    parameters = sum(
-        variable.value.shape.num_elements() for variable in network.trainable_variables
-    )
-    return {"parameters": parameters, "macs": forward_macs(network)}
+    sizes = [variable.value.shape.num_elements() for variable in network.trainable_variables]
+    return {"parameters": sum(sizes), "macs": forward_macs(network)}
 
 
 def forward_macs(network: Network) -> int:
@@ -23,10 +21,7 @@ def forward_macs(network: Network) -> int:
     images minus the cost of one in the traced graph. That excludes what does not depend on the
     batch, such as power iterations.
     """
-    one, two = (
-        sum(macs_of(operation) for operation in traced_operations(network, batch))
-        for batch in (1, 2)
-    )
+    one, two = (sum(map(macs_of, traced_operations(network, batch))) for batch in (1, 2))
     return two - one
 
 

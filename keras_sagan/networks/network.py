@@ -55,11 +55,7 @@ class Network(keras.Model):
     """
 
     def __init__(
-        self,
-        stack: list[keras.layers.Layer],
-        example_shape: Iterable[int],
-        num_classes: int = 0,
-        **kwargs: Any,
+        self, stack: list[Any], example_shape: Iterable[int], num_classes: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.stack = stack
@@ -68,21 +64,14 @@ class Network(keras.Model):
                 raise ValueError(f"Layers need distinct names. Received: layer.name={layer.name!r}")
             # Keras hides lists from `tf.train.Checkpoint`: without this it would save no weights.
             setattr(self, layer.name, layer)
-        self.example_shape = tuple(example_shape)
-        self.num_classes = num_classes
+        self.example_shape, self.num_classes = tuple(example_shape), num_classes
         arguments = ("labels", "training", "advance_u")
         accepted = [inspect.signature(layer.call).parameters for layer in stack]
         self.taken = [[name for name in arguments if name in names] for names in accepted]
         labels = keras.Input((), dtype="int32") if num_classes else None
         self(keras.Input(self.example_shape), labels)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        labels: tf.Tensor | None = None,
-        training: bool = False,
-        advance_u: bool = False,
-    ) -> tf.Tensor:
+    def call(self, inputs, labels=None, training: bool = False, advance_u: bool = False):
         if self.num_classes and labels is None:
             raise ValueError(
                 f"A network with classes needs `labels`. Received: labels=None, {self.num_classes=}"
@@ -93,14 +82,8 @@ class Network(keras.Model):
             outputs = layer(outputs, **{name: given[name] for name in names})
         return outputs
 
-    def layer_inputs(
-        self, inputs: tf.Tensor, labels: tf.Tensor | None = None
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Evaluates the network and keeps the input of every layer.
-
-        Args:
-            inputs: `[batch, *example_shape]`, float.
-            labels: `[batch]`, int; as in a call.
+    def layer_inputs(self, inputs: Any, labels: Any = None) -> tuple[dict[str, Any], tf.Tensor]:
+        """Evaluates the network on the arguments of a call and keeps the input of every layer.
 
         Returns:
             A dict from the name of a layer to its input, and the outputs of the network.
@@ -114,20 +97,11 @@ class Network(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
-        own = {
-            "stack": stack,
-            "example_shape": self.example_shape,
-            "num_classes": self.num_classes,
-        }
+        own = {"stack": stack, "example_shape": self.example_shape, "num_classes": self.num_classes}
         return super().get_config() | own
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> "Network":
-        stack = [
-            keras.saving.deserialize_keras_object(layer, custom_objects)
-            for layer in config["stack"]
-        ]
-        own: dict[str, Any] = config | {"stack": stack}
-        return cls(**own)
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
+        make = keras.saving.deserialize_keras_object
+        stack: list[Any] = [make(layer, custom_objects) for layer in config["stack"]]
+        return cls(**config | {"stack": stack})

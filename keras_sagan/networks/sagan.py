@@ -24,7 +24,7 @@ Arguments of the generator alone:
     sync_batch_norm: whether batch statistics are computed over all replicas.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import keras
 
@@ -37,12 +37,7 @@ from keras_sagan.layers import (
 )
 from keras_sagan.layers.tensors import at_least_float32
 from keras_sagan.networks.blocks import DiscriminatorBlock, GeneratorBlock, ProjectionHead
-from keras_sagan.networks.network import (
-    LOWEST,
-    Network,
-    check_images_and_classes,
-    count_halvings,
-)
+from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
 
 ATTENTION_BLOCKS = ("attention", "residual")
 
@@ -74,23 +69,21 @@ def generator(
     doublings = count_halvings(image_size)
     resolutions = [LOWEST << i for i in range(1, doublings + 1)]
     attended = attention_layers(attention, attention_block, resolutions, spectral_norm, fast)
-    stack = input_layers(channels * multiplier(image_size, doublings), spectral_norm)
+    width = channels * multiplier(image_size, doublings)
+    stack = [
+        SpectralDense(LOWEST * LOWEST * width, normalize=spectral_norm, name="input_dense"),
+        keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape"),
+    ]
     norm = {"synchronized": sync_batch_norm, "fast": fast}
     for i, resolution in enumerate(resolutions, start=1):
         width = channels * multiplier(image_size, doublings - i)
-        block = GeneratorBlock(
-            width,
-            num_classes,
-            bn_momentum,
-            normalize=spectral_norm,
-            name=f"block_{resolution}",
-            **norm,
-        )
+        settings = norm | {"normalize": spectral_norm, "name": f"block_{resolution}"}
+        block = GeneratorBlock(width, num_classes, bn_momentum, **settings)
         stack += [block, *attended.get(resolution, [])]
-    stack.append(
-        ConditionalBatchNormalization(momentum=bn_momentum_last, name="output_norm", **norm)
-    )
-    stack += output_layers(image_channels, spectral_norm)
+    stack += [
+        ConditionalBatchNormalization(momentum=bn_momentum_last, name="output_norm", **norm),
+        *output_layers(image_channels, spectral_norm),
+    ]
     return Network(stack, (z_dim,), num_classes, name="generator")
 
 
@@ -138,14 +131,6 @@ def multiplier(image_size: int, halvings: int) -> int:
     return 1 if image_size <= 32 else min(2**halvings, 16)
 
 
-def input_layers(width: int, spectral_norm: bool) -> list[keras.layers.Layer]:
-    """Latents to the smallest feature maps, of `width` channels."""
-    return [
-        SpectralDense(LOWEST * LOWEST * width, normalize=spectral_norm, name="input_dense"),
-        keras.layers.Reshape((LOWEST, LOWEST, width), name="input_reshape"),
-    ]
-
-
 def output_layers(image_channels: int, spectral_norm: bool) -> list[keras.layers.Layer]:
     """Normalized feature maps to images."""
     dtype = at_least_float32(keras.config.dtype_policy().compute_dtype)
@@ -156,13 +141,7 @@ def output_layers(image_channels: int, spectral_norm: bool) -> list[keras.layers
     ]
 
 
-def attention_layers(
-    attention: Iterable[int],
-    attention_block: str,
-    resolutions: Sequence[int],
-    spectral_norm: bool,
-    fast: bool,
-) -> dict[int, list[keras.layers.Layer]]:
+def attention_layers(attention, attention_block, resolutions, spectral_norm, fast):
     """The layer that follows the feature maps of each resolution in `attention`.
 
     Raises:

@@ -36,11 +36,7 @@ class NetworkPair:
         self.generator_name = "ema_generator" if ema else "generator"
 
     def restore_weights(self, path: str) -> None:
-        """Restores the weights of a checkpoint.
-
-        Raises:
-            RunError: if it cannot be read or has other networks.
-        """
+        """Restores a checkpoint; raises `RunError` if it cannot be read or has other networks."""
         named = {self.generator_name: self.generator, "discriminator": self.discriminator}
         restore_networks(path, **named)
 
@@ -52,20 +48,12 @@ class NetworkPair:
 
 
 def gather_exhibit(
-    pair: NetworkPair,
-    paths: Sequence[str],
-    points: Sequence[Point],
-    prepared: Prepared | None,
-    curves: dict[str, list],
+    pair: NetworkPair, paths: Sequence[str], points: Sequence[Point], prepared, curves: dict
 ) -> Exhibit:
-    """The `Exhibit` of some checkpoints.
+    """The `Exhibit` of the checkpoints `paths`, in the order of their steps.
 
-    Args:
-        pair: the networks.
-        paths: of the checkpoints, in the order of their steps.
-        points: one for each image.
-        prepared: the real images and the names of classes; None leaves them out.
-        curves: `gamma_curves` of the run.
+    `prepared` has the real images and the names of classes; None leaves them out. `curves` are the
+    run's `gamma_curves`.
     """
     num_classes = pair.generator.num_classes
     latents, labels = pair.draw_inputs(points)
@@ -86,9 +74,7 @@ def gather_exhibit(
     return Exhibit([*map(step_of, paths)], images, captions, views, curves)
 
 
-def layer_maps(
-    pair: NetworkPair, latents: np.ndarray, labels: np.ndarray, images: dict[str, np.ndarray]
-) -> Iterator[tuple[tuple[str, str], float, np.ndarray]]:
+def layer_maps(pair, latents, labels, images) -> Iterator:
     """Yields name and group of a `View`, gamma and maps, for each layer and group of images.
 
     The generator's layers come first, from the image to the latent.
@@ -146,8 +132,7 @@ def gamma_curves(rows: Iterable[dict]) -> dict[str, list[tuple[int, float]]]:
     for row in rows:
         for key, value in row.items():
             if key.startswith("gamma/"):
-                network, _, resolution = key.removeprefix("gamma/").split("_")
-                name = {"g": "Generator", "d": "Discriminator"}[network]
-                label = layer_name(name, resolution, resolution)
-                curves.setdefault(label, []).append((row["step"], value))
+                network, _, size = key.removeprefix("gamma/").split("_")
+                name = layer_name({"g": "Generator", "d": "Discriminator"}[network], size, size)
+                curves.setdefault(name, []).append((row["step"], value))
     return curves

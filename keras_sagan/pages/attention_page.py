@@ -24,55 +24,35 @@ POSITIONS = 32
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What one layer does with one group of images.
+    """What one layer does with one group of images."""
 
-    Attributes:
-        name: shown to the reader.
-        group: key of the images in `Exhibit.images`.
-        gammas: the layer's gamma at each step.
-        maps: one for each step.
-    """
-
-    name: str
-    group: str
-    gammas: list[float]
-    maps: list["Packed"]
+    name: str  # Shown to the reader.
+    group: str  # Key of the images in `Exhibit.images`.
+    gammas: list[float]  # The layer's gamma at each step.
+    maps: list["Packed"]  # One for each step.
 
 
 @dataclasses.dataclass(frozen=True)
 class Exhibit:
-    """Everything that a page shows.
+    """Everything that a page shows."""
 
-    Attributes:
-        steps: ascending.
-        images: by group, uint8 `[n, H, W, C]` for each step, or one for all steps.
-        captions: by group, one for each image.
-        views: of the page.
-        curves: by name of a layer, (step, gamma) over the whole training.
-    """
-
-    steps: list[int]
+    steps: list[int]  # Ascending.
+    # By group, uint8 `[n, H, W, C]` for each step, or one for all steps.
     images: dict[str, list[np.ndarray]]
-    captions: dict[str, list[str]]
+    captions: dict[str, list[str]]  # By group, one for each image.
     views: list[View]
+    # By name of a layer, (step, gamma) over the whole training.
     curves: dict[str, list[tuple[int, float]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """Maps as a page stores them.
+    """Maps as a page stores them."""
 
-    Attributes:
-        shape: (H, W, h, w) of the layer.
-        stride: positions stride // 2, stride // 2 + stride, ... of each direction are stored.
-        texts: `pack_image` of each image.
-        error: largest rounding error.
-    """
-
-    shape: tuple[int, ...]
-    stride: int
-    texts: list[str]
-    error: float
+    shape: tuple[int, ...]  # (H, W, h, w) of the layer.
+    stride: int  # Positions stride // 2, stride // 2 + stride, ... of each direction are stored.
+    texts: list[str]  # `pack_image` of each image.
+    error: float  # Largest rounding error.
 
 
 def pack_maps(maps: np.ndarray) -> Packed:
@@ -107,22 +87,15 @@ def image_bytes(size: int) -> float:
 def attention_page(exhibit: Exhibit, title: str, facts: list[str]) -> str:
     """A self-contained HTML page of an exhibit.
 
-    Args:
-        exhibit: what it shows.
-        title: plain text.
-        facts: how the page was made, a sentence or two each.
+    `title` is plain text; `facts` tell how the page was made, a sentence or two each.
     """
     views = [view_record(i, view) for i, view in enumerate(exhibit.views)]
-    record = {
-        "steps": exhibit.steps,
-        "views": views,
-        "images": {
-            group: [[encode_png(image) for image in images] for images in of_steps]
-            for group, of_steps in exhibit.images.items()
-        },
-        "captions": exhibit.captions,
+    images = {
+        group: [[encode_png(image) for image in images] for images in of_steps]
+        for group, of_steps in exhibit.images.items()
     }
-    data: dict[str, Any] = {"exhibit": record}
+    record = {"steps": exhibit.steps, "views": views, "images": images}
+    data: dict[str, Any] = {"exhibit": record | {"captions": exhibit.captions}}
     for i, view in enumerate(exhibit.views):
         for j, packed in enumerate(view.maps):
             data[f"maps-{i}-{j}"] = packed.texts
@@ -139,18 +112,9 @@ def view_record(index: int, view: View) -> dict:
     """What the script knows about a view. The maps are separate, to be decoded when needed."""
     first = view.maps[0]
     height, width, rows, columns = first.shape
-    return {
-        "id": index,
-        "name": view.name,
-        "group": view.group,
-        "height": height,
-        "width": width,
-        "rows": rows,
-        "columns": columns,
-        "stride": first.stride,
-        "gammas": view.gammas,
-        "error": max(packed.error for packed in view.maps),
-    }
+    record = {"id": index, "name": view.name, "group": view.group, "height": height, "width": width}
+    record |= {"rows": rows, "columns": columns, "stride": first.stride, "gammas": view.gammas}
+    return record | {"error": max(packed.error for packed in view.maps)}
 
 
 def storage_notes(views: list[dict]) -> list[str]:
@@ -160,8 +124,7 @@ def storage_notes(views: list[dict]) -> list[str]:
         "Each map is stored as 256 levels from 0 to its own peak, so a share is off by at most "
         f"0.2% of the peak. The largest error on this page is {error * 100:.2g}% of the attention."
     ]
-    strides = sorted({view["stride"] for view in views} - {1})
-    for stride in strides:
+    for stride in sorted({view["stride"] for view in views} - {1}):
         names = ", ".join(view["name"] for view in views if view["stride"] == stride)
         texts.append(f"{names}: this page has the map of one in {stride} x {stride} positions.")
     return texts

@@ -61,8 +61,7 @@ def script_json(value: Any) -> str:
     Raises:
         ValueError: if it has a number that is not finite, which JSON cannot represent.
     """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def data_url(content: bytes, kind: str = "image/png") -> str:

@@ -22,20 +22,12 @@ FRAMES, NEIGHBORS = 17, 4
 
 
 def gather_samples(
-    generator: Network,
-    selection: Selection,
-    prepared: Prepared,
-    features_of: Callable[[np.ndarray], np.ndarray] | None,
-    mirror: bool,
+    generator: Network, selection: Selection, prepared: Prepared, features_of, mirror: bool
 ) -> Samples:
     """The `Samples` of a page.
 
-    Args:
-        generator: with restored weights.
-        selection: classes and seeds; for a generator without classes one label, which it ignores.
-        prepared: the real images.
-        features_of: function of uint8 images to features, for distances; None: none.
-        mirror: whether training mirrors images at random.
+    `features_of` is a function of uint8 images to features, for distances; None: none. `mirror`
+    tells whether training mirrors images at random.
     """
     draw_images = make_drawer(generator, selection.labels)
     (z_dim,) = generator.example_shape
@@ -74,7 +66,7 @@ def make_drawer(generator: Network, labels: list[int]) -> Callable:
 
 def feature_space(
     choice: ExtractorChoice | None, prepared: Prepared, data_dir: str
-) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
+) -> tuple[Callable | None, str]:
     """A function of uint8 images to features, None if there is none, and a sentence about it.
 
     Without a choice it is a classifier, if the data have classes.

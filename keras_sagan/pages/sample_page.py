@@ -15,78 +15,50 @@ from keras_sagan.pages.html import data_url, make_page, source
 # Images up to the first size are stored exactly, as PNG; larger ones as WebP of this quality and at
 # most this size, so that a page of a few thousand images remains small enough to send.
 EXACT, QUALITY, LARGEST = 32, 75, 128
-QUANTILES = {
-    "5%": 0.05,
-    "25%": 0.25,
-    "median": 0.5,
-    "75%": 0.75,
-    "95%": 0.95,
-}
+QUANTILES = {"5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95}
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What is drawn of a generator.
+    """What is drawn of a generator."""
 
-    Attributes:
-        labels: classes; one label, which is ignored, for a generator without classes.
-        seeds: of latents.
-        ends: two seeds between which to interpolate.
-    """
-
-    labels: list[int]
-    seeds: list[int]
-    ends: list[int]
+    labels: list[int]  # Classes; one label, which is ignored, for a generator without classes.
+    seeds: list[int]  # Of latents.
+    ends: list[int]  # Two seeds between which to interpolate.
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """What the page shows: C classes, T truncations, S seeds, F frames from one seed to another.
+    """What the page shows: C classes, T truncations, S seeds, F frames from one seed to another."""
 
-    Attributes:
-        selection: the classes, seeds and ends that were drawn.
-        classes: C names; for a generator without classes, C is 1 and this is empty.
-        truncations: T floats, ascending.
-        images: uint8 `[C, T, S, H, W, channels]`.
-        frames: uint8 `[C, T, F, H, W, channels]`.
-        real: uint8 `[N, H, W, channels]`. The page contains those that are neighbors.
-        real_names: class of each real image, N names; None without classes.
-        neighbors: `evaluation.neighbors.Neighbors` of all samples, by "pixels" and, if known,
-            "features".
-        references: by the same names, distances of some real images to the nearest other real
-            image, ascending.
-    """
-
-    selection: Selection
-    classes: list[str]
-    truncations: tuple[float, ...]
-    images: np.ndarray
-    frames: np.ndarray
-    real: np.ndarray
-    real_names: list[str] | None
+    selection: Selection  # The classes, seeds and ends that were drawn.
+    classes: list[str]  # C names; for a generator without classes, C is 1 and this is empty.
+    truncations: tuple[float, ...]  # T floats, ascending.
+    images: np.ndarray  # uint8 `[C, T, S, H, W, channels]`.
+    frames: np.ndarray  # uint8 `[C, T, F, H, W, channels]`.
+    real: np.ndarray  # uint8 `[N, H, W, channels]`. The page contains those that are neighbors.
+    real_names: list[str] | None  # Class of each real image, N names; None without classes.
+    # `evaluation.neighbors.Neighbors` of all samples, by "pixels" and, if known, "features".
     neighbors: Mapping[str, Any]
+    # By the same names, distances of some real images to the nearest other real image, ascending.
     references: dict[str, np.ndarray]
 
 
 def sample_page(samples: Samples, title: str, about: str, features: str) -> str:
     """A self-contained HTML page of samples.
 
-    Args:
-        samples: what it shows.
-        title: plain text.
-        about: step and data of the samples, as sentences.
-        features: what features are made by; without them, why there are none.
+    All texts are plain: `about` tells step and data of the samples, `features` what features are
+    made by; without them, why there are none.
     """
     kept = np.unique([each.index for each in samples.neighbors.values()])
     size, channels = samples.images.shape[-2:]
+    frames = samples.frames.reshape(-1, size, size, channels)
     data = {
         "classes": samples.classes,
         "truncations": samples.truncations,
         "seeds": samples.selection.seeds,
         "samples": sample_data(samples, kept),
-        "frames": [
-            encode_image(image) for image in samples.frames.reshape(-1, size, size, channels)
-        ],
+        "frames": [encode_image(image) for image in frames],
         "real": [real_data(samples, i) for i in kept],
         "reference": {name: quantiles(values) for name, values in samples.references.items()},
     }
@@ -115,20 +87,14 @@ def sample_data(samples: Samples, kept: np.ndarray) -> list[dict]:
     `near` lists its neighbors by each distance, as positions in `kept`. `farther` is the share of
     real images that are farther from their nearest neighbor than the sample is.
     """
-    images = samples.images.reshape(-1, *samples.images.shape[3:])
-    return [
-        {
-            "image": encode_image(image),
-            "near": {
-                name: neighbor_data(each, i, kept) for name, each in samples.neighbors.items()
-            },
-            "farther": {
-                name: float(np.mean(samples.references[name] > getattr(each, name)[i, 0]))
-                for name, each in samples.neighbors.items()
-            },
-        }
-        for i, image in enumerate(images)
-    ]
+    rows = []
+    for i, image in enumerate(samples.images.reshape(-1, *samples.images.shape[3:])):
+        near, farther = {}, {}
+        for name, each in samples.neighbors.items():
+            near[name] = neighbor_data(each, i, kept)
+            farther[name] = float(np.mean(samples.references[name] > getattr(each, name)[i, 0]))
+        rows.append({"image": encode_image(image), "near": near, "farther": farther})
+    return rows
 
 
 def neighbor_data(neighbors: Any, i: int, kept: np.ndarray) -> list[dict]:

@@ -12,8 +12,6 @@ import re
 import shutil
 from typing import Any
 
-import tensorflow as tf
-
 from keras_sagan.errors import RunError
 from keras_sagan.files import write_atomically
 
@@ -41,11 +39,7 @@ def step_of(path: str | pathlib.Path) -> int:
 
 
 def newest_checkpoint(directory: str | pathlib.Path) -> str:
-    """Path of the newest checkpoint in `directory`.
-
-    Raises:
-        RunError: if there is none.
-    """
+    """Path of the newest checkpoint in `directory`; raises `RunError` if there is none."""
     paths = list_checkpoints(pathlib.Path(directory))
     if not paths:
         raise RunError(f"expected a checkpoint. Received: none in {directory}")
@@ -53,25 +47,18 @@ def newest_checkpoint(directory: str | pathlib.Path) -> str:
 
 
 def write_checkpoint(
-    checkpoint: tf.train.Checkpoint,
-    path: pathlib.Path,
-    keep: int,
-    temporary_step: int | None = None,
-    partial_record: dict[str, Any] | None = None,
+    checkpoint: Any, path: pathlib.Path, keep: int, temporary_step=None, partial_record=None
 ) -> str:
-    """Writes a checkpoint, then removes those that it replaces.
+    """Writes a checkpoint, then removes those that it replaces; returns its path.
 
     Whenever this is cut off, every checkpoint in the folder is whole.
 
     Args:
-        checkpoint: what to write.
+        checkpoint: `tf.train.Checkpoint` to write.
         path: `FOLDER/step-N`. Checkpoints of later steps than N are from an abandoned future.
         keep: how many of the newest stay.
-        temporary_step: step of a temporary checkpoint, which goes whatever its age, or None.
-        partial_record: goes with the checkpoint; see `read_partial_record`.
-
-    Returns:
-        The path.
+        temporary_step: int, of a temporary checkpoint, which goes whatever its age, or None.
+        partial_record: dict that goes with the checkpoint; see `read_partial_record`.
     """
     directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)
@@ -86,19 +73,16 @@ def write_checkpoint(
     sources.append(write_seal(directory, sources, targets))
     for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
         source.rename(directory / target)
-    before = [
-        each for each in list_checkpoints(directory) if temporary_step != step_of(each) < step
-    ]
+    present = list_checkpoints(directory)
+    before = [each for each in present if temporary_step != step_of(each) < step]
     stay = [*before, str(path)][-keep:]
     write_list(directory, stay)
-    for each in set(list_checkpoints(directory)).difference(stay):
+    for each in set(present).difference(stay):
         remove_checkpoint(pathlib.Path(each))
     return str(path)
 
 
-def write_seal(
-    directory: pathlib.Path, sources: list[pathlib.Path], targets: list[str]
-) -> pathlib.Path:
+def write_seal(directory, sources, targets) -> pathlib.Path:
     """Writes the seal of `sources` as they will be named; returns its own path until then."""
     path = directory / (UNFINISHED_CHECKPOINT + SEAL)
     pairs = zip(sources, targets, strict=True)

@@ -30,23 +30,20 @@ UNREADABLE = (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.Op
 class Checkpointable(Protocol):
     """What has a step, and all its variables in one `tf.train.Checkpoint`."""
 
-    step: tf.Variable
+    @property
+    def step(self) -> tf.Variable: ...
 
     def checkpoint(self) -> tf.train.Checkpoint: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a restore found.
+    """What a restore found."""
 
-    Attributes:
-        step: of the checkpoint; 0 without any.
-        partial_record: written with it; empty without, and in processes other than the chief.
-        warnings: newer checkpoints that could not be read; empty in other processes.
-    """
-
-    step: int
+    step: int  # Of the checkpoint; 0 without any.
+    # Written with it; empty without, and in processes other than the chief.
     partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    # Newer checkpoints that could not be read; empty in other processes.
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -57,15 +54,11 @@ class Checkpoints:
         directory: the run's `checkpoints` folder.
         state: what is saved and restored.
         keep: how many of the newest stay.
-        cluster: the processes that have this state. None: this one alone.
+        cluster: the `Cluster` that has this state. None: this process alone.
     """
 
     def __init__(
-        self,
-        directory: str | pathlib.Path,
-        state: Checkpointable,
-        keep: int,
-        cluster: Cluster | None = None,
+        self, directory: str | pathlib.Path, state: Checkpointable, keep: int, cluster=None
     ) -> None:
         self.directory, self.state, self.keep = pathlib.Path(directory), state, keep
         self.cluster = cluster or Cluster()
@@ -73,15 +66,8 @@ class Checkpoints:
         # Reading it creates it: `restore` expects one, and `write` alone would not save it.
         self.checkpoint.save_counter  # noqa: B018
 
-    def save(
-        self, partial_record: dict[str, Any] | None = None, temporary_step: int | None = None
-    ) -> str:
-        """Writes the present step; returns the path.
-
-        Args:
-            partial_record: goes with it, for `restore`.
-            temporary_step: of a checkpoint that this one replaces whatever its age.
-        """
+    def save(self, partial_record: dict | None = None, temporary_step: int | None = None) -> str:
+        """Writes the present step; returns the path. Arguments as of `write_checkpoint`."""
         path = self.directory / f"step-{int(self.state.step.numpy())}"
         return write_checkpoint(self.checkpoint, path, self.keep, temporary_step, partial_record)
 
@@ -91,9 +77,7 @@ class Checkpoints:
         return write_checkpoint(self.checkpoint, path, keep=1)
 
     def restore(self) -> Restored:
-        """Restores the newest checkpoint that can be read.
-
-        The chief chooses it, and all processes read the same.
+        """Restores the newest checkpoint that can be read; the chief chooses it for all processes.
 
         Raises:
             RunError: if there are checkpoints, and none fits the state and can be read.
@@ -135,12 +119,7 @@ class Checkpoints:
 
 
 def load_generator(config: Config, path: str, ema: bool = True) -> tuple[keras.Model, int]:
-    """The generator of a checkpoint, and its step.
-
-    Args:
-        config: of the run.
-        path: of the checkpoint.
-        ema: whether to take the averaged weights.
+    """The generator of a checkpoint, with averaged weights if `ema`, and its step.
 
     Raises:
         RunError: if the checkpoint cannot be read or has another network.
@@ -160,7 +139,7 @@ def restore_networks(path: str, **named: keras.Model) -> int:
     Raises:
         RunError: if the checkpoint cannot be read or has other networks.
     """
-    step = tf.Variable(0, dtype=tf.int64)
+    step = tf.Variable(tf.constant(0, tf.int64))
     checkpoint = tf.train.Checkpoint(step=step, **named)
     check_seal(path)
     try:

@@ -53,9 +53,8 @@ class RunDirectory:
                 for left_over in self.path.glob("*.tmp"):  # Of a kill.
                     left_over.unlink()
             except BlockingIOError as error:
-                raise RunError(
-                    f"run_dir={self.path} is in use by another trainer: {error}"
-                ) from error
+                message = f"run_dir={self.path} is in use by another trainer: {error}"
+                raise RunError(message) from error
             except OSError as error:
                 raise RunError(f"run_dir={self.path} cannot be written: {error}") from error
             yield
@@ -79,12 +78,8 @@ class RunDirectory:
     def check_config(self, config: Config, allowed: Sequence[str] = ()) -> list[str]:
         """Whether a run of `config` may start or resume here.
 
-        Args:
-            config: of the run to start.
-            allowed: names of fields that may differ.
-
         Returns:
-            Those that differ, each as `name=old -> new`.
+            Which of the fields `allowed` to differ do so, each as `name=old -> new`.
 
         Raises:
             UsageError: if the folder's run has other values in fields that may not change.
@@ -93,11 +88,10 @@ class RunDirectory:
             return []
         differing = differences(self.read_config(), config)
         changes = [each for each in differing if each.partition("=")[0] in allowed]
-        if differing != changes:
+        if refused := [each for each in differing if each not in changes]:
             raise UsageError(
                 f"run_dir={self.path} holds a run with another configuration: "
-                f"{'; '.join(each for each in differing if each not in changes)}. Use another "
-                "run_dir, or the run's own values"
+                f"{'; '.join(refused)}. Use another run_dir, or the run's own values"
             )
         return changes
 
@@ -116,8 +110,8 @@ class RunDirectory:
         if began_with not in (None, record["sha256"]):
             raise UsageError(
                 f"run_dir={self.path} began with other images than {record['dataset']} has now: "
-                f"use another run_dir. Received: content hash {record['sha256'][:12]}, not "
-                f"{began_with[:12]}"
+                "use another run_dir. Received: content hash "
+                f"{record['sha256'][:12]}, not {began_with[:12]}"
             )
 
     def read_environment(self) -> dict[str, Any]:
@@ -140,9 +134,7 @@ class RunDirectory:
             )
         return environment
 
-    def write_environment(
-        self, step: int, devices: list[str], facts: dict[str, Any]
-    ) -> list[str] | None:
+    def write_environment(self, step: int, devices: list[str], facts: dict) -> list[str] | None:
         """Records what this start of the run, at `step`, depends on besides its configuration.
 
         Earlier starts stay in the record, under `earlier`.
@@ -176,8 +168,8 @@ class RunDirectory:
 
     def write_stop(self, step: int, signal: str) -> None:
         """Records that a signal stopped the run at a step, for the next start."""
-        text = json.dumps({"step": step, "signal": signal}) + "\n"
-        write_atomically(self.path / "stop.json", text)
+        stop = {"step": step, "signal": signal}
+        write_atomically(self.path / "stop.json", json.dumps(stop) + "\n")
 
     def read_stop(self, step: int | None = None) -> dict[str, Any] | None:
         """What `write_stop` recorded, for `step` if that is given; None without it."""
@@ -220,9 +212,7 @@ class RunDirectory:
     def drop_rows_after(self, name: str, step: int) -> str | None:
         """Drops the lines of file `name` that a run resumed at `step` will write again.
 
-        Returns:
-            A warning if broken lines were dropped too, else None. A broken last line is expected
-            after a kill and not mentioned.
+        Returns a warning if broken lines were dropped too, except a last one, which a kill leaves.
         """
         path = self.path / name
         if not path.exists():

@@ -28,11 +28,8 @@ def commit() -> str | None:
 
 def git(*arguments: str) -> str:
     """What `git` prints in the folder of this code."""
-    folder = pathlib.Path(__file__).parent
-    result = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()
+    command, folder = ["git", *arguments], pathlib.Path(__file__).parent
+    return subprocess.check_output(command, cwd=folder, stderr=subprocess.PIPE, text=True).strip()
 
 
 def machine() -> str:

@@ -21,7 +21,8 @@ EVALUATION = -1
 def derive_seed(seed: tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
     """A new seed `[2]` for each distinct sequence of `numbers`, ints or scalar tensors."""
     for number in numbers:
-        seed = tf.random.fold_in(seed, tf.cast(number, tf.int32), alg="philox")
+        number = tf.cast(number, tf.int32)
+        seed = tf.random.fold_in(seed, number, alg="philox")  # pyright: ignore (says it takes ints)
     return seed
 
 
@@ -47,12 +48,8 @@ def latents_and_labels(
 
 def coins(seed: tf.Tensor, batch_size: int) -> tf.Tensor:
     """Bool `[batch_size]`, true half of the time; independent of the other draws of `seed`."""
-    return (
-        tf.random.stateless_uniform(
-            [batch_size], derive_seed(seed, 2), 0, 2, tf.int32, alg="philox"
-        )
-        > 0
-    )
+    seed = derive_seed(seed, 2)
+    return tf.random.stateless_uniform([batch_size], seed, 0, 2, tf.int32, alg="philox") > 0
 
 
 def truncated_latents(seed: tf.Tensor, count: int, z_dim: int, truncation: float) -> tf.Tensor:

@@ -82,7 +82,8 @@ def latents_between(
     ends: Sequence[int], count: int, z_dim: int, truncation: float | None = None
 ) -> np.ndarray:
     """`count` latents from the first seed's to the second seed's, on the great circle."""
-    return great_circle(*latents_of_seeds(ends, z_dim, truncation), count)
+    start, end = latents_of_seeds(ends, z_dim, truncation)
+    return great_circle(start, end, count)
 
 
 def great_circle(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
@@ -91,8 +92,7 @@ def great_circle(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
     White 2016, https://arxiv.org/abs/1609.04468, section 2.1.
     """
     lengths = np.linalg.norm(start), np.linalg.norm(end)
-    cosine = np.clip(np.dot(start / lengths[0], end / lengths[1]), -1, 1)
-    angle = np.arccos(cosine)
+    angle = np.arccos(np.clip(np.dot(start / lengths[0], end / lengths[1]), -1, 1))
     t = np.linspace(0, 1, count)[:, None]
     if np.sin(angle) < 1e-6:
         return ((1 - t) * start + t * end).astype(np.float32)
@@ -105,17 +105,13 @@ def great_circle(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
 def latents_of_rows(seeds: tf.Tensor, z_dim: int) -> tf.Tensor:
     """A latent for each seed, `[n, z_dim]`; row i is `latents_of(seeds[i], 1, z_dim)`.
 
-    Args:
-        seeds: int64 `[n]`. All 2^64 values are distinct seeds; `latents_of` takes those below 2^31.
-        z_dim: length of a latent.
+    Seeds are int64 `[n]`: all 2^64 values are distinct; `latents_of` takes those below 2^31.
     """
-    halves = tf.bitcast(seeds, tf.int32)[
-        :, ::-1
-    ]  # High half, low half: [0, seed] for a small seed.
+    # High half, low half: [0, seed] for a small seed.
+    halves = tf.bitcast(seeds, tf.int32)[:, ::-1]
 
     def latent(seed):
-        return tf.random.stateless_normal(
-            [z_dim], noise.derive_seed(seed, noise.SAMPLES), alg="philox"
-        )
+        seed = noise.derive_seed(seed, noise.SAMPLES)
+        return tf.random.stateless_normal([z_dim], seed, alg="philox")
 
     return tf.map_fn(latent, halves, fn_output_signature=tf.float32)

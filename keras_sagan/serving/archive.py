@@ -21,32 +21,18 @@ from keras_sagan.values import CheckpointChoice
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is exported, and where to.
+    """What is exported, and where to."""
 
-    Attributes:
-        export_dir: folder of a model's versions.
-        format: "saved_model" or "keras".
-        checkpoint: the choice of a single one.
-        ema: whether to export the averaged weights.
-        version: number of the version; None for the step.
-        model: name by which clients know the model.
-    """
-
-    export_dir: pathlib.Path
-    format: str
-    checkpoint: CheckpointChoice
-    ema: bool
-    version: int | None
-    model: str
+    export_dir: pathlib.Path  # Folder of a model's versions.
+    format: str  # "saved_model" or "keras".
+    checkpoint: CheckpointChoice  # Of a single one.
+    ema: bool  # Whether to export the averaged weights.
+    version: int | None  # None for the step.
+    model: str  # Name by which clients know the model.
 
 
 def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[str, int, list[str]]:
-    """Writes a version of a run's generator.
-
-    Args:
-        run: the run directory.
-        config: its configuration.
-        settings: what to export, and where to.
+    """Writes a version of the generator of a run with this configuration.
 
     Returns:
         The name of the version in `settings.export_dir`, its step, and notes on what a user may not
@@ -74,18 +60,12 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
         try:
             write_warmup(generator, settings.model, path)
         except ImportError:
-            notes.append(
-                "no warm-up requests: they need the extra `serving`, pip install .[serving]"
-            )
-    if not has_model(settings.export_dir / "models.config", settings.model):
+            note = "no warm-up requests: they need the extra `serving`, pip install .[serving]"
+            notes.append(note)
+    served = (settings.export_dir / "models.config").read_text(errors="replace")
+    if not re.search(rf"\bname\s*:\s*(['\"]){re.escape(settings.model)}\1", served):
         notes.append(f"the existing models.config names no model {settings.model}")
     return path.name, step, notes
-
-
-def has_model(path: pathlib.Path, model: str) -> bool:
-    """Whether a `models.config` names this model."""
-    text = path.read_text(errors="replace")
-    return re.search(rf"\bname\s*:\s*(['\"]){re.escape(model)}\1", text) is not None
 
 
 def restore_chosen(generator: Network, checkpoints: pathlib.Path, settings: Settings) -> int:

@@ -1,10 +1,8 @@
 """The model card of a version: what it is, where it comes from, how good it is, how to use it."""
 
 import contextlib
-import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from keras_sagan.config import Config
@@ -37,14 +35,17 @@ def model_card(run: RunDirectory, config: Config, generator: Network, facts: dic
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"
     environment = run.read_environment()
-    names = class_names(config.data_dir, environment.get("data", {}).get("sha256"))
+    data = environment.get("data", {})
+    names = class_names(config.data_dir, data.get("sha256"))
     effort = {
-        "data": data_text(config.dataset, environment.get("data", {})),
+        "data": f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}",
         "images seen": f"{facts['step'] * config.batch_size * config.d_steps:,}",
         "training time": training_time(run, facts["step"]),
         "precision": config.precision,
     }
-    command = f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(changed_flags(config))}"
+    command = (
+        f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(config.changed_flags())}"
+    )
     sections = {
         "Classes": class_list(config.num_classes, names),
         "Signatures": f"{behavior(shape, config.num_classes, config.precision)}\n"
@@ -95,14 +96,11 @@ def usage(name: str, generator: Network, model: str) -> str:
         'sys.stdout.buffer.write(base64.b64decode(json.load(sys.stdin)["outputs"][0]["b64"]))'
         "' > image.png"
     )
+    takes, gives = (", ".join(f"`{each}`" for each in names) for names in (inputs, outputs))
     return (
-        f"**{name}**: {code_list(inputs)} to {code_list(outputs)}\n\n"
+        f"**{name}**: {takes} to {gives}\n\n"
         f"    curl -s {url} -d '{body}'{decode if name == 'png' else ''}\n"
     )
-
-
-def code_list(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def class_list(num_classes: int, names: list[str] | None) -> str:
@@ -147,10 +145,6 @@ def score_table(run: RunDirectory, facts: dict[str, Any]) -> str:
     return markdown_table(lines)
 
 
-def data_text(dataset: str, data: dict[str, Any]) -> str:
-    return f"{dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}"
-
-
 def training_time(run: RunDirectory, step: int) -> str:
     """How long the run took to reach `step`."""
     before = [row for row in run.rows("train.jsonl") if row.get("step", step) <= step]
@@ -169,15 +163,6 @@ def training_table(effort: dict[str, str], environment: dict[str, Any]) -> str:
         "exported with": ", ".join(f"{name} {version(name)}" for name in ours),
     }
     return markdown_table([["", ""], *([name, str(value)] for name, value in facts.items())])
-
-
-def changed_flags(config: Config) -> Iterator[str]:
-    """The flags that differ from their defaults, except for paths and records."""
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        lasting = not field.metadata["resumable"] or field.name == "total_steps"
-        if lasting and value != field.default:
-            yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
 def markdown_table(lines: list[list[str]]) -> str:

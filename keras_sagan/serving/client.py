@@ -87,20 +87,15 @@ class Client:
         deadline, files = time.monotonic() + self.timeout, []
         for i in range(0, len(rows), ROWS_PER_REQUEST):
             part = rows[i : i + ROWS_PER_REQUEST]
-            answer = self.ask(
-                self.transport.request_strings, "png", "image_bytes", part, deadline=deadline
-            )
+            request = self.transport.request_strings
+            answer = self.ask(request, "png", "image_bytes", part, deadline=deadline)
             if len(answer) != len(part):
-                raise RunError(
-                    f"expected {len(part)} images. Received: {self.target}: {len(answer)}"
-                )
+                raise self.unexpected(f"{len(part)} images", len(answer))
             files += answer
         images = [self.decode_image(file) for file in files]
         shapes = {image.shape for image in images}
         if len(shapes) > 1:
-            raise RunError(
-                f"expected images of one shape. Received: {self.target}: {sorted(shapes)}"
-            )
+            raise self.unexpected("images of one shape", sorted(shapes))
         return np.stack(images)
 
     def status(self) -> list[dict[str, Any]]:
@@ -167,16 +162,18 @@ class Client:
         try:
             image = Image.open(io.BytesIO(file), formats=["PNG"])
             if image.width * image.height > MOST_PIXELS:
-                raise RunError(
-                    f"expected images of at most {MOST_PIXELS:,} pixels. Received: {self.target}: "
-                    f"{image.width} x {image.height}"
-                )
+                size = f"{image.width} x {image.height}"
+                raise self.unexpected(f"images of at most {MOST_PIXELS:,} pixels", size)
             pixels = np.asarray(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise RunError(f"expected PNG files. Received: {self.target}: {file[:20]}") from error
+            raise self.unexpected("PNG files", file[:20]) from error
         if image.mode not in ("L", "RGB"):
-            raise RunError(f"expected gray or RGB images. Received: {self.target}: {image.mode}")
+            raise self.unexpected("gray or RGB images", image.mode)
         return pixels if pixels.ndim == 3 else pixels[..., None]
+
+    def unexpected(self, expected: str, received: object) -> RunError:
+        """The error for an answer that is not what was `expected`."""
+        return RunError(f"expected {expected}. Received: {self.target}: {received}")
 
     @contextlib.contextmanager
     def understood(self, what: str) -> Iterator[None]:
@@ -184,7 +181,7 @@ class Client:
         try:
             yield
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"expected {what}. Received: {self.target}: {error!r}") from error
+            raise self.unexpected(what, repr(error)) from error
 
 
 def is_host(host: str) -> bool:
@@ -237,6 +234,5 @@ def tensor_of(info: dict[str, Any]) -> tuple[str, list[int | None]]:
     """Dtype and shape of a TensorInfo."""
     dtype = info["dtype"]
     sizes = [int(dim["size"]) for dim in info["tensor_shape"].get("dim", [])]
-    shape = [None if size < 0 else size for size in sizes]
-    name: str = DTYPES.get(dtype) or dtype.removeprefix("DT_").lower()
-    return name, shape
+    name = DTYPES.get(dtype) or dtype.removeprefix("DT_").lower()
+    return name, [None if size < 0 else size for size in sizes]

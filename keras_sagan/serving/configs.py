@@ -9,15 +9,9 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 def configs(model: str) -> dict[str, str]:
     """Name to text of the files, for a model that clients know by this name."""
+    sizes = "".join(f"allowed_batch_sizes: {size}\n" for size in BATCH_SIZES)
     return {
-        "models.config": models_config(model),
-        "batching.config": batching_config(),
-        "docker-compose.yml": docker_compose(model),
-    }
-
-
-def models_config(model: str) -> str:
-    return f"""\
+        "models.config": f"""\
 # tensorflow.serving.ModelServerConfig. Of the versions the server takes the highest.
 model_config_list {{
   config {{
@@ -26,12 +20,8 @@ model_config_list {{
     model_platform: "tensorflow"
   }}
 }}
-"""
-
-
-def batching_config() -> str:
-    sizes = "".join(f"allowed_batch_sizes: {size}\n" for size in BATCH_SIZES)
-    return f"""\
+""",
+        "batching.config": f"""\
 # tensorflow.serving.BatchingParameters. The last of the allowed sizes must be max_batch_size.
 max_batch_size {{ value: {BATCH_SIZES[-1]} }}
 {sizes}\
@@ -42,11 +32,8 @@ max_enqueued_batches {{ value: 100 }}
 enable_large_batch_splitting {{ value: true }}
 # Batches computed at the same time. With a GPU one or two; without, as many as there are cores.
 num_batch_threads {{ value: 2 }}
-"""
-
-
-def docker_compose(model: str) -> str:
-    return f"""\
+""",
+        "docker-compose.yml": f"""\
 # docker compose up, in this folder.
 services:
   serving:
@@ -62,4 +49,5 @@ services:
       - --enable_batching=true
       - --batching_parameters_file=/models/{model}/batching.config
     restart: unless-stopped
-"""
+""",
+    }

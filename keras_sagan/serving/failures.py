@@ -11,17 +11,11 @@ class Unavailable(RunError):
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A model on a server.
+    """A model on a server."""
 
-    Attributes:
-        server: HOST:PORT.
-        model: the name by which the server knows it.
-        version: None for the newest one on the server.
-    """
-
-    server: str
-    model: str
-    version: int | None
+    server: str  # HOST:PORT.
+    model: str  # The name by which the server knows it.
+    version: int | None  # None for the newest one on the server.
 
     def __str__(self) -> str:
         version = "" if self.version is None else f", version={self.version}"
@@ -29,13 +23,7 @@ class Target:
 
 
 def failure(target: Target, code: str, text: str | None) -> Exception:
-    """The exception for an answer that is an error.
-
-    Args:
-        target: the model that was asked.
-        code: name of a gRPC status code.
-        text: the server's message.
-    """
+    """The exception for an error with this `code`, a name of gRPC's, and the server's message."""
     text = "".join(filter(str.isprintable, " ".join(str(text).split())))
     if code == "UNAVAILABLE":
         return Unavailable(f"expected an answer. Received: {target}: {text}")

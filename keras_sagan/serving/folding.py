@@ -7,8 +7,7 @@ from keras_sagan.networks.network import Network
 def fold_spectral_norm(generator: Network) -> Network:
     """Makes a generator of the same images whose kernels are already divided by their sigma.
 
-    Args:
-        generator: network. It is not changed.
+    The given one is not changed.
     """
     values = {variable.path: variable.value for variable in generator.variables}
     for layer in generator._flatten_layers():

@@ -28,15 +28,10 @@ OPTIONS = (
 def request_strings(
     target: Target, signature: str, output: str, rows: list[dict[str, int]], seconds: float
 ) -> list[bytes]:
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    shape = {"dim": [{"size": len(rows)}]}
-    request = {
-        "model_spec": model_spec(target) | {"signature_name": signature},
-        "inputs": {
-            name: {"dtype": "DT_INT64", "tensor_shape": shape, "int64_val": values}
-            for name, values in columns.items()
-        },
-    }
+    tensor = {"dtype": "DT_INT64", "tensor_shape": {"dim": [{"size": len(rows)}]}}
+    columns = {name: tensor | {"int64_val": [row[name] for row in rows]} for name in rows[0]}
+    spec = model_spec(target) | {"signature_name": signature}
+    request = {"model_spec": spec, "inputs": columns}
     request = json_format.ParseDict(request, predict_pb2.PredictRequest())
     service = prediction_service_pb2_grpc.PredictionServiceStub
     answer = request_answer(target, service, "Predict", request, seconds)
@@ -71,9 +66,7 @@ def as_dict(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
-def request_answer(
-    target: Target, service: Any, method: str, request: Message, seconds: float
-) -> Any:
+def request_answer(target: Target, service, method: str, request, seconds: float) -> Any:
     """The answer of `method` of `service`, a class of stubs."""
     with grpc.insecure_channel(target.server, OPTIONS) as channel:
         try:

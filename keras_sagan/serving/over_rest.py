@@ -21,12 +21,12 @@ CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DE
 def request_strings(
     target: Target, signature: str, output: str, rows: list[dict[str, int]], seconds: float
 ) -> list[bytes]:
-    """Asks for an output of strings, one for each of `rows`.
+    """Asks a signature for its only output, of strings: one for each of `rows`.
 
     Args:
         target: the model on a server.
-        signature: name of the signature.
-        output: name of its only output.
+        signature: its name.
+        output: its name.
         rows: name of an input to value, for each image. They are sent as rows, because the server
             rejects a row with an unknown input but ignores an unknown column.
         seconds: time to answer.
@@ -60,19 +60,16 @@ def request_metadata(target: Target, seconds: float) -> dict[str, Any]:
         raise RunError(f"expected signatures. Received: {target}: {answer}"[:300]) from error
 
 
-def request_json(
-    target: Target, method: str, suffix: str, seconds: float, body: str | None = None
-) -> dict[str, Any]:
+def request_json(target, method, suffix, seconds, body=None) -> dict[str, Any]:
     """The JSON object that the server answers, for the model's path with this suffix."""
     host, _, port = target.server.rpartition(":")
     path = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
     if target.version is not None:
         path += f"/versions/{target.version}"
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=seconds)
+    deadline = time.monotonic() + seconds
     try:
-        code, text = read_answer(
-            connection, method, path + suffix, body, time.monotonic() + seconds
-        )
+        code, text = read_answer(connection, method, path + suffix, body, deadline)
     except TimeoutError as error:
         raise failure(target, "DEADLINE_EXCEEDED", f"none in {seconds:.3g} s") from error
     except (OSError, http.client.IncompleteRead) as error:
@@ -93,13 +90,7 @@ def request_json(
     return answer
 
 
-def read_answer(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: str | None,
-    deadline: float,
-) -> tuple[int, str]:
+def read_answer(connection, method, path, body, deadline) -> tuple[int, str]:
     """Sends a request and reads the status and text of the answer.
 
     Raises:

@@ -23,11 +23,9 @@ NOTES = ("_output_shapes", "_gradient_op_type", "_has_manual_control_dependencie
 
 
 def write_saved_model(generator: Network, path: pathlib.Path) -> None:
-    """Writes the SavedModel of `signatures`, with the tag `serve`.
+    """Writes the SavedModel of `signatures`, with the tag `serve`, to a folder `path` to create.
 
-    Args:
-        generator: network, made outside any strategy.
-        path: folder that does not exist yet.
+    The generator was made outside any strategy.
     """
     weights = {variable.path: variable for variable in generator.variables}
     meta = meta_graph(generator, weights)
@@ -43,9 +41,7 @@ def write_saved_model(generator: Network, path: pathlib.Path) -> None:
     )
 
 
-def meta_graph(
-    generator: Network, weights: dict[str, keras.Variable]
-) -> meta_graph_pb2.MetaGraphDef:
+def meta_graph(generator: Network, weights: dict[str, Any]) -> meta_graph_pb2.MetaGraphDef:
     """The `MetaGraphDef`: the graph, how to restore `weights`, and the signatures."""
     saver = saver_pb2.SaverDef(
         filename_tensor_name=f"{PATH}:0",
@@ -54,7 +50,10 @@ def meta_graph(
         version=saver_pb2.SaverDef.V2,
     )
     with tf.Graph().as_default():
-        handles = [handle_of(name, weights[name]) for name in weights]
+        handles = [
+            tf.raw_ops.VarHandleOp(dtype=each.value.dtype, shape=each.shape, shared_name=name)
+            for name, each in weights.items()
+        ]
         add_restore(weights, handles)
         tensors = add_generator(generator, handles)
         # A server rejects attributes newer than itself, even with their default values.
@@ -67,15 +66,11 @@ def meta_graph(
         definition.method_name = "tensorflow/serving/predict"
         for described, names in ((definition.inputs, inputs), (definition.outputs, outputs)):
             for own, shared in names.items():
-                described[own].CopyFrom(tensor_info(shared, tensors[shared]))
+                tensor = tensors[shared]
+                described[own].name = f"{shared}:0"
+                described[own].dtype = tensor.dtype.as_datatype_enum
+                described[own].tensor_shape.CopyFrom(tensor.shape.as_proto())
     return meta
-
-
-def handle_of(name: str, variable: keras.Variable) -> tf.Tensor:
-    """Adds the resource of a weight."""
-    return tf.raw_ops.VarHandleOp(
-        dtype=variable.value.dtype, shape=variable.shape, shared_name=name
-    )
 
 
 def add_restore(weights: dict[str, keras.Variable], handles: list[tf.Tensor]) -> None:
@@ -105,20 +100,11 @@ def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.
         return outputs_of(generator, **inputs)
 
 
-def tensor_info(name: str, tensor: tf.Tensor) -> meta_graph_pb2.TensorInfo:
-    return meta_graph_pb2.TensorInfo(
-        name=f"{name}:0",
-        dtype=tensor.dtype.as_datatype_enum,
-        tensor_shape=tensor.shape.as_proto(),
-    )
-
-
 def compact_graph(graph_def: Any, named: dict[str, str]) -> None:
     """Shortens names, merges equal constants, and drops what only Python reads.
 
-    Args:
-        graph_def: `GraphDef`, with each node after its inputs. Changed in place.
-        named: new names of the nodes that others refer to.
+    In `graph_def`, which changes in place, each node comes after its inputs. `named` has new names
+    of the nodes that others refer to.
     """
     names, constants, nodes = {}, {}, []
     for node in graph_def.node:

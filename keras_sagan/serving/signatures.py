@@ -62,48 +62,32 @@ def outputs_of(
         labels = check_labels(labels, tf.shape(latents)[0], generator.num_classes)
     images, attention = with_attention(generator, latents, labels)
     levels = to_uint8(images)
-    return {
-        **inputs,
-        "latents": latents,
-        "images": images,
-        "levels": levels,
-        "image_bytes": tf.io.encode_png(levels),
-        **attention,
-    }
+    own = {"latents": latents, "images": images, "levels": levels}
+    return inputs | own | {"image_bytes": tf.io.encode_png(levels)} | attention
 
 
 def check_labels(labels: tf.Tensor, rows: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Casts labels for the network; wrong ones are an error of the graph.
+    """Casts labels, int64 `[n]`, for the network; wrong ones are an error of the graph.
 
-    Args:
-        labels: int64 `[n]`.
-        rows: scalar, which must be n. Otherwise a single label would apply to all rows.
-        num_classes: of the network.
+    The scalar `rows` must be n. Otherwise a single label would apply to all rows.
     """
     outside = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
     given = tf.size(labels)
     range_text = f"expected labels in 0...{num_classes - 1}. Received: {{}}"
     count_text = "expected {} labels. Received: {}"
+    inside = tf.equal(tf.size(outside), 0)
     checks = [
         # Only texts: with numbers among its data, an assertion becomes a branch of the graph.
-        tf.debugging.Assert(
-            tf.equal(tf.size(outside), 0), [tf.strings.format(range_text, outside)]
-        ),
+        tf.debugging.Assert(inside, [tf.strings.format(range_text, outside)]),
         tf.debugging.Assert(tf.equal(given, rows), [tf.strings.format(count_text, (rows, given))]),
     ]
     with tf.control_dependencies(checks):
         return tf.cast(labels, tf.int32)
 
 
-def with_attention(
-    generator: Network, latents: tf.Tensor, labels: tf.Tensor | None
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def with_attention(generator, latents, labels) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Images in [-1, 1], and the attention maps behind them by `attention_names`."""
     inputs, images = generator.layer_inputs(latents, labels)
-    names = attention_names(generator)
-    found = {
-        names[layer.name]: layer.attention_map(inputs[layer.name])
-        for layer in generator.stack
-        if layer.name in names
-    }
-    return images, found
+    layers = {layer.name: layer for layer in generator.stack}
+    names = attention_names(generator).items()
+    return images, {own: layers[name].attention_map(inputs[name]) for name, own in names}

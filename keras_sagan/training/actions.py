@@ -1,5 +1,6 @@
 """What is done between two calls of the runtime, besides records: `training/records.py`."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,21 +13,14 @@ from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.trainer import Action, Call
 
 
+@dataclasses.dataclass
 class OnChief(Action):
-    """An action of the chief that all processes wait for, and fail with.
+    """An action of the chief that all processes wait for, and fail with."""
 
-    Args:
-        cluster: of the run.
-        every: steps between two times that it acts.
-        check: raises `NotFinite` if a weight is not finite; called before the action.
-        action: what the chief does; None on other workers.
-    """
-
-    def __init__(
-        self, cluster: Cluster, every: int, check: Callable[[], None], action: Action | None
-    ) -> None:
-        super().__init__(every)
-        self.cluster, self.check, self.action = cluster, check, action
+    cluster: Cluster
+    every: int
+    check: Callable[[], None]  # Raises `NotFinite` if a weight is not; called before the action.
+    action: Action | None  # What the chief does; None on other workers.
 
     def act(self, call: Call) -> None:
         if self.is_due(call):
@@ -46,22 +40,15 @@ class CheckHealth(Action):
             health.check_finite(call.numbers, call.bad_steps, call.step)
 
 
+@dataclasses.dataclass
 class EndTraining(Action):
-    """Ends training at its last step, or when the chief has trained for its minutes.
+    """Ends training at its last step, or when the chief has trained for its minutes."""
 
-    Args:
-        total_steps: the last step.
-        total_minutes: longest training; 0: no limit.
-        seconds: trained so far, by earlier processes.
-        cluster: of the run.
-    """
-
-    def __init__(
-        self, total_steps: int, total_minutes: float, seconds: float, cluster: Cluster
-    ) -> None:
-        super().__init__()
-        self.total_steps, self.total_minutes = total_steps, total_minutes
-        self.seconds, self.cluster = seconds, cluster
+    total_steps: int  # The last step.
+    total_minutes: float  # Longest training; 0: no limit.
+    seconds: float  # Trained so far, also by earlier processes.
+    cluster: Cluster
+    every: int = 0
 
     def next_step(self, step: int) -> float:
         return self.total_steps
@@ -78,42 +65,28 @@ class EndTraining(Action):
         call.is_last = self.is_over(call.step)
 
 
+@dataclasses.dataclass
 class StopOnSignal(Action):
-    """Ends training after a signal to any process.
+    """Ends training after a signal to any process."""
 
-    Args:
-        preemption: listens for signals.
-    """
-
-    def __init__(self, preemption: Preemption) -> None:
-        super().__init__()
-        self.preemption = preemption
+    preemption: Preemption
+    every: int = 0
 
     def act(self, call: Call) -> None:
         if not call.is_last:
             call.signal = self.preemption.received_signal()
 
 
+@dataclasses.dataclass
 class SaveCheckpoint(Action):
-    """Writes checkpoints, and the record of a signal that ends the process.
+    """Writes checkpoints, and the record of a signal that ends the process."""
 
-    Args:
-        save: function of a partial record and a temporary step, as `Checkpoints.save`.
-        partial_record: function that gives what the next record has so far.
-        directory: of the run.
-        temporary_step: of a checkpoint that a signal left between the steps of the others, or None.
-    """
-
-    def __init__(
-        self,
-        save: Callable,
-        partial_record: Callable[[], dict],
-        directory: RunDirectory,
-        temporary_step: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.save, self.partial_record = save, partial_record
-        self.directory, self.temporary_step = directory, temporary_step
+    save: Callable  # As `Checkpoints.save`: of a partial record and a temporary step.
+    partial_record: Callable[[], dict]  # Gives what the next record has so far.
+    directory: RunDirectory
+    # Of a checkpoint that a signal left between the steps of the others, or None.
+    temporary_step: int | None = None
+    every: int = 0
 
     def act(self, call: Call) -> None:
         if call.signal:  # First: without its checkpoint it is ignored, but not the other way round.

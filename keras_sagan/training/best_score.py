@@ -19,17 +19,11 @@ THUMBNAILS, FAKES = 512, 1000
 
 @dataclasses.dataclass(frozen=True)
 class BestScore:
-    """A score of which less is better, cheap enough for every checkpoint.
+    """A score of which less is better, cheap enough for every checkpoint."""
 
-    Attributes:
-        name: under which it is recorded.
-        count: fakes that it looks at.
-        score: function of fakes, uint8 `[count, H, W, C]`.
-    """
-
-    name: str
-    count: int
-    score: Callable[[np.ndarray], float]
+    name: str  # Under which it is recorded.
+    count: int  # Fakes that it looks at.
+    score: Callable[[np.ndarray], float]  # Function of fakes, uint8 `[count, H, W, C]`.
 
 
 def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestScore:
@@ -46,25 +40,18 @@ def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestS
             )
         return classifier_score(prepared, data_dir)
     real = thumbnails(prepared.images[:THUMBNAILS])
-    return BestScore(
-        f"thumbnail_fd{THUMBNAILS}",
-        THUMBNAILS,
-        lambda fakes: frechet_distance(real, thumbnails(fakes)),
-    )
+    name = f"thumbnail_fd{THUMBNAILS}"
+    return BestScore(name, THUMBNAILS, lambda fakes: frechet_distance(real, thumbnails(fakes)))
 
 
 def classifier_score(prepared: Prepared, data_dir: str) -> BestScore:
     """Frechet distance by the classifier that `evaluate` uses; trains it on first use."""
-    images, sha256 = prepared.images, prepared.record["sha256"]
-    strategy = tf.distribute.get_strategy()
-    extractor = classifier(images, prepared.labels, sha256, data_dir, strategy)
+    known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+    extractor = classifier(*known, tf.distribute.get_strategy())
 
     def statistics(levels):
         return Moments.of(extractor.features(levels)).statistics()
 
-    real = statistics(images[: NATIVE.reals])
-    return BestScore(
-        metric_name("fd", FAKES, extractor.name),
-        FAKES,
-        lambda fakes: statistics_distance(real, statistics(fakes)),
-    )
+    real = statistics(prepared.images[: NATIVE.reals])
+    name = metric_name("fd", FAKES, extractor.name)
+    return BestScore(name, FAKES, lambda fakes: statistics_distance(real, statistics(fakes)))

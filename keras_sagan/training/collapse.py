@@ -19,9 +19,7 @@ class CollapseWatch:
         collapsed: whether samples were too much alike when they were last compared.
     """
 
-    def __init__(
-        self, prepared: Prepared, labels: np.ndarray, num_classes: int, collapsed: bool = False
-    ) -> None:
+    def __init__(self, prepared: Prepared, labels: np.ndarray, num_classes: int, collapsed=False):
         real_labels = np.asarray(prepared.labels)
         if not num_classes:
             labels, real_labels = np.zeros_like(labels), np.zeros_like(real_labels)

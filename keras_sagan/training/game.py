@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -27,7 +26,7 @@ class Game:
         config: of the run.
         state: the networks and optimizers.
         class_counts: real images of each class; they matter if `config.fake_labels` is "data".
-        jit_compile: whether XLA compiles those methods.
+        jit_compile: whether XLA compiles the methods in `compiled`.
         rollbacks: how often the run has rolled back; each time the same steps get other noise.
     """
 
@@ -74,8 +73,9 @@ class Game:
         """One turn of D; returns its loss, moments of its logits, and the applied gradients."""
         latents, fake_labels, flips = self.draw(step, noise.D_STEP + turn)
         real = self.scale_images(images, flips)
-        found = self.discriminator_step(real, labels, latents, fake_labels)
-        return self.apply_to_discriminator(*found)
+        return self.apply_to_discriminator(
+            *self.discriminator_step(real, labels, latents, fake_labels)
+        )
 
     def train_generator(self, step):
         """G's turn; returns its loss and the applied gradients."""
@@ -133,9 +133,8 @@ class Game:
         A copy until `ema_start`, as in BigGAN-PyTorch's `ema` class.
         """
         decay = tf.where(step < self.config.ema_start, 0.0, self.config.ema_decay)
-        for average, variable in zip(
-            self.ema_generator.variables, self.generator.variables, strict=True
-        ):
+        averages = self.ema_generator.variables
+        for average, variable in zip(averages, self.generator.variables, strict=True):
             average.assign(average * decay + variable * (1 - decay))
 
 
@@ -171,25 +170,14 @@ class FakeReusingGame(Game):
         return loss, tape.gradient(loss, fakes)
 
 
-def make_game(
-    config: Config,
-    state: State,
-    class_counts: Sequence[int],
-    jit_compile: bool = False,
-    rollbacks: int = 0,
-) -> Game:
-    """The game that `config` asks for; arguments as of `Game`."""
-    kind = FakeReusingGame if config.reuse_fakes else Game
-    return kind(config, state, class_counts, jit_compile, rollbacks)
+# By `Config.reuse_fakes`.
+GAMES = {False: Game, True: FakeReusingGame}
 
 
-def apply_gradients(
-    optimizer: keras.Optimizer, gradients: Sequence[tf.Tensor], network: keras.Model
-) -> list[tf.Tensor]:
-    """Applies a mean over replicas: optimizers add, so each share is divided by their number.
+def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
+    """Applies a mean over replicas; returns this replica's share of the sum.
 
-    Returns:
-        This replica's share of the sum.
+    Optimizers add, so each share is divided by the number of replicas.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     shares = [gradient / replicas for gradient in gradients]

@@ -64,9 +64,8 @@ def check_finite(numbers: dict[str, float], bad_steps: np.ndarray, step: int) ->
     if wrong:
         name = min(wrong, key=first.__getitem__)
         at = min(int(first[name]), step)
-        raise NotFinite(
+        message = (
             "expected finite losses and gradients; earlier checkpoints are intact. Received: "
-            f"{name}={numbers[name]} of the {NETWORKS[name[0]]}, first at step {at}",
-            at,
-            name,
+            f"{name}={numbers[name]} of the {NETWORKS[name[0]]}, first at step {at}"
         )
+        raise NotFinite(message, at, name)

@@ -14,15 +14,12 @@ class Preemption:
 
     A thread handles both: Python's own handlers wait until a call of the runtime returns.
 
-    Args:
-        say: function of a line, which tells the user.
-        any_process: `Cluster.any_process`, if this process may have others beside it.
+    `say`, a function of a line, tells the user; `any_process` is `Cluster.any_process`, if this
+    process may have others beside it.
     """
 
     def __init__(
-        self,
-        say: Callable[[str], None],
-        any_process: Callable[[Sequence[bool]], list[bool]] = list,
+        self, say: Callable[[str], None], any_process: Callable[[Sequence[bool]], list[bool]] = list
     ) -> None:
         self.say, self.any_process = say, any_process
         self.name, self.handlers = None, {}

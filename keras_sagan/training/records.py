@@ -1,5 +1,6 @@
 """What a run tells as it trains: progress, JSON lines, TensorBoard, sample grids, scores."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -36,15 +37,18 @@ class Records:
     def __init__(self, directory: RunDirectory, start: int, total_steps: int | None) -> None:
         self.directory = directory
         self.writer = tf.summary.create_file_writer(str(directory.tensorboard))
-        names = ("train.jsonl", "scores.jsonl")
-        broken = [directory.drop_rows_after(name, start) for name in names]
         self.progress = Progress("step", total_steps, "steps", start)
-        for warning in filter(None, broken):
-            self.progress.say(f"warning: {warning}")
+        for name in ("train.jsonl", "scores.jsonl"):
+            if warning := directory.drop_rows_after(name, start):
+                self.progress.say(f"warning: {warning}")
 
     def write_row(self, name: str, step: int, scalars: dict[str, float]) -> None:
         """Adds a row to the JSON lines of file `name`, and its scalars to TensorBoard."""
         self.directory.append(name, {"step": step, **scalars})
+        self.write_scalars(step, scalars)
+
+    def write_scalars(self, step: int, scalars: dict[str, float]) -> None:
+        """Adds scalars to TensorBoard."""
         with self.writer.as_default(step):
             for key, value in scalars.items():
                 tf.summary.scalar(key, value)
@@ -62,27 +66,17 @@ class Records:
         self.writer.close()
 
 
+@dataclasses.dataclass
 class Log(Action):
-    """Records mean losses, statistics of the last step, gammas and rates.
+    """Records mean losses, statistics of the last step, gammas and rates."""
 
-    Args:
-        every: steps between two records.
-        records: where they go.
-        end: counts the seconds of training.
-        gammas: function that gives each attention layer's gamma by name.
-        batch_size: images per step.
-    """
+    every: int  # Steps between two records.
+    records: Records
+    end: EndTraining  # Counts the seconds of training.
+    gammas: Callable[[], dict[str, float]]  # Each attention layer's gamma by name.
+    batch_size: int  # Images per step.
 
-    def __init__(
-        self,
-        every: int,
-        records: Records,
-        end: EndTraining,
-        gammas: Callable[[], dict[str, float]],
-        batch_size: int,
-    ) -> None:
-        super().__init__(every)
-        self.records, self.end, self.gammas, self.batch_size = records, end, gammas, batch_size
+    def __post_init__(self) -> None:
         self.sums, self.steps = np.zeros(2), 0
         # Of the calls that make a rate: not of the first, which compiles.
         self.timed_steps, self.timed_seconds = None, 0.0
@@ -97,8 +91,7 @@ class Log(Action):
         return {"seconds": self.end.seconds, "sums": self.sums.tolist(), "steps": self.steps}
 
     def act(self, call: Call) -> None:
-        losses = [call.numbers["d_loss"], call.numbers["g_loss"]]
-        self.sums += call.num_steps * np.array(losses)
+        self.sums += call.num_steps * np.array([call.numbers["d_loss"], call.numbers["g_loss"]])
         self.steps += call.num_steps
         if self.timed_steps is None:
             self.timed_steps = 0
@@ -129,17 +122,10 @@ class Log(Action):
 class FixedFakes:
     """Images of a run's averaged generator at latents that stay the same.
 
-    Args:
-        sample: function of latents and labels to images.
-        count: images that are scored.
-        seed: of the run.
-        z_dim: length of a latent.
-        num_classes: of the run; 0: unconditional.
+    `count` images are scored. `num_classes` is 0 for a run without classes.
     """
 
-    def __init__(
-        self, sample: Sampler, count: int, seed: int, z_dim: int, num_classes: int
-    ) -> None:
+    def __init__(self, sample: Sampler, count: int, seed: int, z_dim: int, num_classes: int):
         self.sample = sample
         self.latents = latents_of(seed, max(count, COLUMNS * ROWS), z_dim)
         self.labels = np.arange(count, dtype=np.int32) % max(num_classes, 1)
@@ -156,18 +142,13 @@ class FixedFakes:
         return self.sample(self.latents[: len(self.labels)], self.labels)
 
 
+@dataclasses.dataclass
 class WriteSamples(Action):
-    """Writes a sample grid: the same latents each time.
+    """Writes a sample grid: the same latents each time."""
 
-    Args:
-        every: steps between two grids.
-        records: where they go.
-        fakes: the images.
-    """
-
-    def __init__(self, every: int, records: Records, fakes: FixedFakes) -> None:
-        super().__init__(every)
-        self.records, self.fakes = records, fakes
+    every: int  # Steps between two grids.
+    records: Records
+    fakes: FixedFakes
 
     def act(self, call: Call) -> None:
         if self.is_due(call):
@@ -175,30 +156,21 @@ class WriteSamples(Action):
             self.records.write_grid(call.step, make_grid(images, COLUMNS), images.shape[1])
 
 
+@dataclasses.dataclass
 class Score(Action):
-    """Scores the averaged generator, records the scores and keeps the best checkpoint.
+    """Scores the averaged generator, records the scores and keeps the best checkpoint."""
 
-    Args:
-        records: where scores go.
-        fakes: the images.
-        measures: functions of images and labels to a score, by name. Less of the first is better.
-        watch: compares the diversity of samples with that of real images.
-        save_best: keeps the present checkpoint as the best.
-    """
+    records: Records
+    fakes: FixedFakes
+    # Functions of images and labels to a score, by name. Less of the first is better.
+    measures: dict[str, Callable[[np.ndarray, np.ndarray], float]]
+    watch: CollapseWatch
+    save_best: Callable[[], str]  # Keeps the present checkpoint as the best.
+    every: int = 0
 
-    def __init__(
-        self,
-        records: Records,
-        fakes: FixedFakes,
-        measures: dict[str, Callable[[np.ndarray, np.ndarray], float]],
-        watch: CollapseWatch,
-        save_best: Callable[[], str],
-    ) -> None:
-        super().__init__()
-        self.records, self.fakes, self.measures = records, fakes, measures
-        self.watch, self.save_best = watch, save_best
-        self.name = next(iter(measures))
-        self.best = best_recorded(records.directory, self.name)
+    def __post_init__(self) -> None:
+        self.name = next(iter(self.measures))
+        self.best = best_recorded(self.records.directory, self.name)
 
     def act(self, call: Call) -> None:
         images, labels = self.fakes.scored_images(), self.fakes.labels
@@ -217,8 +189,5 @@ class Score(Action):
 
 def best_recorded(directory: RunDirectory, name: str) -> float:
     """The best score of this name that a run has recorded; infinite before the first."""
-    rows = [
-        {current_name(key): value for key, value in row.items()}
-        for row in directory.rows("scores.jsonl")
-    ]
-    return min((row[name] for row in rows if name in row), default=math.inf)
+    items = (item for row in directory.rows("scores.jsonl") for item in row.items())
+    return min((value for key, value in items if current_name(key) == name), default=math.inf)

@@ -23,10 +23,7 @@ def recorded_rollbacks(directory: RunDirectory, start: int) -> list[int]:
 
 
 def roll_back(
-    checkpoints: Checkpoints,
-    rollbacks: Sequence[int],
-    restore: Callable[[], Restored],
-    error: NotFinite,
+    checkpoints: Checkpoints, rollbacks: Sequence[int], restore: Callable, error: NotFinite
 ) -> tuple[Restored, list[int]]:
     """Returns a run to its newest checkpoint, from which its noise will differ.
 
@@ -34,14 +31,8 @@ def roll_back(
     data remains a function of the step. Bytes are finite; what made a number infinite may be the
     noise of one step, or weights that a few steps with other noise do not reach.
 
-    Args:
-        checkpoints: of the run.
-        rollbacks: steps that it has rolled back to before.
-        restore: restores the newest checkpoint.
-        error: what happened.
-
     Returns:
-        What was restored, and the rollbacks with this one.
+        What `restore()` gave, and the steps that the run has rolled back to, with this one.
 
     Raises:
         NotFinite: `error`, if there is no way back.
@@ -56,9 +47,7 @@ def roll_back(
     raise NotFinite(f"{error}; {reason}", error.step, error.name) from error
 
 
-def record_rollback(
-    directory: RunDirectory, rollbacks: Sequence[int], seconds: float, error: NotFinite
-) -> None:
+def record_rollback(directory: RunDirectory, rollbacks, seconds: float, error: NotFinite) -> None:
     """Adds a rollback to train.jsonl, with the time that was lost, in seconds of training."""
     row = {"step": rollbacks[-1], "seconds": seconds, "rollback": len(rollbacks)}
     directory.append("train.jsonl", row | {"bad_step": error.step, "bad": error.name})

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
-from keras_sagan.devices.cluster import Cluster
 from keras_sagan.devices.strategy import device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
@@ -25,10 +24,7 @@ from keras_sagan.training.session import SAGAN, Method, Training, train_from
 
 
 def train(
-    config: Config,
-    run_dir: str | pathlib.Path,
-    method: Method = SAGAN,
-    allowed: Sequence[str] = (),
+    config: Config, run_dir: str | pathlib.Path, method: Method = SAGAN, allowed: Sequence[str] = ()
 ) -> RunDirectory:
     """Trains in `run_dir` until `config.total_steps`; resumes where an earlier process ended.
 
@@ -57,11 +53,9 @@ def train(
         with cluster.stay_together(), contextlib.ExitStack() as stack:
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
             prepared, changes = prepare_together(config, directory, cluster, allowed)
-            config = with_data_classes(config, prepared.num_classes)
-            state = method.create_state(cluster.strategy, config)
-            checkpoints = Checkpoints(
-                directory.checkpoints, state, config.keep_checkpoints, cluster
-            )
+            config = config.with_data_classes(prepared.num_classes)
+            state, keep = method.create_state(cluster.strategy, config), config.keep_checkpoints
+            checkpoints = Checkpoints(directory.checkpoints, state, keep, cluster)
             training = Training(config, directory, cluster, prepared, state, checkpoints)
             resume_training(training, method, changes)
     except (OSError, tf.errors.OpError) as error:
@@ -71,9 +65,7 @@ def train(
     return directory
 
 
-def prepare_together(
-    config: Config, directory: RunDirectory, cluster: Cluster, allowed: Sequence[str]
-) -> tuple[Prepared, list[str]]:
+def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
     """The run's data, and on the chief what changes in its configuration.
 
     Raises:
@@ -91,7 +83,7 @@ def prepare_together(
         # Before the data are prepared, which takes long, and again when their classes are known.
         directory.check_config(config, allowed)
         prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
-        changes = directory.check_config(with_data_classes(config, prepared.num_classes), allowed)
+        changes = directory.check_config(config.with_data_classes(prepared.num_classes), allowed)
         directory.check_data(prepared.summary)
         return prepared, changes
 
@@ -102,20 +94,10 @@ def prepare_together(
     return prepared or Prepared(folder), changes
 
 
-def with_data_classes(config: Config, num_classes: int) -> Config:
-    """`config` with the data's number of classes if it asks for that: 0 if there is only one."""
-    if config.num_classes != -1:
-        return config
-    return dataclasses.replace(config, num_classes=num_classes if num_classes > 1 else 0)
-
-
 def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:
     """Trains from the newest checkpoint, with rollbacks, in a directory that the chief has locked.
 
-    Args:
-        training: its state is fresh.
-        method: how to train.
-        changes: in the configuration, for the record.
+    The state of `training` is fresh. `changes` are in the configuration, for the record.
     """
     config, cluster = training.config, training.cluster
     restore = functools.partial(restore_newest, training)
@@ -153,10 +135,7 @@ def resume_training(training: Training, method: Method, changes: Sequence[str]) 
 
 
 def restore_newest(training: Training) -> Restored:
-    """Restores the newest checkpoint, with the learning rates of the configuration.
-
-    Checkpoints hold the rates that they were trained with.
-    """
+    """Restores the newest checkpoint, with the learning rates of the configuration, not its own."""
     restored = training.checkpoints.restore()
     training.state.g_optimizer.learning_rate = training.config.g_lr
     training.state.d_optimizer.learning_rate = training.config.d_lr
@@ -177,9 +156,7 @@ def choose_xla(training: Training, method: Method, steps_ahead: int) -> xla.Choi
     return xla.choose_xla(config, training.directory, cluster, time_step, steps_ahead)
 
 
-def claim_directory(
-    training: Training, restored: Restored, changes: Sequence[str], choice: xla.Choice
-) -> list[str]:
+def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str]:
     """Records this start of the run, on the chief; returns lines for the user."""
     config, directory, state = training.config, training.directory, training.state
     training.best_score = make_best_score(training.prepared, config.eval_every, config.data_dir)

@@ -26,7 +26,7 @@ from keras_sagan.training.actions import (
 )
 from keras_sagan.training.best_score import BestScore
 from keras_sagan.training.collapse import CollapseWatch
-from keras_sagan.training.game import make_game
+from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.records import FixedFakes, Log, Records, Score, WriteSamples
@@ -36,46 +36,31 @@ from keras_sagan.training.trainer import Action, Trainer
 
 @dataclasses.dataclass
 class Training:
-    """A run as this process trains it.
+    """A run as this process trains it."""
 
-    Attributes:
-        config: of the run, with the number of classes that the data have.
-        directory: of the run.
-        cluster: the processes that train it.
-        prepared: the real images.
-        state: networks and optimizers.
-        checkpoints: of `state`.
-        compiled: whether XLA compiles the steps.
-        rollbacks: steps that the run has rolled back to.
-        best_score: chooses the best checkpoint; None on workers other than the chief.
-    """
-
-    config: Config
+    config: Config  # Of the run, with the number of classes that the data have.
     directory: RunDirectory
-    cluster: Cluster
-    prepared: Prepared
-    state: State
-    checkpoints: Checkpoints
-    compiled: bool = False
+    cluster: Cluster  # The processes that train it.
+    prepared: Prepared  # The real images.
+    state: State  # Networks and optimizers.
+    checkpoints: Checkpoints  # Of `state`.
+    compiled: bool = False  # Whether XLA compiles the steps.
+    # Steps that the run has rolled back to.
     rollbacks: list[int] = dataclasses.field(default_factory=list)
+    # Chooses the best checkpoint; None on workers other than the chief.
     best_score: BestScore | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a state is made and trained: as in the paper, or otherwise to compare with that.
+    """How a state is made and trained: as in the paper, or otherwise to compare with that."""
 
-    Attributes:
-        create_state: function of strategy and `Config` to a fresh `State`.
-        make_train_call: function of `Training` to what `Trainer` calls.
-        measures_xla: whether XLA may be chosen by timing steps.
-        keeps_best: whether checkpoints are scored and the best one is kept.
-    """
-
+    # Function of strategy and `Config` to a fresh `State`.
     create_state: Callable[[tf.distribute.Strategy, Config], State]
+    # Function of `Training` to what `Trainer` calls.
     make_train_call: Callable[[Training], Callable]
-    measures_xla: bool = True
-    keeps_best: bool = True
+    measures_xla: bool = True  # Whether XLA may be chosen by timing steps.
+    keeps_best: bool = True  # Whether checkpoints are scored and the best one is kept.
 
 
 def create_state(strategy: tf.distribute.Strategy, config: Config) -> State:
@@ -88,7 +73,7 @@ def make_game_call(training: Training) -> Callable:
     """What `Trainer` calls to play the game on all replicas, from the present step on."""
     config, state, strategy = training.config, training.state, training.cluster.strategy
     counts, rollbacks = training.prepared.record["counts"], len(training.rollbacks)
-    game = make_game(config, state, counts, training.compiled, rollbacks)
+    game = GAMES[config.reuse_fakes](config, state, counts, training.compiled, rollbacks)
     train_call = make_train_call(strategy, game)
     start = int(state.step.numpy()) * config.d_steps
     iterator = make_iterator(strategy, training.prepared, config.batch_size, config.seed, start)
@@ -104,20 +89,9 @@ SAGAN = Method(create_state, make_game_call)
 
 
 def train_from(
-    training: Training,
-    method: Method,
-    restored: Restored,
-    end: EndTraining,
-    notes: Sequence[str] = (),
+    training: Training, method: Method, restored: Restored, end: EndTraining, notes: Sequence[str]
 ) -> None:
-    """Trains from a restored checkpoint until an action ends it.
-
-    Args:
-        training: at the step of `restored`.
-        method: how.
-        restored: the checkpoint.
-        end: what ends training as planned; it counts the seconds.
-        notes: lines for the user.
+    """Trains from a restored checkpoint until an action ends it; shows the user `notes` first.
 
     Raises:
         NotFinite: if a loss, a gradient or a weight is not finite.
@@ -141,13 +115,7 @@ def train_from(
         Trainer(call, actions, training.config.steps_per_call).train(restored.step)
 
 
-def make_actions(
-    training: Training,
-    method: Method,
-    restored: Restored,
-    end: EndTraining,
-    records: Records | None,
-) -> list[Action]:
+def make_actions(training, method, restored, end, records) -> list[Action]:
     """The actions of this process in their order; saving a checkpoint is the last.
 
     Without `records`, on workers other than the chief, plain actions stand where the chief writes.
@@ -158,7 +126,8 @@ def make_actions(
     score = save = None
     check = training.state.check_finite
     if records:
-        fakes = make_fakes(training)
+        sample, count = training.state.make_sampler(), training.best_score.count
+        fakes = FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
         gammas = functools.partial(read_gammas, training.state)
         log = Log(config.log_every, records, end, gammas, config.batch_size)
         log.resume(restored.partial_record)
@@ -176,36 +145,22 @@ def make_actions(
     ]
 
 
-def make_fakes(training: Training) -> FixedFakes:
-    """The images that stand for the generator in samples and scores."""
-    config, count = training.config, training.best_score.count
-    sample = training.state.make_sampler()
-    return FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
-
-
 def make_score(training: Training, records: Records, fakes: FixedFakes) -> Score:
     """The action that scores checkpoints, with the diversity that samples had last."""
+    config, best = training.config, training.best_score
     collapsed = training.directory.last_row("scores.jsonl").get("diversity", 1.0) < LEAST
-    watch = CollapseWatch(
-        training.prepared, fakes.grid_labels, training.config.num_classes, collapsed
-    )
-    best = training.best_score
+    watch = CollapseWatch(training.prepared, fakes.grid_labels, config.num_classes, collapsed)
     measures = {best.name: lambda images, labels: best.score(images)}
-    if training.config.is_symmetry:
+    if config.is_symmetry:
         measures[f"coherence{best.count}"] = coherence
     return Score(records, fakes, measures, watch, training.checkpoints.save_best)
 
 
 def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
     """The action that writes checkpoints, which replaces the one that a signal left at `start`."""
-    left_by_signal = training.directory.read_stop(start) is not None
-    is_temporary = left_by_signal and start % training.config.checkpoint_every
-    return SaveCheckpoint(
-        training.checkpoints.save,
-        log.partial_record,
-        training.directory,
-        start if is_temporary else None,
-    )
+    directory, save = training.directory, training.checkpoints.save
+    is_temporary = directory.read_stop(start) and start % training.config.checkpoint_every
+    return SaveCheckpoint(save, log.partial_record, directory, start if is_temporary else None)
 
 
 def read_gammas(state: State) -> dict[str, float]:

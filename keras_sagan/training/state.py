@@ -15,20 +15,14 @@ from keras_sagan.training.adam import Adam
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Every variable of a run. Make it in the strategy's scope.
-
-    Attributes:
-        generator, discriminator, ema_generator: networks.
-        g_optimizer, d_optimizer: Keras optimizers, built.
-        step: int64 `tf.Variable`, generator updates done.
-    """
+    """Every variable of a run. Make it in the strategy's scope."""
 
     generator: keras.Model
     discriminator: keras.Model
     ema_generator: keras.Model
-    g_optimizer: keras.Optimizer
+    g_optimizer: keras.Optimizer  # Built, as the other one.
     d_optimizer: keras.Optimizer
-    step: tf.Variable
+    step: tf.Variable  # int64, generator updates done.
 
     @classmethod
     def create(cls, config: Config) -> "State":
@@ -68,9 +62,5 @@ class State:
             for variable in network.variables:
                 if not np.isfinite(variable.numpy()).all():
                     name = f"{network.name}/{variable.path}"
-                    raise NotFinite(
-                        f"expected finite weights at step {step}; earlier checkpoints are intact. "
-                        f"Received: {name}",
-                        step,
-                        name,
-                    )
+                    expected = f"finite weights at step {step}; earlier checkpoints are intact"
+                    raise NotFinite(f"expected {expected}. Received: {name}", step, name)

@@ -12,25 +12,17 @@ from collections.abc import Callable, Sequence
 
 @dataclasses.dataclass
 class Call:
-    """One call of the runtime that has ended; actions read it, and may end the run.
+    """One call of the runtime that has ended; actions read it, and may end the run."""
 
-    Attributes:
-        step: steps done by now.
-        num_steps: of this call.
-        numbers: means of its losses and, where they are known, statistics of its last step.
-        bad_steps: of each loss, the first step at which it was not finite; None if not known.
-        seconds: that it took.
-        is_last: whether training ends here as planned.
-        signal: name of the signal that ends it here, or None.
-    """
-
-    step: int
-    num_steps: int
+    step: int  # Steps done by now.
+    num_steps: int  # Of this call.
+    # Means of its losses and, where they are known, statistics of its last step.
     numbers: dict[str, float]
+    # Of each loss, the first step at which it was not finite; None if not known.
     bad_steps: Sequence[int] | None
-    seconds: float
-    is_last: bool = False
-    signal: str | None = None
+    seconds: float  # That it took.
+    is_last: bool = False  # Whether training ends here as planned.
+    signal: str | None = None  # Name of the signal that ends it here, or None.
 
     @property
     def ends_run(self) -> bool:
@@ -41,10 +33,8 @@ class Action:
     """What is done between calls of the runtime.
 
     By itself it does nothing: on workers other than the chief it keeps the place of an action that
-    writes, so that all processes make the same calls.
-
-    Args:
-        every: steps between two times that it acts; 0: it never asks for a call to end.
+    writes, so that all processes make the same calls. `every` is the steps between two times that
+    it acts; with 0 it never asks for a call to end.
     """
 
     def __init__(self, every: int = 0) -> None:
@@ -68,23 +58,14 @@ class Action:
         """After the last call, also when it failed."""
 
 
+@dataclasses.dataclass
 class Trainer:
-    """Calls of the runtime until an action ends the run.
+    """Calls of the runtime until an action ends the run."""
 
-    Args:
-        train_call: function of a number of steps, which it does, to the numbers of `Call` and to
-            its `bad_steps`.
-        actions: in the order in which they act.
-        steps_per_call: most steps in one call.
-    """
-
-    def __init__(
-        self,
-        train_call: Callable[[int], tuple[dict[str, float], Sequence[int] | None]],
-        actions: Sequence[Action],
-        steps_per_call: int,
-    ) -> None:
-        self.train_call, self.actions, self.steps_per_call = train_call, actions, steps_per_call
+    # Function of a number of steps, which it does, to the numbers and `bad_steps` of `Call`.
+    train_call: Callable[[int], tuple[dict[str, float], Sequence[int] | None]]
+    actions: Sequence[Action]  # In the order in which they act.
+    steps_per_call: int  # Most steps in one call.
 
     def train(self, step: int) -> None:
         """Trains from `step`, the number of steps done, until an action ends it."""
@@ -97,9 +78,8 @@ class Trainer:
                 stop = min(action.next_step(step) for action in self.actions)
                 num_steps = int(min(stop - step, self.steps_per_call))
                 begun = time.monotonic()
-                numbers, bad_steps = self.train_call(num_steps)
-                seconds = time.monotonic() - begun
+                results = self.train_call(num_steps)
                 step += num_steps
-                call = Call(step, num_steps, numbers, bad_steps, seconds)
+                call = Call(step, num_steps, *results, time.monotonic() - begun)
                 for action in self.actions:
                     action.act(call)

@@ -23,11 +23,8 @@ from keras_sagan.runs.provenance import machine
 # Steps ahead that are worth a measurement, and timed steps in each mode.
 WORTH, STEPS = 1000, 5
 # What TensorFlow raises for what XLA cannot compile or hold. A lost worker raises other errors.
-UNABLE = (
-    tf.errors.InvalidArgumentError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnimplementedError,
-)
+errors = tf.errors
+UNABLE = errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
 # How many times as fast XLA must be; less is noise.
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
@@ -41,11 +38,7 @@ def compiles_by_default(jit_compile: str, communicates: bool = False) -> bool:
     """Whether XLA compiles the steps where nothing is measured.
 
     auto: on GPUs. On CPUs XLA's convolutions are often much slower than the runtime's own
-    (tensorflow/tensorflow#62808), and where replicas communicate it cannot compile.
-
-    Args:
-        jit_compile: "auto", "on" or "off".
-        communicates: whether replicas do so within a step.
+    (tensorflow/tensorflow#62808), and where replicas communicate within a step it cannot compile.
     """
     if jit_compile != "auto":
         return jit_compile == "on"
@@ -68,36 +61,24 @@ def replicas_communicate(sync_batch_norm: bool, jit_compile: str, replicas: int)
 
 
 def choose_xla(
-    config: Config,
-    directory: RunDirectory,
-    cluster: Cluster,
-    time_step: Callable[[bool], float],
-    steps_ahead: int,
+    config: Config, directory: RunDirectory, cluster: Cluster, time_step: Callable, steps_ahead: int
 ) -> Choice:
     """Whether XLA compiles this run. A run keeps its first choice, since the two round differently.
 
     With `jit_compile` auto on CPUs, if `steps_ahead` are worth it: the choice of another run of the
-    same setting, or a measurement. Otherwise `compiles_by_default`.
-
-    Args:
-        config: of the run.
-        directory: of the run.
-        cluster: of the run.
-        time_step: function of whether XLA compiles to the seconds of a step.
-        steps_ahead: steps that the run has left.
+    same setting, or a measurement by `time_step`, a function of whether XLA compiles to the seconds
+    of a step. Otherwise `compiles_by_default`.
     """
     communicates = config.sync_batch_norm and cluster.strategy.num_replicas_in_sync > 1
     gpus = tf.config.list_physical_devices("GPU")
     if config.jit_compile != "auto" or gpus or communicates:
         return {"compiles": compiles_by_default(config.jit_compile, communicates)}
-    choice = cluster.broadcast(cluster.run_on_chief(lambda: first_choice(directory)))
-    if choice:
+    if choice := cluster.broadcast(cluster.run_on_chief(lambda: first_choice(directory))):
         return choice
     if steps_ahead < WORTH or config.total_minutes:
         return {"compiles": False}
     cache = cache_path(config, cluster)
-    choice = cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache)))
-    if choice:
+    if choice := cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache))):
         return choice
     if cluster.is_chief:
         sys.stderr.write("measuring whether XLA makes steps faster (--jit_compile=auto)\n")

@@ -87,16 +87,12 @@ def draw_image(axis: Axes, image: np.ndarray) -> None:
     axis.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
 
 
-def draw_map(
-    axis: Axes, image: np.ndarray, attention: np.ndarray, point: tuple[float, float], color: str
-) -> None:
+def draw_map(axis: Axes, image: np.ndarray, attention: np.ndarray, point, color) -> None:
     """Draws the map of one position, at `point`, over the gray image, with arrows from there."""
     gray = (image.mean(-1, keepdims=True) * 0.6).astype(np.uint8)
     draw_image(axis, np.broadcast_to(gray, image.shape))
-    share = attention / full_color(attention)
-    axis.imshow(
-        share, cmap="plasma", alpha=share, vmin=0, vmax=1, extent=(0, 1, 1, 0), aspect="auto"
-    )
+    share, area = attention / full_color(attention), (0, 1, 1, 0)
+    axis.imshow(share, cmap="plasma", alpha=share, vmin=0, vmax=1, extent=area, aspect="auto")
     for row, column in most_attended(attention):
         place = (column + 0.5) / attention.shape[1], (row + 0.5) / attention.shape[0]
         style = {"arrowstyle": "->", "color": color, "linewidth": 1.6}

@@ -40,6 +40,9 @@ def svg_curves(curves: Mapping[str, Points], name: str, marked: Sequence[int]) -
         y = TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
         return f"{x:.1f}", f"{y:.1f}"
 
+    def marked_line(x):
+        return f'<line class="now" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+
     paths = [" ".join(",".join(place(*point)) for point in curves[label]) for label in curves]
     parts = [
         *(tick_line(place(0, tick), tick) for tick in ticks),
@@ -70,11 +73,6 @@ def tick_line(place: tuple[str, str], tick: float) -> str:
         f'<line class="{kind}" x1="{x}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         f'<text x="{LEFT - 8}" y="{y}" dy=".35em" text-anchor="end">{tick:.3g}</text>'
     )
-
-
-def marked_line(x: str) -> str:
-    """A vertical line."""
-    return f'<line class="now" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
 
 
 def legend(curves: Mapping[str, Points]) -> str:

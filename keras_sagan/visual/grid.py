@@ -37,7 +37,5 @@ def save_png(grid: np.ndarray, path: pathlib.Path | IO[bytes], image_size: int) 
     """Writes a grid as PNG; images of few pixels are enlarged by nearest neighbor."""
     picture = Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
     factor = max(1, LEGIBLE // image_size)
-    picture = picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
-    picture.save(path, format="PNG")
+    size = picture.width * factor, picture.height * factor
+    picture.resize(size, Image.Resampling.NEAREST).save(path, format="PNG")

@@ -48,7 +48,7 @@ def attention_maps(
         given, _ = model.layer_inputs(images_or_latents[i : i + BATCH], some)
         for layer in model.stack:
             if hasattr(layer, "attention_map"):
-                n, height, width, _ = given[layer.name].shape
+                n, height, width, _ = np.shape(given[layer.name])
                 flat = layer.attention_map(given[layer.name]).numpy()  # [n, H * W, h * w]
                 maps[layer.name].append(flat.reshape(n, height, width, height // 2, width // 2))
     return {name: np.concatenate(pieces) for name, pieces in maps.items()}

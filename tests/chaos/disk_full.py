@@ -25,8 +25,10 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health, records
+from keras_sagan.training import health, session
 from keras_sagan.training import run as training
+from keras_sagan.training import state as networks_state
+from keras_sagan.training.session import SAGAN
 from keras_sagan.training.state import State
 
 # Bytes; pages of the disk.
@@ -65,7 +67,7 @@ MOMENTS = (
 
 
 def make_counted(signal_at):
-    """In place of `make_train`: steps without arithmetic, of which one sends a signal."""
+    """In place of `make_train_call`: steps without arithmetic, of which one sends a signal."""
 
     def train(iterator, step, num_steps):
         del iterator
@@ -105,7 +107,7 @@ def play(config, run, state):
         return state
 
     try:
-        training.train(config, run.path, create)
+        training.train(config, run.path, dataclasses.replace(SAGAN, create_state=create))
     except RunError as error:
         return str(error)
     return ""
@@ -121,7 +123,7 @@ def play_full(disk, config, state, mark, kind, pages, before):
     shutil.rmtree(run.path, ignore_errors=True)
     if kind != "new":
         shutil.copytree(before, run.path)
-    training.make_train = make_counted(STOP if kind == "stopped" else None)
+    session.make_train_call = make_counted(STOP if kind == "stopped" else None)
     mark.at("start")
     if isinstance(pages, int):
         disk.leave(pages)
@@ -133,15 +135,15 @@ def play_full(disk, config, state, mark, kind, pages, before):
     state.step.assign(0)
     checkpoints = Checkpoints(run.checkpoints, state, config.keep_checkpoints)
     restored = checkpoints.restore()
-    training.make_train = make_counted(None)
+    session.make_train_call = make_counted(None)
     again = play(config, run, state)
     return {
         "kind": kind,
         "pages": pages,
         "phase": phase,
         "error": error,
-        "restored": restored,
-        "warnings": checkpoints.warnings,
+        "restored": restored.step,
+        "warnings": restored.warnings,
         "again": again,
         "records": [json.loads(line)["step"] for line in lines(run, "train.jsonl")],
         "scores": [json.loads(line)["step"] for line in lines(run, "scores.jsonl")],
@@ -159,11 +161,11 @@ def main(folder, every):
         mark.note(*noted)
     # What does not write and takes time is done once.
     training.costs = functools.cache(training.costs)
-    records.make_sampler = functools.cache(records.make_sampler)
+    networks_state.make_sampler = functools.cache(networks_state.make_sampler)
     config = Config(**CONFIG, data_dir=str(folder / "data"), num_classes=10, total_steps=TOTAL)
     state = State.create(config)
     disk, before = Disk(folder / "disk"), folder / "before"
-    training.make_train = make_counted(None)
+    session.make_train_call = make_counted(None)
     play(dataclasses.replace(config, total_steps=BEFORE), RunDirectory(before), state)
 
     def report(kind, pages):

@@ -28,9 +28,9 @@ from keras_sagan.data import builders, folder
 from keras_sagan.data import prepared as prepare
 from keras_sagan.errors import RunError
 from keras_sagan.evaluation import scorer
+from keras_sagan.runs import checkpoints
 from keras_sagan.serving import archive
-from keras_sagan.training import run as training
-from keras_sagan.training import state
+from keras_sagan.training.state import State
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 FLAG_FILES = [*REPOSITORY.glob("keras_sagan/configs/*"), *REPOSITORY.glob("benchmarks/*/*.flags")]
@@ -79,8 +79,8 @@ def shorten():
         (builders, "build_set"),
         (folder, "list_images"),
         (networks, "generator"),
-        (training, "create_state"),
-        (state, "load_generator"),
+        (State, "create"),
+        (checkpoints, "load_generator"),
         (scorer, "classifier"),
         (archive, "write_saved_model"),
         (time, "sleep"),
@@ -120,7 +120,7 @@ def right_values(name):
         "BooleanParser": ["true", "false"],
         "IntegerParser": [*range(1, 5), 2**40],
         "FloatParser": [0.5, 1, 1e-300, 1e300],
-        "ListParser": ["0,1", "3", "classifier", "fcd2k"],
+        "ListParser": ["0,1", "3", "classifier", "fd2k"],
     }
     return [flag.default, *fitting.get(kind, words([name]) or ["a"])]
 

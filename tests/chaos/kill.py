@@ -27,10 +27,12 @@ from keras_sagan.runs.checkpoint_files import check_seal, list_checkpoints, step
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import run as training
-from keras_sagan.training.records import Records
+from keras_sagan.training import session
+from keras_sagan.training.records import Log, Records, Score
+from keras_sagan.training.state import State
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-# Records that end between checkpoints: a run that goes on must know what they were begun with.
+# Records that end between checkpoints: a run that resumes must know what they were begun with.
 CHECKPOINT_EVERY = 50
 TRAIN = [
     "--jit_compile=off",
@@ -60,18 +62,18 @@ EVALUATION, EVALUATING = ("classifier", "real images", "fakes", "metrics.jsonl")
 NOTED = (
     (RunDirectory, "write_config", "config.json"),
     (RunDirectory, "write_environment", "environment.json"),
-    (RunDirectory, "forget_after", "earlier records"),
-    (Records, "log", "record"),
+    (RunDirectory, "drop_rows_after", "earlier records"),
+    (Log, "write_record", "record"),
     (Records, "write_scalars", "TensorBoard"),
-    (Records, "write_samples", "grid"),
-    (Records, "score", "score"),
+    (Records, "write_grid", "grid"),
+    (Score, "act", "score"),
     (RunDirectory, "write_stop", "stop.json"),
     (checkpoint_files, "write_seal", "seal"),
     (checkpoint_files, "write_list", "list"),
     (Checkpoints, "save_best", "best checkpoint"),
     (Checkpoints, "save", "checkpoint"),
     (training, "prepare", "data"),
-    (training, "create_state", "networks"),
+    (State, "create", "networks"),
     (scoring, "prepare", "data"),
     (scorer, "classifier", "classifier"),
     (scorer, "real_set", "real images"),
@@ -118,10 +120,10 @@ class Mark:
 
     def note_calls(self):
         """Of the runtime: the first one compiles."""
-        make_train = training.make_train
+        make_train_call = session.make_train_call
 
         def make_noted(strategy, game):
-            train, phases = make_train(strategy, game), iter(["first call"])
+            train, phases = make_train_call(strategy, game), iter(["first call"])
 
             def noted(iterator, step, num_steps):
                 with self.during(next(phases, "steps")):
@@ -132,7 +134,7 @@ class Mark:
 
             return noted
 
-        training.make_train = make_noted
+        session.make_train_call = make_noted
 
 
 def start(mark, log, command, *given):

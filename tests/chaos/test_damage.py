@@ -16,8 +16,9 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import health
+from keras_sagan.training import health, session
 from keras_sagan.training import run as training
+from keras_sagan.training.session import SAGAN
 from keras_sagan.training.state import State
 
 CONFIG = Config(
@@ -35,7 +36,7 @@ CONFIG = Config(
     keep_checkpoints=2,
     total_steps=30,
 )
-CHECKPOINT = (".index", ".data-00000-of-00001", ".counted.json", ".sha256")
+CHECKPOINT = (".index", ".data-00000-of-00001", ".partial_record.json", ".sha256")
 
 
 def truncated(data):
@@ -64,7 +65,7 @@ def damage(path, how):
 
 
 def make_counting(strategy, game):
-    """In place of `make_train`."""
+    """In place of `make_train_call`."""
     del strategy
     weight = game.generator.trainable_variables[0]
 
@@ -97,10 +98,10 @@ def trained(tmp_path_factory):
 
     def train(run_dir, data_dir=folder / "data", total_steps=40):
         config = dataclasses.replace(CONFIG, data_dir=str(data_dir), total_steps=total_steps)
-        return training.train(config, run_dir, create)
+        return training.train(config, run_dir, dataclasses.replace(SAGAN, create_state=create))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "make_train", make_counting)
+        patch.setattr(session, "make_train_call", make_counting)
         costs = {"parameters": 0, "macs": 0}
         patch.setattr(training, "costs", lambda network: costs)
         train(folder / "before", total_steps=30)
@@ -181,7 +182,7 @@ def test_cut_off_record(name, trained, run_dir, capfd):
     data = (run_dir / name).read_bytes()
     (run_dir / name).write_bytes(b'{"step": \xff}\n[]\n' + data)
     train(run_dir, total_steps=50)
-    assert f"warning: {run_dir / name}: 2 broken lines are left out" in capfd.readouterr().err
+    assert f"warning: {run_dir / name}: left out 2 broken lines" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[", "[]", "null", '{"step": "30", "signal": 1}', "\0"])
@@ -190,7 +191,7 @@ def test_word_of_a_stop(text, trained, run_dir):
     (run_dir / "stop.json").write_text(text)
     train(run_dir)
     assert result(run_dir) == result(folder / "straight")
-    assert training.ending(RunDirectory(run_dir)).startswith("trained to step 40")
+    assert training.describe_ending(RunDirectory(run_dir)).startswith("trained to step 40")
 
 
 @pytest.mark.parametrize("how", DAMAGES)

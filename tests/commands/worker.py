@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.fakes import FakeSettings, Inputs, fake_features
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.training import run
+from keras_sagan.training.session import SAGAN
 from keras_sagan.training.state import State
 
 STEPS = 5
@@ -54,6 +54,9 @@ def create(strategy, config):
     return dataclasses.replace(state, g_optimizer=optimizers[0], d_optimizer=optimizers[1])
 
 
+METHOD = dataclasses.replace(SAGAN, create_state=create)
+
+
 def features(strategy, config):
     """Of 10 fakes, in batches of 4: the last one is not full."""
     with strategy.scope():
@@ -78,23 +81,23 @@ def main(form, folder):
         replicas=2 if form == "mirrored" else 0,
         data_dir=str(own / "data"),
     )
-    strategy = run.make_strategy(config)
+    cluster = run.make_cluster(config.strategy, config.replicas, config.batch_size)
     # A process has one strategy: those of several number their collectives alike and collide.
-    run.make_strategy = lambda config: strategy
+    run.make_cluster = lambda *_: cluster
     # The smaller model: what two processes share is not in the layers, which take long to compile.
     small = {"model": "dcgan", "g_attention": "none", "d_attention": "none"}
     small |= {"g_spectral_norm": False, "d_spectral_norm": False}
     compiled = dataclasses.replace(config, jit_compile="on", **small)
     # The second worker has nothing to read here, and is to write nothing.
-    run.train(compiled, own / ("jit_of_another" if index else "jit"), create)
+    run.train(compiled, own / ("jit_of_another" if index else "jit"), METHOD)
     synchronized = dataclasses.replace(config, sync_batch_norm=True, jit_compile="off")
-    run.train(synchronized, own / "sync", create)
+    run.train(synchronized, own / "sync", METHOD)
     (folder / f"{form} has trained").touch()
     if form == "multi_worker":
-        adopt(folder, strategy)
-        run.train(synchronized, own / "crossed", create)
+        adopt(folder, cluster)
+        run.train(synchronized, own / "crossed", METHOD)
         out_of_time = dataclasses.replace(synchronized, total_steps=100, total_minutes=1e-9)
-        run.train(out_of_time, own / "crossed", create)
+        run.train(out_of_time, own / "crossed", METHOD)
         own = own / f"worker{index}"
         own.mkdir()
         said = [
@@ -102,19 +105,19 @@ def main(form, folder):
             refused(synchronized, folder, log_every=index + 1),
         ]
         (own / "said.json").write_text(json.dumps(said))
-    np.save(own / "features.npy", features(strategy, config))
+    np.save(own / "features.npy", features(cluster.strategy, config))
 
 
 def refused(config, folder, **changes):
     try:
         changed = dataclasses.replace(config, **changes)
-        run.train(changed, folder / "multi_worker" / "sync", create)
+        run.train(changed, folder / "multi_worker" / "sync", METHOD)
     except UsageError as error:
         return str(error)
     return "nothing"
 
 
-def adopt(folder, strategy):
+def adopt(folder, cluster):
     """Makes the first steps of the other form the run `crossed`."""
     while not (folder / "mirrored has trained").exists():
         time.sleep(0.1)
@@ -125,7 +128,7 @@ def adopt(folder, strategy):
         for path in (crossed / "checkpoints").glob(f"step-{STEPS}.*"):
             path.unlink()
 
-    Cluster(strategy).run_on_chief(copy)
+    cluster.run_on_chief(copy)
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def test_checkpoint_that_training_removes_is_followed_by_the_next(tmp_path, monk
     """The newest one goes while it is read, as when training keeps but one."""
     run = random_run(tmp_path / "run", image_channels=1)
     state = State.create(run.read_config())
-    read_weights = archive.read_weights
+    restore_weights = archive.restore_weights
     read = []
 
     def read_while_training(generator, path, ema):
@@ -185,9 +185,9 @@ def test_checkpoint_that_training_removes_is_followed_by_the_next(tmp_path, monk
         if len(read) == 1:
             state.step.assign(30)
             Checkpoints(run.checkpoints, state, keep=1).save()
-        return read_weights(generator, path, ema)
+        return restore_weights(generator, path, ema)
 
-    monkeypatch.setattr(archive, "read_weights", read_while_training)
+    monkeypatch.setattr(archive, "restore_weights", read_while_training)
     assert export(run, tmp_path / "export").name == "30"
     assert read == ["step-20", "step-30"]
     with pytest.raises(UsageError, match=r"one of \[30\]. Received: 20"):

@@ -12,7 +12,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
 from keras_sagan.sampling import noise
-from keras_sagan.training.game import make_game
+from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.state import State
 
@@ -54,7 +54,7 @@ class Match:
             self.state = dataclasses.replace(
                 self.state, g_optimizer=optimizers[0], d_optimizer=optimizers[1]
             )
-        self.game = make_game(config, self.state, COUNTS, jit_compile)
+        self.game = GAMES[config.reuse_fakes](config, self.state, COUNTS, jit_compile)
 
     def play(self, num_steps=1):
         def shares(context):

@@ -129,7 +129,7 @@ def test_a_network_that_xla_cannot_compile_is_trained_without(config, run, monke
 
 def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypatch):
     """What `auto` has chosen, it trains by: to the bits of a run that was told so."""
-    games, real, make_game = [], xla.median_seconds, session.make_game
+    games, real, game = [], xla.median_seconds, session.GAMES[False]
 
     def median_seconds(run_step):
         assert real(run_step) > 0
@@ -137,11 +137,11 @@ def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypa
 
     def spied(config, state, counts, jit_compile, rollbacks):
         games.append(jit_compile)
-        return make_game(config, state, counts, jit_compile, rollbacks)
+        return game(config, state, counts, jit_compile, rollbacks)
 
     monkeypatch.setattr(xla, "WORTH", 8)
     monkeypatch.setattr(xla, "median_seconds", median_seconds)
-    monkeypatch.setattr(session, "make_game", spied)
+    monkeypatch.setitem(session.GAMES, False, spied)
     config = dataclasses.replace(config, total_steps=8, log_every=8)
     run = train(config, tmp_path / "auto")
     assert games == [False, True, True]
