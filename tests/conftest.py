@@ -1,16 +1,23 @@
 """Two logical CPU devices for every test, and the options of the suite."""
 
 import collections
+import gc
 import pathlib
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 # Values are compared in float32, which TensorFloat-32 on GPUs is not.
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
+# What imports have made stays: to look through it would make a collection take half a second.
+gc.collect()
+gc.freeze()
+
+GRADIENTS = ops.gradient_registry._registry
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
@@ -54,3 +61,21 @@ def thorough(request):
 def two_replicas():
     """One for all tests: strategies of one process number their collectives alike and collide."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def forget_graphs():
+    """Frees the graphs that were traced since the fixture began, and the weights that they hold.
+
+    TensorFlow registers the gradient of each traced call of a `tf.custom_gradient` for ever, and
+    that keeps the graph around it. Networks are cycles of few objects and much memory, so Python
+    seldom collects them by itself.
+    """
+    before = set(GRADIENTS)
+    yield
+    for name in set(GRADIENTS) - before:
+        del GRADIENTS[name]
+    gc.collect()
+
+
+forget_graphs_of_test = pytest.fixture(autouse=True)(forget_graphs)
+forget_graphs_of_module = pytest.fixture(autouse=True, scope="module")(forget_graphs)
