@@ -10,6 +10,7 @@ import pytest
 
 SCRIPT = """
 import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may have it ignored.
 sys.stderr.write("error\\n")
 print(sys.argv[1:], os.getcwd(), os.environ.get("A"), "tensorflow" in sys.modules, flush=True)
 if sys.argv[1] == "wait":
