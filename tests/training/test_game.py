@@ -306,8 +306,8 @@ def test_losses_are_means_over_the_steps_of_a_call():
     [
         (True, {}),
         (False, {"sync_batch_norm": True}),
-        (False, {"sync_batch_norm": True, "fast": False}),
-        (False, {"sync_batch_norm": True, "reuse_fakes": True}),
+        pytest.param(False, {"sync_batch_norm": True, "fast": False}, marks=pytest.mark.slow),
+        pytest.param(False, {"sync_batch_norm": True, "reuse_fakes": True}, marks=pytest.mark.slow),
     ],
 )
 def test_two_replicas_move_as_one_on_the_same_global_batch(two_replicas, jit_compile, options):
