@@ -9,7 +9,7 @@ import yaml
 from absl import flags
 
 from keras_sagan import commands
-from keras_sagan.devices.join import find
+from keras_sagan.devices.join import find_place
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -52,7 +52,7 @@ def test_manifest_names_its_own_pods(monkeypatch, pod):
     (container,) = spec["containers"]
     variables = {each["name"]: each.get("value") for each in container["env"]}
     monkeypatch.setenv("TF_CONFIG", variables["TF_CONFIG"].replace("$(INDEX)", "3"))
-    cluster, job, task = find()
+    cluster, job, task = find_place()
     assert cluster.as_dict() == {"worker": [f"{host}:2222" for host in hosts]}
     assert (job, task) == ("worker", 3)
 
