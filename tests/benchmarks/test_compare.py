@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import forks
@@ -51,9 +52,10 @@ def flags(folder, rows):
     ]
 
 
-def start(folder, rows):
+def start(folder, rows, python=None):
+    """Python itself where a test looks for the process that the comparison starts."""
     return subprocess.Popen(
-        [forks.executable(), "-m", "benchmarks.compare", *flags(folder, rows)],
+        [python or forks.executable(), "-m", "benchmarks.compare", *flags(folder, rows)],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         stdout=subprocess.PIPE,
@@ -145,7 +147,7 @@ def test_finished_runs_are_skipped(whole):
 def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole, tmp_path):
     folder = tmp_path / "killed"
     (tmp_path / "data").symlink_to(whole[0].parent / "data")
-    process = start(folder, [SAGAN, "dcgan_conditional"])
+    process = start(folder, [SAGAN, "dcgan_conditional"], sys.executable)
     run = folder / "runs" / "dcgan_conditional" / "seed_0"
     wait_until(lambda: records_of(run) >= 2)
     trainer = pathlib.Path(f"/proc/{child_of(process.pid)}")
@@ -174,7 +176,7 @@ def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
         "killed=dcgan_conditional",
         "sagan=dcgan_conditional",
     ]
-    process = start(folder, rows)
+    process = start(folder, rows, sys.executable)
     log = folder / "runs" / "killed" / "seed_0.log"
     wait_until(log.exists)
     os.kill(child_of(process.pid), signal.SIGKILL)

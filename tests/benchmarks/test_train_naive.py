@@ -249,8 +249,11 @@ def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, con
 
 def test_losses_that_are_not_finite_end_the_run(tmp_path, config, monkeypatch):
     bad = {"d_loss": tf.constant(1.0), "g_loss": tf.constant(np.nan)}
-    monkeypatch.setattr(NaiveGan, "make_train_function", lambda self: None)
-    monkeypatch.setattr(NaiveGan, "train_function", lambda self, data: bad, raising=False)
+
+    def make_train_function(gan):
+        gan.train_function = lambda data: bad
+
+    monkeypatch.setattr(NaiveGan, "make_train_function", make_train_function)
     with pytest.raises(RunError, match="finite losses .* g_loss=nan of the generator"):
         train(config, tmp_path, NAIVE)
     assert not (tmp_path / "train.jsonl").exists()
