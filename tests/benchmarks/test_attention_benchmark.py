@@ -117,7 +117,9 @@ def test_a_run_says_what_its_attention_adds_and_where_it_comes_from(rows):
 
 
 def test_subjects_are_of_their_classes(run):
-    subjects = Subjects.choose(prepare(run.read_config()), 8, num_images=16, seed=1)
+    subjects = Subjects.choose(
+        prepare(run.read_config().image_set, run.read_config().data_dir), 8, num_images=16, seed=1
+    )
     assert np.bincount(subjects.labels).tolist() == [4, 4, 4, 4]
     assert coherence(subjects.real, subjects.labels) == pytest.approx(1, abs=1e-6)
 

@@ -81,7 +81,7 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     assert (data["count"], data["source"]) == (40, "folder photos")
     code, out, err = run("sample", f"--run_dir={run_dir}", f"--output={tmp_path / 'grid.png'}")
     assert code == 0, err
-    assert "a row each of labels [0, 1]" in out
+    assert "one row for each label of [0, 1]" in out
     train(run_dir, tmp_path, *more)  # Goes on, though its flags leave the classes to the data.
     picture = Image.open(photos / "cats" / "0.png")
     picture.save(photos / "cats" / "another.png")

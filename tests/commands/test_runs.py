@@ -93,7 +93,9 @@ def test_other_configuration_is_refused_by_field(finished, data_dir):
 def test_classes_must_be_those_of_the_data(finished, data_dir, tmp_path):
     del finished  # It has prepared the data.
     result = run("train", *flags(tmp_path, data_dir, "--num_classes=7"))
-    assert_one_line(result, 2, "num_classes must be 10, the classes of digits", "Received: 7")
+    assert_one_line(
+        result, 2, "num_classes must be 10, the number of classes in digits", "Received: 7"
+    )
     assert not (tmp_path / "config.json").exists()
 
 

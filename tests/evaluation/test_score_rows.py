@@ -48,7 +48,9 @@ def test_scores_with_earlier_names_are_compared_with_new_ones(earlier_run):
 
 
 def test_the_model_card_has_the_current_names(earlier_run):
-    assert "| fd10k/classifier-1234 | 7.5 |" in card.scores(earlier_run, {"step": 20, "ema": True})
+    assert "| fd10k/classifier-1234 | 7.5 |" in card.score_table(
+        earlier_run, {"step": 20, "ema": True}
+    )
 
 
 def test_the_best_score_may_have_the_earlier_name(earlier_run):

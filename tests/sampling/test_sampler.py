@@ -51,5 +51,5 @@ def test_fewer_of_larger_images():
 
 
 def test_no_memory_for_an_image_is_said():
-    with pytest.raises(RunError, match="^expected memory for an image: .*too many"):
+    with pytest.raises(RunError, match="^out of memory for a single image: .*too many"):
         draw(Greedy(0), 5)
