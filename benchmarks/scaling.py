@@ -149,7 +149,7 @@ def summarize_scaling(measurements, references, replicas):
     """Figures of a setting: medians over rounds; percentiles over all steps of all rounds.
 
     Both lists have one `scaling_worker.measure_scaling` per round; ratios are to `references`, of
-    the first setting. `replicas` counts those of all processes.
+    the first setting. `replicas` counts all processes.
     """
     if "error" in measurements[-1]:
         return {"status": "failed", "error": measurements[-1]["error"]}

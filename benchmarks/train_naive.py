@@ -1,4 +1,4 @@
-"""Trains `keras_naive` into a run directory like those of `keras_sagan.train`.
+"""Trains `keras_naive` into a run directory as `keras_sagan.train` makes it.
 
 python -m benchmarks.train_naive --run_dir=runs/naive --batch_size=64 --total_steps=1000
 

@@ -16,7 +16,7 @@ from keras_sagan.files import write_atomically
 from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.directory import RunDirectory
 
-# The columns of a value, and those of its run.
+# The columns of a value, and the columns of its run.
 VALUE = ("step", "images", "seconds", "metric", "protocol", "value", "error", "n_fake", "n_real")
 RUN = ("status", "reason", "device", "precision", "commit", "config_hash")
 COLUMNS = ("suite", "row", "seed", *VALUE, *RUN)
@@ -198,7 +198,7 @@ def describe_row(run):
 
 
 def write_samples(suite, runs, folder):
-    """Copies the newest sample grid of each row's first seed; removes those of earlier reports."""
+    """Copies the newest sample grid of each row's first seed; removes older grids."""
     folder.mkdir(exist_ok=True)
     for path in folder.glob("*.png"):
         path.unlink()

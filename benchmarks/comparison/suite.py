@@ -14,7 +14,7 @@ from keras_sagan.errors import UsageError
 
 # Folders that are searched for a model's flag file before its name is taken as a path.
 MODEL_FOLDERS = (ROOT / "benchmarks" / "rows", ROOT / "keras_sagan" / "configs")
-# The modules that train and score a row: ours, or those of the baseline of stock Keras parts.
+# The modules that train and score a row: ours, or the baseline of stock Keras parts.
 OURS = ("keras_sagan.train", "keras_sagan.evaluate")
 PROGRAMS = {"keras_naive": ("benchmarks.train_naive", "benchmarks.evaluate_naive")}
 # Names that these modules had until version 0.1.0, in the outcomes of earlier runs.

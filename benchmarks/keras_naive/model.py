@@ -1,9 +1,9 @@
 """The SAGAN that one would write today from stock parts of Keras, as a baseline for ours.
 
 It consists of `keras.layers.SpectralNormalization` around convolutions, the usual attention layer,
-functional models, and a `train_step` for `fit`. Blocks, widths and optimizers are those of
-`networks/sagan.py` and `training/game.py`, so parameters and costs are equal. The differences are
-those of the stock parts:
+functional models, and a `train_step` for `fit`. Blocks, widths and optimizers match
+`networks/sagan.py` and `training/game.py`, so parameters and costs are equal. The stock parts
+differ:
 
 - The wrapper overwrites the kernel with W / sigma in every training call. A discriminator update
   therefore normalizes twice, and no gradient passes through sigma (`layers/spectral.py`).
@@ -37,8 +37,8 @@ LOWEST = 4
 def make_generator(*, image_shape, channels, z_dim, num_classes, attention, bn_momenta):
     """`[latents, labels]` to images in [-1, 1]; latents alone without classes.
 
-    Images have `image_shape`, the last feature maps `channels`, and those of the resolutions in
-    `attention` an attention layer. `bn_momenta` are of batch normalization in the blocks, and of
+    Images have `image_shape`, the last feature maps have `channels`, and an attention layer follows
+    each resolution in `attention`. `bn_momenta` are of batch normalization in the blocks, and of
     the last one.
     """
     image_size = image_shape[0]

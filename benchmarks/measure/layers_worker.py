@@ -40,8 +40,8 @@ def measure_spectral(layer, shape, steps):
     Returns:
         dict: `sigma_errors`, by step, |s - 1| of the largest singular value s of the kernel that a
         training call convolves with; `gradient_distance`, distance of the kernel's gradient from
-        that of W / sigma(W) with the exact sigma, relative to the norm of the latter, at converged
-        u; `gradient_cosine` of the same two; `kernel_change`, how far two training calls move the
+        the gradient of W / sigma(W) with the exact sigma, relative to its norm, at converged u;
+        `gradient_cosine` of the same two; `kernel_change`, how far two training calls move the
         kernel, relative to its norm; milliseconds and memory.
     """
     rng, channels = np.random.default_rng(0), shape[-1]
@@ -67,7 +67,7 @@ def measure_spectral(layer, shape, steps):
 
 
 def measure_attention(layer, shape, steps):
-    """Self-attention without spectral normalization: ours, or that of `keras_naive`.
+    """Self-attention without spectral normalization: ours, or the one in `keras_naive`.
 
     Returns:
         dict: `output_distance` and `gradient_distance` (of the gradient of the inputs) from our
@@ -84,7 +84,7 @@ def measure_attention(layer, shape, steps):
 
 
 def make_attention_pair(shape):
-    """Our layer and that of `keras_naive`, with equal weights and a nonzero gamma."""
+    """Our layer and the one in `keras_naive`, with equal weights and a nonzero gamma."""
     import keras
 
     from benchmarks.keras_naive.stock_layers import NaiveSelfAttention

@@ -12,7 +12,7 @@ def measure_scaling(config_json, processes, cores, steps, warmup_steps):
     """Times the steps of one training and counts what its replicas exchange.
 
     Several processes form one cluster on this machine. In `config_json`, a `Config` with `dataset`
-    "synthetic", `replicas` are those of one process and `batch_size` is the total. Each process may
+    "synthetic", `replicas` counts one process and `batch_size` is the total. Each process may
     use a number of `cores`; 0: all. `warmup_steps` precede the timed `steps`.
 
     Returns:

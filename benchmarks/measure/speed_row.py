@@ -39,12 +39,12 @@ def summarize_speed(measurements: list[dict], references: list[dict], steps_per_
 
 
 def training_macs(g_macs: int, d_macs: int) -> int:
-    """Multiply-accumulates per image of one training step, from those of a forward pass.
+    """Multiply-accumulates per image of one training step, given a forward pass.
 
     The discriminator update runs G forward, and D forward and backward on real images and on
     fakes. The generator update runs both forward and backward, without the gradients of D's
     weights. A backward pass costs one forward pass for the gradients of the weights and one for
-    those of the inputs.
+    the gradients of the inputs.
     """
     d_update, g_update = g_macs + 2 * 3 * d_macs, 3 * g_macs + 2 * d_macs
     return d_update + g_update

@@ -94,7 +94,7 @@ def find_rolled_back(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def order_metrics(table: pd.DataFrame, suite: dict) -> list[tuple[str, str]]:
-    """Every scored pair of metric and protocol; those of `suite["metrics"]` come first, in order.
+    """Every scored pair of metric and protocol; `suite["metrics"]` come first, in order.
 
     Metrics of `suite["metrics"]` that were never scored precede all others, without a protocol.
     """

@@ -83,8 +83,8 @@ class FakeSettings:
 
     count: int
     batch_size: int  # Images at a time, over all replicas.
-    # Statistics of batch normalization: the generator's own for "moving" and "standing", those of
-    # each batch for "batch".
+    # Statistics of batch normalization: the generator's own for "moving" and "standing",
+    # each batch's for "batch".
     batch_norm: str
     keeps_images: bool  # Whether the images themselves are kept, for metrics that look at them.
 

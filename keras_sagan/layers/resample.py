@@ -39,7 +39,7 @@ def max_pool(images: tf.Tensor) -> tf.Tensor:
     The four pixels of a square are placed side by side in the channels and compared. The gradient
     of the max-pooling operation (select-and-scatter) does not compile when XLA must be
     deterministic, and strided slices are five times as slow on CPUs. In this order, values and
-    gradients equal those of `tf.nn.max_pool2d` bit for bit, ties included.
+    gradients equal `tf.nn.max_pool2d` bit for bit, ties included.
     """
     first, second, third, fourth = tf.split(tf.nn.space_to_depth(images, 2), 4, axis=-1)
     return tf.maximum(tf.maximum(first, second), tf.maximum(third, fourth))

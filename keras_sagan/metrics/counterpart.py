@@ -45,7 +45,7 @@ def is_near(places: np.ndarray, size: int) -> np.ndarray:
 
 
 def counterpart_share(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
-    """The share of attention near the counterpart, averaged over queries, and that of an even map.
+    """The share of attention near the counterpart, averaged over queries, and an even map's share.
 
     Queries nearer to their counterpart than twice `RADIUS`, along the axis of a mirror, are left
     out: there, attention to the own surroundings cannot be told from knowledge of the class.

@@ -69,7 +69,8 @@ def choose_xla(
     run with the same settings, or measures. `time_step(compiled)` returns the seconds of a step,
     with XLA or without. Otherwise, `compiles_by_default` decides.
     """
-    communicates = config.sync_batch_norm and cluster.strategy.num_replicas_in_sync > 1
+    replicas = cluster.strategy.num_replicas_in_sync
+    communicates = replicas_communicate(config.sync_batch_norm, config.jit_compile, replicas)
     gpus = tf.config.list_physical_devices("GPU")
     if config.jit_compile != "auto" or gpus or communicates:
         return {"compiles": compiles_by_default(config.jit_compile, communicates)}
