@@ -19,10 +19,8 @@ from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.pages.sample_page import Selection, sample_page
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.values import CheckpointChoice, ExtractorChoice
+from keras_sagan.values import LARGEST_SEED, CheckpointChoice, ExtractorChoice
 from keras_sagan.visual.grid import make_grid, save_png
-
-LARGEST_SEED = 2**31 - 1
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("output", "grid.png", "File to write.")

@@ -7,6 +7,8 @@ import pathlib
 from keras_sagan.errors import UsageError
 
 EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
+# Largest seed of latents: TensorFlow's seeds are int32.
+LARGEST_SEED = 2**31 - 1
 # Number of images and seed of `symmetry` without numbers.
 SYMMETRY_DEFAULTS = (10_000, 0)
 

@@ -13,7 +13,7 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"options", "values", "files", "losses", "progress"},
+    {"options", "values", "files", "losses", "progress", "packaged"},
     {"config"},
     {"layers"},
     {"networks"},
@@ -24,11 +24,17 @@ ORDER = [
     {"training"},
     {"evaluation"},
     {"serving", "pages"},
+    {"api"},
+    {"callbacks"},
     {"commands"},
     COMMANDS,
 ]
 # Groups of which no member may import another one of the same group.
 SEPARATE = {"data", "visual", "devices", "sampling", "serving", "pages"} | COMMANDS
+
+
+# Names that the package itself offers; it loads them when they are first used.
+LAZY = {"api", "callbacks", "layers", "losses", "metrics", "networks", "packaged", "visual"}
 
 
 def place(part):
@@ -54,7 +60,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 def test_modules_import_only_what_comes_before_them(path):
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own == "__init__":
-        assert not list(imported(ast.parse(path.read_text())))
+        tree = ast.parse(path.read_text())
+        for_types = next(node for node in tree.body if isinstance(node, ast.If))
+        assert ast.unparse(for_types.test) == "TYPE_CHECKING"
+        assert set(imported(for_types)) == LAZY
+        tree.body.remove(for_types)
+        assert not list(imported(tree))
         return
     for part in imported(ast.parse(path.read_text())):
         assert place(part) <= place(own), f"{own} imports {part}"
@@ -94,6 +105,7 @@ METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").
             f"keras_sagan.{name}"
             for name in ("config", "train", "evaluate", "prepare", "export", "client", "explore")
         ),
+        "keras_sagan.packaged",
     ],
 )
 def test_light_modules_do_not_load_tensorflow(module):

@@ -1,7 +1,7 @@
 """Batches as a pure function of seed and step, so a position in the data is one integer."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -48,22 +48,48 @@ def shares(context, prepared: Prepared, batch_size: int, seed: int, start: int) 
     local = replicas // context.num_input_pipelines
     first = local * context.input_pipeline_id
     size = batch_size // replicas
-    # Plain arrays, because indexing a `np.memmap` costs more.
-    images, labels = np.asarray(prepared.images), np.asarray(prepared.labels)
 
-    def read_share(number):
+    def place_of(number):
         batch, replica = start + number // local, first + number % local
-        place = batch * batch_size + replica * size
-        indices = example_indices(place, size, len(images), seed)
-        return images[indices], labels[indices]
-
-    def share(number):
-        parts = tf.numpy_function(read_share, [number], (tf.uint8, tf.int32), stateful=False)
-        shapes = [size, *images.shape[1:]], [size]
-        return tuple(map(tf.ensure_shape, parts, shapes))
+        return batch * batch_size + replica * size
 
     numbers = tf.data.Dataset.counter()
-    return numbers.map(share, num_parallel_calls=2, deterministic=True).prefetch(2 * local)
+    arrays = prepared.images, prepared.labels
+    return read_examples(numbers, arrays, size, seed, place_of).prefetch(2 * local)
+
+
+def read_examples(
+    numbers: tf.data.Dataset,
+    arrays: tuple[np.ndarray, np.ndarray],
+    size: int,
+    seed: int,
+    place_of: Callable[[int], int],
+) -> tf.data.Dataset:
+    """Reads, for each of `numbers`, `size` examples of the stream.
+
+    Args:
+        numbers: int64 scalars.
+        arrays: images `[N, H, W, C]` and int32 labels `[N]`.
+        size: examples in an element of the result.
+        seed: of the permutations.
+        place_of: function from a number to the position of its first example in the stream.
+
+    Returns:
+        Pairs of images `[size, H, W, C]` and labels `[size]`.
+    """
+    # Plain arrays, because indexing a `np.memmap` costs more.
+    images, labels = map(np.asarray, arrays)
+    types = images.dtype, labels.dtype
+
+    def read(number):
+        indices = example_indices(place_of(number), size, len(images), seed)
+        return images[indices], labels[indices]
+
+    def examples(number):
+        parts = tf.numpy_function(read, [number], types, stateful=False)
+        return tuple(map(tf.ensure_shape, parts, ([size, *images.shape[1:]], [size])))
+
+    return numbers.map(examples, num_parallel_calls=2, deterministic=True)
 
 
 def example_indices(start: int, length: int, count: int, seed: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import re
 
 from keras_sagan import networks
 from keras_sagan.config import Config
+from keras_sagan.data.prepared import find_class_names
 from keras_sagan.errors import RunError
 from keras_sagan.networks.network import Network
 from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
@@ -45,6 +46,23 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
     # First, because it takes longer than reading: training may write a checkpoint every second.
     generator = networks.generator(config)
     step = restore_chosen(generator, run.checkpoints, settings)
+    data = run.read_environment().get("data", {})
+    names = find_class_names(config.data_dir, data.get("sha256"))
+    return export_generator(generator, config, settings, step, names, run)
+
+
+def export_generator(
+    generator: Network,
+    config: Config,
+    settings: Settings,
+    step: int,
+    class_names: list[str] | None,
+    run: RunDirectory | None,
+) -> tuple[str, int, list[str]]:
+    """Writes a version of a generator of `step`; result and errors as of `export_run`.
+
+    `run`, which the card describes, is None for weights of a preset or of `SAGAN.fit`.
+    """
     generator = fold_spectral_norm(generator)
     version = settings.version or step
     if settings.format == "keras":
@@ -52,6 +70,7 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
             generator.save(path)
         return path.name, step, []
     facts = {"model": settings.model, "version": version, "step": step, "ema": settings.ema}
+    facts["class_names"] = class_names
     card = model_card(run, config, generator, facts)
     notes = []
     with new_version(settings.export_dir, str(version), configs(settings.model)) as path:

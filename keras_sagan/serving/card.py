@@ -1,15 +1,12 @@
 """The model card of a version: what it is, where it comes from, how good it is, how to use it."""
 
-import contextlib
-import json
-import pathlib
 from typing import Any
 
 from keras_sagan.config import Config
-from keras_sagan.metrics.protocol import current_name
 from keras_sagan.networks.network import Network
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import version
+from keras_sagan.runs.scores import newest_scores
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
 
@@ -21,45 +18,52 @@ export it again:
 """
 
 
-def model_card(run: RunDirectory, config: Config, generator: Network, facts: dict[str, Any]) -> str:
+def model_card(
+    run: RunDirectory | None, config: Config, generator: Network, facts: dict[str, Any]
+) -> str:
     """Describes a version in Markdown.
 
     Args:
-        run: the run directory.
+        run: the run directory; None for weights of a preset or of `SAGAN.fit`.
         config: its configuration.
         generator: the exported network.
         facts: `model`, the name by which clients know it; `version`; `step`; `ema`, whether the
-            weights are averaged.
+            weights are averaged; `class_names`, a list, or None if they are unknown.
     """
     shape = config.image_set.image_shape
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"
-    environment = run.read_environment()
-    data = environment.get("data", {})
-    names = class_names(config.data_dir, data.get("sha256"))
-    effort = {
-        "data": f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}",
-        "images seen": f"{facts['step'] * config.batch_size * config.d_steps:,}",
-        "training time": training_time(run, facts["step"]),
-        "precision": config.precision,
-    }
-    command = (
-        f"    python -m keras_sagan.train --run_dir=RUN_DIR {' '.join(config.changed_flags())}"
-    )
     sections = {
-        "Classes": class_list(config.num_classes, names),
+        "Classes": class_list(config.num_classes, facts["class_names"]),
         "Signatures": f"{behavior(shape, config.num_classes, config.precision)}\n"
         + "\n".join(usage(name, generator, facts["model"]) for name in signatures(generator)),
-        "Scores": score_table(run, facts),
-        "Training": f"{training_table(effort, environment)}\n\nTo repeat the run:\n\n{command}",
+        "Scores": score_table(run, facts) if run else "None.",
+        "Training": training_section(run, config, facts["step"]),
     }
+    trained_on = f"trained on `{config.dataset}`, " if run else ""
     about = (
         f"Generates {color} images of {shape[0]}x{shape[1]} pixels. It is a {config.model} network "
-        f"of keras_sagan, trained on `{config.dataset}`, with the {weights} of step "
-        f"{facts['step']:,}.\n"
+        f"of keras_sagan, {trained_on}with the {weights} of step {facts['step']:,}.\n"
     )
     texts = (f"## {title}\n\n{text.rstrip()}\n" for title, text in sections.items())
     return "\n".join([f"# {facts['model']}, version {facts['version']}\n", about, *texts])
+
+
+def training_section(run: RunDirectory | None, config: Config, step: int) -> str:
+    """What training took and, for a run, on which data and how to repeat it."""
+    seen = {"images seen": f"{step * config.batch_size * config.d_steps:,}"}
+    if not run:
+        return training_table(seen | {"precision": config.precision}, {})
+    environment = run.read_environment()
+    data = environment.get("data", {})
+    about = f"{config.dataset}, {data.get('count', '?')} images, sha256 {data.get('sha256')}"
+    effort = {"data": about, **seen, "training time": training_time(run, step)}
+    table = training_table(effort | {"precision": config.precision}, environment)
+    flags = " ".join(config.changed_flags())
+    return (
+        f"{table}\n\nTo repeat the run:\n\n"
+        f"    python -m keras_sagan.train --run_dir=RUN_DIR {flags}"
+    )
 
 
 def behavior(image_shape: tuple[int, ...], num_classes: int, precision: str) -> str:
@@ -113,26 +117,9 @@ def class_list(num_classes: int, names: list[str] | None) -> str:
     return "\n".join(f"    {label}  {' '.join(name.split())}" for label, name in enumerate(names))
 
 
-def class_names(data_dir: str, sha256: str | None) -> list[str] | None:
-    """The classes of the prepared set with this content; None without such a set."""
-    for path in pathlib.Path(data_dir).glob("prepared/*/dataset.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            record = json.loads(path.read_text())
-            if record["sha256"] == sha256:
-                return record["classes"]
-    return None
-
-
 def score_table(run: RunDirectory, facts: dict[str, Any]) -> str:
     """The newest score of each metric for these weights as they are served."""
-    rows = {
-        current_name(row["metric"]): row
-        for row in run.rows("metrics.jsonl")
-        if row.get("step") == facts["step"]
-        and row.get("weights") == ("ema" if facts["ema"] else "raw")
-        and row.get("batch_norm") == "moving"
-        and row.get("value") is not None
-    }
+    rows = newest_scores(run, facts["step"], facts["ema"])
     if not rows:
         return NO_SCORES.format(step=facts["step"])
     lines = [["metric", "value", "generated", "real", "protocol", "measured"]]
@@ -156,12 +143,13 @@ def training_table(effort: dict[str, str], environment: dict[str, Any]) -> str:
     """What the run took, and with which device and versions."""
     packages = environment.get("packages", {})
     ours = ("keras-sagan", "tensorflow", "keras")
-    facts = effort | {
+    of_start = {
         "device": f"{environment.get('device')}, {len(environment.get('devices', []))} in use",
         "commit": environment.get("commit"),
         "packages": ", ".join(f"{name} {packages[name]}" for name in packages if packages[name]),
-        "exported with": ", ".join(f"{name} {version(name)}" for name in ours),
     }
+    facts = effort | (of_start if environment else {})
+    facts["exported with"] = ", ".join(f"{name} {version(name)}" for name in ours)
     return markdown_table([["", ""], *([name, str(value)] for name, value in facts.items())])
 
 

@@ -56,7 +56,7 @@ class Game:
         The order is BigGAN's; the released code trains G first.
 
         Args:
-            batches: `d_steps` pairs of uint8 images and int32 labels.
+            batches: `d_steps` pairs of images, uint8 or float in [-1, 1], and int32 labels.
             step: int64 scalar, the number of steps done before.
 
         Returns:
@@ -107,8 +107,13 @@ class Game:
         return loss, [*map(health.logit_moments, logits)], applied
 
     def scale_images(self, images, flips):
-        """Scales uint8 levels to [-1, 1] and, if the run flips images, mirrors where `flips`."""
-        real = tf.cast(images, tf.float32) * (2 / 255) - 1
+        """Scales uint8 levels to [-1, 1] and, if the run flips images, mirrors where `flips`.
+
+        Floats are already in [-1, 1].
+        """
+        real = tf.cast(images, tf.float32)
+        if images.dtype == tf.uint8:
+            real = real * (2 / 255) - 1
         if self.config.flip:
             real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
         return real

@@ -31,7 +31,7 @@ from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.records import FixedFakes, Log, Records, Score, WriteSamples
-from keras_sagan.training.state import State
+from keras_sagan.training.state import State, gamma_variables
 from keras_sagan.training.trainer import Action, Trainer
 
 
@@ -173,12 +173,7 @@ def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
 
 def read_gammas(state: State) -> dict[str, float]:
     """The learned weight of each attention layer, by network and layer name."""
-    return {
-        f"gamma/{network.name[0]}_{layer.name}": float(layer.gamma.numpy())
-        for network in (state.generator, state.discriminator)
-        for layer in network.stack
-        if hasattr(layer, "gamma")
-    }
+    return {name: float(gamma.numpy()) for name, gamma in gamma_variables(state).items()}
 
 
 def say_line(line: str) -> None:

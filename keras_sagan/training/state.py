@@ -34,12 +34,15 @@ class State:
         ema_generator.set_weights(generator.get_weights())
         decays = config.beta_1, config.beta_2
         # Epsilon as in the released code and in the paper's other implementations.
+        rates = {"g_optimizer": config.g_lr, "d_optimizer": config.d_lr}
         g_optimizer, d_optimizer = (
-            Adam(rate, *decays, epsilon=1e-8) for rate in (config.g_lr, config.d_lr)
+            Adam(rate, *decays, epsilon=1e-8, name=name) for name, rate in rates.items()
         )
         g_optimizer.build(generator.trainable_variables)
         d_optimizer.build(discriminator.trainable_variables)
-        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        # `fit` counts within a replica, where every replica has the same number.
+        same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=same)
         return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
 
     def checkpoint(self) -> tf.train.Checkpoint:
@@ -64,3 +67,13 @@ class State:
                     name = f"{network.name}/{variable.path}"
                     expected = f"finite weights at step {step}; earlier checkpoints are intact"
                     raise NotFinite(f"expected {expected}. Received: {name}", step, name)
+
+
+def gamma_variables(state: State) -> dict[str, keras.Variable]:
+    """The gamma of each attention layer, by network and layer name."""
+    return {
+        f"gamma/{network.name[0]}_{layer.name}": layer.gamma
+        for network in (state.generator, state.discriminator)
+        for layer in network.stack
+        if hasattr(layer, "gamma")
+    }

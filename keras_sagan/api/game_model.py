@@ -1,0 +1,221 @@
+"""The game of `train` as a Keras model: `compile`, `fit`, callbacks and saving."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sagan.api.feeding import feed_arrays, feed_dataset
+from keras_sagan.api.requests import check_class_names, check_positive, make_config
+from keras_sagan.config import Config
+from keras_sagan.training import health
+from keras_sagan.training.game import GAMES
+from keras_sagan.training.state import State, gamma_variables
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerPair:
+    """Both optimizers, in the form in which callbacks look for several: each has its own rate."""
+
+    optimizers: list[keras.Optimizer]
+    iterations: Any  # Of the generator's, one a step.
+    built: bool = True
+
+
+class GameModel(keras.Model):
+    """Networks and optimizers of a `Config`, trained by `fit` as `train` would train them.
+
+    The variables belong to the strategy in whose scope the model is made.
+
+    Args:
+        class_names: of all classes; None: their numbers.
+        name: of the model.
+        **options: fields of `Config`.
+    """
+
+    def __init__(
+        self, *, class_names: Sequence[str] | None = None, name: str | None = None, **options: Any
+    ) -> None:
+        config = make_config(options)
+        names = check_class_names(class_names, config.num_classes)
+        # The networks have a policy of their own; latents stay float32.
+        super().__init__(name=name, dtype="float32")
+        self.config, self.class_names = config, names
+        self.state = State.create(config)
+        # Attributes, so that Keras saves them.
+        self.generator, self.discriminator = self.state.generator, self.state.discriminator
+        self.ema_generator = self.state.ema_generator
+        self.g_optimizer, self.d_optimizer = self.state.g_optimizer, self.state.d_optimizer
+        self.means = [keras.metrics.Mean(name) for name in (*health.LOSSES, *health.STATISTICS)]
+        self.game, self.compiles_game, self.built = None, False, True
+
+    def call(self, latents: Any, labels: Any = None) -> tf.Tensor:
+        """Applies the averaged generator, as in evaluation.
+
+        Args:
+            latents: float `[n, z_dim]`, or a pair of latents and labels.
+            labels: int `[n]`, for a model with classes.
+
+        Returns:
+            Images, float32 `[n, H, W, C]` in [-1, 1].
+        """
+        if isinstance(latents, list | tuple):
+            latents, labels = latents
+        return self.ema_generator(latents, labels, training=False)
+
+    def compile(self, jit_compile: bool = False, run_eagerly: bool = False) -> None:  # pyright: ignore
+        """Prepares `fit`, which otherwise does it; optimizers and losses come from `config`.
+
+        Args:
+            jit_compile: bool, whether XLA compiles the losses and gradients. The random numbers
+                stay the same, because they are drawn outside.
+            run_eagerly: bool, whether to run each operation by itself, for debugging.
+
+        Example:
+            >>> import keras_sagan as ks
+            >>> ks.SAGAN(image_size=16, g_channels=4, d_channels=4).compile(jit_compile=True)
+        """
+        # Keras itself must not compile: XLA would draw other noise.
+        super().compile(optimizer=None, jit_compile=False, run_eagerly=run_eagerly)
+        optimizers = [self.g_optimizer, self.d_optimizer]
+        self.optimizer = OptimizerPair(optimizers, self.g_optimizer.iterations)
+        self.game, self.compiles_game = None, jit_compile
+
+    def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        epochs: int = 1,
+        steps_per_epoch: int | None = None,
+        initial_epoch: int = 0,
+        class_counts: Sequence[int] | None = None,
+        callbacks: Any = None,
+        verbose: Any = "auto",
+    ) -> keras.callbacks.History:
+        """Trains both networks as `keras-sagan train` does, in batches of `config.batch_size`.
+
+        Arrays give the same weights as `train` on the same images in the same order, and are
+        shuffled by `config.seed` and the step: a model that is restored and trained on, by
+        `BackupAndRestore`, saved weights or a saved model, sees the images that it would have seen.
+        A dataset keeps its own order. Each step takes `batch_size * d_steps` images. The learning
+        rates of callbacks such as `ReduceLROnPlateau` apply to each optimizer.
+
+        Args:
+            x: images, uint8 or float in [-1, 1]: an array `[N, H, W, C]`, or a `tf.data.Dataset`
+                of images or `(images, labels)`, single or in batches of any size.
+            y: int `[N]`, labels of an array; None with a dataset or without classes.
+            epochs: int, number of the last epoch.
+            steps_per_epoch: int. None: as many as the images allow.
+            initial_epoch: int, epochs that are done already.
+            class_counts: ints, images of each class in a dataset, for `fake_labels="data"`.
+            callbacks: list of Keras callbacks.
+            verbose: as for any Keras model.
+
+        Returns:
+            A history of `d_loss`, `g_loss`, statistics of logits and gradients, and the gamma of
+            each attention layer, named as in train.jsonl. All but gamma are means over an epoch.
+
+        Raises:
+            ValueError: if images or labels do not fit the model, or are too few for a step.
+
+        Example:
+            >>> import keras_sagan as ks, numpy as np
+            >>> tiny = {"image_size": 16, "g_channels": 4, "d_channels": 4, "z_dim": 8}
+            >>> gan = ks.SAGAN(num_classes=2, batch_size=4, **tiny)
+            >>> gan.compile(run_eagerly=True)
+            >>> images, labels = np.zeros([4, 16, 16, 3], "uint8"), [0, 1, 0, 1]
+            >>> "g_loss" in gan.fit(images, labels, verbose=0).history
+            True
+        """
+        if not self.compiled:
+            self.compile()
+        check_positive(epochs=epochs, steps_per_epoch=steps_per_epoch or 1)
+        if isinstance(x, tf.data.Dataset):
+            if y is not None:
+                raise ValueError("expected labels within the dataset. Received: y as well")
+            feed = feed_dataset(x, self.config, steps_per_epoch, class_counts)
+        else:
+            feed = feed_arrays(np.asarray(x), y, self.config, self.state.step, steps_per_epoch)
+        self.prepare_game(feed.class_counts)
+        return super().fit(
+            feed.dataset,
+            epochs=epochs,
+            steps_per_epoch=feed.steps_per_epoch,
+            initial_epoch=initial_epoch,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+    def prepare_game(self, class_counts: Sequence[int] | None) -> None:
+        """Makes the game that `train_step` plays, unless there is one for these counts already.
+
+        Raises:
+            ValueError: if the counts are needed and unknown, or the batch does not divide evenly.
+        """
+        config, replicas = self.config, self.distribute_strategy.num_replicas_in_sync
+        if config.batch_size % replicas:
+            raise ValueError(
+                f"expected a batch_size that {replicas} replicas share evenly. "
+                f"Received: batch_size={config.batch_size}"
+            )
+        by_data = config.fake_labels == "data" and config.num_classes
+        if by_data and len(class_counts or ()) != config.num_classes:
+            raise ValueError(
+                f"expected class_counts, the number of images of each of {config.num_classes} "
+                f"classes, because fake_labels=data. Received: {class_counts}"
+            )
+        game = GAMES[config.reuse_fakes](config, self.state, class_counts or (), self.compiles_game)
+        if self.game is None or game.class_weights != self.game.class_weights:
+            self.game, self.train_function = game, None
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Plays one step on one replica; returns running means and the gammas.
+
+        Args:
+            data: `d_steps` pairs of images and labels, as `feeding.Feed` has them.
+        """
+        step, strategy = self.state.step, tf.distribute.get_strategy()
+        losses, diagnostics = self.game.play(data, step.read_value())
+        step.assign_add(1)
+        losses = [health.reduce_over_replicas(strategy, "MEAN", loss) for loss in losses]
+        statistics = tf.unstack(health.step_statistics(strategy, diagnostics))
+        for mean, value in zip(self.means, [*losses, *statistics], strict=True):
+            mean.update_state(value)
+        gammas = {name: tf.identity(gamma) for name, gamma in gamma_variables(self.state).items()}
+        return {mean.name: mean.result() for mean in self.means} | gammas
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available: a generator has no loss on images.
+
+        Raises:
+            NotImplementedError: always; `score` compares with real images.
+        """
+        raise NotImplementedError("evaluate has no meaning for a GAN: use score(images, labels)")
+
+    def get_config(self) -> dict[str, Any]:
+        config = json.loads(self.config.to_json())
+        return {"name": self.name, "class_names": [*self.class_names], "config": config}
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Any = None) -> "GameModel":
+        # Like that of a run, it may have been written by an earlier version.
+        options = dataclasses.asdict(Config.from_json(json.dumps(config["config"])))
+        return cls(name=config["name"], class_names=config["class_names"], **options)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        return {"jit_compile": self.compiles_game, "run_eagerly": self.run_eagerly}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**config)
+
+    def save_own_variables(self, store: Any) -> None:
+        store["step"] = self.state.step.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        self.state.step.assign(np.asarray(store["step"]))

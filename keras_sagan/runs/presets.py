@@ -1,0 +1,130 @@
+"""Presets: the weights of a run in a folder that the package can ship.
+
+A folder has `preset.json` (what it is), `config.json` (its `Config`), and the weights of three
+networks as NumPy archives without pickle: arrays by the path of their variable. Optimizers are left
+out, so training from a preset starts them anew.
+"""
+
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sagan import networks
+from keras_sagan.config import Config
+from keras_sagan.data.prepared import find_class_names
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.packaged import PRESET_FILE
+from keras_sagan.runs.checkpoints import choose_checkpoints, restore_networks
+from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.scores import newest_scores
+from keras_sagan.values import CheckpointChoice
+
+# Name of the network in `State` to its file.
+FILES = {
+    "ema_generator": "generator.npz",
+    "generator": "raw_generator.npz",
+    "discriminator": "discriminator.npz",
+}
+
+
+def save_preset(
+    run_dir: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    checkpoint: str = "newest",
+    *,
+    description: str,
+    license: str,
+    dtype: str = "float32",
+) -> pathlib.Path:
+    """Makes a preset of a checkpoint of a run.
+
+    Args:
+        run_dir: the run.
+        folder: to create, e.g. `keras_sagan/presets/NAME`.
+        checkpoint: newest, best or a step.
+        description: one sentence for users.
+        license: of the weights, e.g. that of the data.
+        dtype: of the arrays; float16 halves the files and moves a few levels of images by one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: if there is no such run or checkpoint.
+        RunError: if the checkpoint cannot be read, or a weight does not fit `dtype`.
+    """
+    run, folder = RunDirectory(pathlib.Path(run_dir)), pathlib.Path(folder)
+    config = run.read_config()
+    choice = CheckpointChoice.parse(checkpoint, several=False)
+    (path,) = choose_checkpoints(run.checkpoints, choice)
+    generators = {name: networks.generator(config) for name in ("ema_generator", "generator")}
+    found = {**generators, "discriminator": networks.discriminator(config)}
+    step = restore_networks(path, **found)
+    environment = run.read_environment()
+    data = environment.get("data", {})
+    names = find_class_names(config.data_dir, data.get("sha256")) if config.num_classes else []
+    record = {
+        "description": description,
+        "license": license,
+        "class_names": names,
+        "scores": {name: row["value"] for name, row in newest_scores(run, step).items()},
+        "step": step,
+        "data": data,
+        "commit": environment.get("commit"),
+    }
+    arrays = {name: weight_arrays(network, dtype) for name, network in found.items()}
+    folder.mkdir(parents=True)
+    for name, file in FILES.items():
+        np.savez_compressed(folder / file, **arrays[name])  # pyright: ignore[reportArgumentType]
+    (folder / "config.json").write_text(config.to_json())
+    (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n")
+    return folder
+
+
+def weight_arrays(network: keras.Model, dtype: str) -> dict[str, np.ndarray]:
+    """All variables of a network by path; raises `RunError` if one is not finite in `dtype`."""
+    arrays = {}
+    for variable in network.variables:
+        with np.errstate(over="ignore"):
+            arrays[variable.path] = np.asarray(variable.numpy()).astype(dtype)
+        if not np.isfinite(arrays[variable.path]).all():
+            raise RunError(f"expected finite weights as {dtype}. Received: {variable.path}")
+    return arrays
+
+
+def read_preset(folder: pathlib.Path) -> tuple[dict[str, Any], Config]:
+    """The record and the configuration of a preset.
+
+    Raises:
+        RunError: if they cannot be read.
+    """
+    try:
+        record = json.loads((folder / PRESET_FILE).read_text())
+        return record, Config.from_json((folder / "config.json").read_text())
+    except (OSError, ValueError, UsageError) as error:
+        raise RunError(f"the preset in {folder} cannot be read: {error}") from error
+
+
+def restore_preset(folder: pathlib.Path, **named: keras.Model) -> None:
+    """Gives networks, by their names in `State`, the weights of a preset.
+
+    Raises:
+        RunError: if a file cannot be read or is of another network.
+    """
+    for name, network in named.items():
+        path = folder / FILES[name]
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                values = {key: arrays[key] for key in arrays.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RunError(f"weights in {path} cannot be read: {error}") from error
+        shapes = {variable.path: tuple(variable.shape) for variable in network.variables}
+        if shapes != {key: value.shape for key, value in values.items()}:
+            raise RunError(f"expected the weights of the {name}. Received: others in {path}")
+        for variable in network.variables:
+            variable.assign(values[variable.path])
