@@ -32,7 +32,6 @@ class SampleGrid(keras.callbacks.Callback):
             seeds do not fit the model or do not fill the rows.
 
     Example:
-        >>> import keras_sagan as ks
         >>> grid = ks.callbacks.SampleGrid("samples", every=5, columns=4)
         >>> gan.fit(images, callbacks=[grid])  # doctest: +SKIP
     """
@@ -95,7 +94,6 @@ class Score(keras.callbacks.Callback):
             `SAGAN.score`.
 
     Example:
-        >>> import keras_sagan as ks
         >>> score = ks.callbacks.Score("digits", every=5)
         >>> gan.fit(images, labels, callbacks=[score])  # doctest: +SKIP
     """

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras_sagan.api.requests import check_class_names, check_positive, make_con
 from keras_sagan.config import Config
 from keras_sagan.training import health
 from keras_sagan.training.game import GAMES
+from keras_sagan.training.loop import play_steps
 from keras_sagan.training.state import State, gamma_variables
 
 
@@ -51,7 +53,8 @@ class GameModel(keras.Model):
         self.ema_generator = self.state.ema_generator
         self.g_optimizer, self.d_optimizer = self.state.g_optimizer, self.state.d_optimizer
         self.means = [keras.metrics.Mean(name) for name in (*health.LOSSES, *health.STATISTICS)]
-        self.game, self.compiles_game, self.built = None, False, True
+        self.game: Any = None  # The `Game` that `train_step` plays.
+        self.compiles_game, self.built = False, True
 
     def call(self, latents: Any, labels: Any = None) -> tf.Tensor:
         """Applies the averaged generator, as in evaluation.
@@ -76,8 +79,7 @@ class GameModel(keras.Model):
             run_eagerly: bool, whether to run each operation by itself, for debugging.
 
         Example:
-            >>> import keras_sagan as ks
-            >>> ks.SAGAN(image_size=16, g_channels=4, d_channels=4).compile(jit_compile=True)
+            >>> gan.compile(jit_compile=True)
         """
         # Keras itself must not compile: XLA would draw other noise.
         super().compile(optimizer=None, jit_compile=False, run_eagerly=run_eagerly)
@@ -124,11 +126,7 @@ class GameModel(keras.Model):
             ValueError: if images or labels do not fit the model, or are too few for a step.
 
         Example:
-            >>> import keras_sagan as ks, numpy as np
-            >>> tiny = {"image_size": 16, "g_channels": 4, "d_channels": 4, "z_dim": 8}
-            >>> gan = ks.SAGAN(num_classes=2, batch_size=4, **tiny)
             >>> gan.compile(run_eagerly=True)
-            >>> images, labels = np.zeros([4, 16, 16, 3], "uint8"), [0, 1, 0, 1]
             >>> "g_loss" in gan.fit(images, labels, verbose=0).history
             True
         """
@@ -142,15 +140,18 @@ class GameModel(keras.Model):
         else:
             feed = feed_arrays(np.asarray(x), y, self.config, self.state.step, steps_per_epoch)
         self.prepare_game(feed.class_counts)
-        return super().fit(
-            feed.dataset,
-            epochs=epochs,
-            steps_per_epoch=feed.steps_per_epoch,
-            initial_epoch=initial_epoch,
-            shuffle=False,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        with warnings.catch_warnings():
+            # An epoch without `steps_per_epoch` ends where a dataset of unknown size ends.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            return super().fit(
+                feed.dataset,
+                epochs=epochs,
+                steps_per_epoch=feed.steps_per_epoch,
+                initial_epoch=initial_epoch,
+                shuffle=False,
+                callbacks=callbacks,
+                verbose=verbose,
+            )
 
     def prepare_game(self, class_counts: Sequence[int] | None) -> None:
         """Makes the game that `train_step` plays, unless there is one for these counts already.
@@ -174,21 +175,42 @@ class GameModel(keras.Model):
         if self.game is None or game.class_weights != self.game.class_weights:
             self.game, self.train_function = game, None
 
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Plays one step on one replica; returns running means and the gammas.
+    def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
+        """Makes the function of an iterator that `fit` calls for each step.
 
-        Args:
-            data: `d_steps` pairs of images and labels, as `feeding.Feed` has them.
+        It is not made of `train_step`, because only the loop of `train` gives the bits of `train`.
         """
-        step, strategy = self.state.step, tf.distribute.get_strategy()
-        losses, diagnostics = self.game.play(data, step.read_value())
-        step.assign_add(1)
-        losses = [health.reduce_over_replicas(strategy, "MEAN", loss) for loss in losses]
-        statistics = tf.unstack(health.step_statistics(strategy, diagnostics))
-        for mean, value in zip(self.means, [*losses, *statistics], strict=True):
-            mean.update_state(value)
+        if self.train_function is None or force:
+            train = self.play_step if self.run_eagerly else tf.function(self.play_step)
+
+            def train_function(iterator):
+                batches = iterator.get_next_as_optional()
+                if not batches.has_value():
+                    raise StopIteration
+                return train(batches.get_value(), tf.constant(1))
+
+            self.train_function = train_function
+        return self.train_function
+
+    def play_step(self, batches: Any, num_steps: tf.Tensor) -> dict[str, Any]:
+        """Plays one step on the batches of a `Feed`; returns running means and the gammas.
+
+        `num_steps` is 1, as a tensor, so that the loop stays a loop.
+        """
+        strategy, step = self.distribute_strategy, self.state.step
+        numbers, _ = play_steps(strategy, self.game, lambda: batches, step, num_steps)
+        for mean in self.means:
+            mean.update_state(numbers[mean.name])
         gammas = {name: tf.identity(gamma) for name, gamma in gamma_variables(self.state).items()}
         return {mean.name: mean.result() for mean in self.means} | gammas
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available.
+
+        Raises:
+            NotImplementedError: always; `fit` trains.
+        """
+        raise NotImplementedError("expected training by fit. Received: train_on_batch")
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Not available: a generator has no loss on images.
@@ -196,7 +218,7 @@ class GameModel(keras.Model):
         Raises:
             NotImplementedError: always; `score` compares with real images.
         """
-        raise NotImplementedError("evaluate has no meaning for a GAN: use score(images, labels)")
+        raise NotImplementedError("expected score(images, labels). Received: evaluate")
 
     def get_config(self) -> dict[str, Any]:
         config = json.loads(self.config.to_json())

@@ -52,9 +52,7 @@ class GenerativeModel(GameModel):
             RunError: if the memory is not enough for a single image.
 
         Example:
-            >>> import keras_sagan as ks
-            >>> gan = ks.SAGAN(image_size=16, g_channels=4, d_channels=4, z_dim=8)
-            >>> gan.generate(seeds=[0, 1, 2], truncation=0.8).shape
+            >>> gan.generate(labels="dog", seeds=[0, 1, 2], truncation=0.8).shape
             (3, 16, 16, 3)
         """
         check_positive(batch_size=batch_size or 1)
@@ -83,8 +81,6 @@ class GenerativeModel(GameModel):
             ValueError: as `generate`.
 
         Example:
-            >>> import keras_sagan as ks
-            >>> gan = ks.SAGAN(image_size=16, g_channels=4, d_channels=4, z_dim=8)
             >>> gan.attention_maps(seeds=0)["attention_8"].shape
             (1, 8, 8, 4, 4)
         """

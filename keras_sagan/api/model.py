@@ -54,7 +54,8 @@ class SAGAN(GenerativeModel):
     Example:
         >>> import keras_sagan as ks
         >>> tiny = {"image_size": 16, "g_channels": 4, "d_channels": 4, "z_dim": 8}
-        >>> gan = ks.SAGAN(num_classes=2, class_names=["cat", "dog"], **tiny)
+        >>> names = ["cat", "dog"]
+        >>> gan = ks.SAGAN(num_classes=2, class_names=names, batch_size=4, **tiny)
         >>> gan.generate(labels=["cat", "dog"], seeds=[0, 1]).shape
         (2, 16, 16, 3)
     """
@@ -86,7 +87,7 @@ class SAGAN(GenerativeModel):
             RunError: if there is no checkpoint, or it cannot be read.
 
         Example:
-            >>> gan = SAGAN.from_run("runs/digits", checkpoint="best")  # doctest: +SKIP
+            >>> gan = ks.SAGAN.from_run("runs/digits", checkpoint="best")  # doctest: +SKIP
         """
         run = RunDirectory(pathlib.Path(run_dir))
         config = run.read_config()
@@ -120,7 +121,7 @@ class SAGAN(GenerativeModel):
             RunError: if its files cannot be read.
 
         Example:
-            >>> gan = SAGAN.from_preset("digits")  # doctest: +SKIP
+            >>> gan = ks.SAGAN.from_preset("digits")  # doctest: +SKIP
         """
         known = packaged.presets()
         if name not in known:
@@ -164,8 +165,7 @@ class SAGAN(GenerativeModel):
             RunError: if `data_dir` cannot be written.
 
         Example:
-            >>> gan = SAGAN(num_classes=10, image_channels=1, image_size=16)  # doctest: +SKIP
-            >>> gan.score("digits")  # doctest: +SKIP
+            >>> gan.score(images, labels)  # doctest: +SKIP
         """
         check_positive(num_images=num_images)
         folder = str(data_dir or self.config.data_dir)
@@ -198,7 +198,7 @@ class SAGAN(GenerativeModel):
             RunError: if it cannot be written.
 
         Example:
-            >>> SAGAN.from_preset("digits").export("exports/digits")  # doctest: +SKIP
+            >>> gan.export("exports/pets", model="pets")  # doctest: +SKIP
         """
         newest = CheckpointChoice(("newest",))
         settings = Settings(pathlib.Path(folder), "saved_model", newest, True, version, model)
@@ -224,10 +224,9 @@ def load(path: str | os.PathLike[str]) -> SAGAN:
 
     Example:
         >>> import tempfile
-        >>> gan = SAGAN(image_size=16, g_channels=4, d_channels=4, z_dim=8)
         >>> path = f"{tempfile.mkdtemp()}/gan.keras"
         >>> gan.save(path)
-        >>> bool((load(path).generate(seeds=3) == gan.generate(seeds=3)).all())
+        >>> bool((ks.load(path).generate(seeds=3) == gan.generate(seeds=3)).all())
         True
     """
     found = keras.saving.load_model(path)

@@ -22,16 +22,6 @@ def logit_moments(logits: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.reduce_mean(logits), tf.reduce_mean(logits**2)])
 
 
-def reduce_over_replicas(
-    strategy: tf.distribute.Strategy, operation: str, value: tf.Tensor
-) -> tf.Tensor:
-    """Reduces a per-replica `value` by "SUM" or "MEAN", inside or outside of the replicas."""
-    replica = tf.distribute.get_replica_context()
-    if replica:
-        return replica.all_reduce(operation, value)
-    return strategy.reduce(operation, value, axis=None)
-
-
 def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any]) -> tf.Tensor:
     """Statistics of the game after one step, over the global batch.
 
@@ -39,7 +29,7 @@ def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any
     gradient norm vanishes, it stops learning. If they keep growing, the run is about to diverge.
 
     Args:
-        strategy: called inside or outside of its replicas.
+        strategy: called outside of its replicas.
         diagnostics: per-replica values, as `Game.play` returns them.
 
     Returns:
@@ -48,11 +38,11 @@ def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any
     """
     results = []
     for moments in diagnostics["logits"]:
-        first, second = tf.unstack(reduce_over_replicas(strategy, "MEAN", moments))
+        first, second = tf.unstack(strategy.reduce("MEAN", moments, axis=None))
         results.append(tf.cast(tf.sqrt(tf.maximum(second - first**2, 0)), tf.float32))
     for name in ("d", "g"):
         # Sum first: the norm of each replica's share would depend on the number of replicas.
-        gradients = [reduce_over_replicas(strategy, "SUM", part) for part in diagnostics[name]]
+        gradients = [strategy.reduce("SUM", part, axis=None) for part in diagnostics[name]]
         results.append(tf.linalg.global_norm(gradients))
     return tf.stack(results)
 

@@ -40,9 +40,7 @@ class State:
         )
         g_optimizer.build(generator.trainable_variables)
         d_optimizer.build(discriminator.trainable_variables)
-        # `fit` counts within a replica, where every replica has the same number.
-        same = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=same)
+        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
 
     def checkpoint(self) -> tf.train.Checkpoint:

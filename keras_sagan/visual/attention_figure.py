@@ -39,6 +39,9 @@ def plot_attention(
         queries: (y, x) of each position in the layer's feature map; by default five, spread out.
         captions: text beside each row.
 
+    Returns:
+        A matplotlib figure, which notebooks show.
+
     Raises:
         ValueError: if the numbers of images and maps differ, or a query is outside of the map.
         ImportError: without matplotlib, which the extra `benchmarks` installs.
