@@ -109,7 +109,8 @@ class GameModel(keras.Model):
 
         Args:
             x: images, uint8 or float in [-1, 1]: an array `[N, H, W, C]`, or a `tf.data.Dataset`
-                of images or `(images, labels)`, single or in batches of any size.
+                of images or `(images, labels)`, single or in batches of any size. Its attribute
+                `class_names`, if it has one, names classes without names.
             y: int `[N]`, labels of an array; None with a dataset or without classes.
             epochs: int, number of the last epoch.
             steps_per_epoch: int. None: as many as the images allow.
@@ -139,6 +140,7 @@ class GameModel(keras.Model):
             feed = feed_dataset(x, self.config, steps_per_epoch, class_counts)
         else:
             feed = feed_arrays(np.asarray(x), y, self.config, self.state.step, steps_per_epoch)
+        self.adopt_class_names(getattr(x, "class_names", None))
         self.prepare_game(feed.class_counts)
         with warnings.catch_warnings():
             # An epoch without `steps_per_epoch` ends where a dataset of unknown size ends.
@@ -152,6 +154,12 @@ class GameModel(keras.Model):
                 callbacks=callbacks,
                 verbose=verbose,
             )
+
+    def adopt_class_names(self, names: Sequence[str] | None) -> None:
+        """Takes names as of `keras.utils.image_dataset_from_directory`, if there are none yet."""
+        numbers = check_class_names(None, self.config.num_classes)
+        if names and self.class_names == numbers and len(names) == len(numbers):
+            self.class_names = check_class_names(names, len(numbers))
 
     def prepare_game(self, class_counts: Sequence[int] | None) -> None:
         """Makes the game that `train_step` plays, unless there is one for these counts already.
@@ -176,9 +184,9 @@ class GameModel(keras.Model):
             self.game, self.train_function = game, None
 
     def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
-        """Makes the function of an iterator that `fit` calls for each step.
+        """Makes what `fit` calls for each step: not `train_step`, but the loop of `train`.
 
-        It is not made of `train_step`, because only the loop of `train` gives the bits of `train`.
+        TensorFlow rounds differently outside of a loop.
         """
         if self.train_function is None or force:
             train = self.play_step if self.run_eagerly else tf.function(self.play_step)
@@ -205,18 +213,14 @@ class GameModel(keras.Model):
         return {mean.name: mean.result() for mean in self.means} | gammas
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available.
-
-        Raises:
-            NotImplementedError: always; `fit` trains.
-        """
+        """Not available; raises `NotImplementedError`."""
         raise NotImplementedError("expected training by fit. Received: train_on_batch")
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available: a generator has no loss on images.
+        """Not available, because a generator has no loss on images.
 
         Raises:
-            NotImplementedError: always; `score` compares with real images.
+            NotImplementedError: always; use `score`.
         """
         raise NotImplementedError("expected score(images, labels). Received: evaluate")
 
