@@ -229,7 +229,7 @@ def load(path: str | os.PathLike[str]) -> SAGAN:
         >>> bool((ks.load(path).generate(seeds=3) == gan.generate(seeds=3)).all())
         True
     """
-    found = keras.saving.load_model(path)
+    found = keras.saving.load_model(path, safe_mode=True)
     if not isinstance(found, SAGAN):
         raise ValueError(f"expected a file of SAGAN.save. Received: {type(found).__name__}")
     return found
