@@ -146,8 +146,8 @@ def help_text(description, module):
     if any(topics.values()):
         lines += [
             "",
-            "Flags may come from files: --flagfile=PATH, which may nest, or --recipe=NAME, which is",
-            "packaged (`keras-sagan recipes` lists them). Later flags override earlier ones.",
+            "Flags may come from files: --flagfile=PATH, which may nest, or --recipe=NAME for a",
+            "packaged one (`keras-sagan recipes` lists them). Later flags override earlier ones.",
         ]
     for topic, members in topics.items():
         lines += ["", f"{topic}:"] if members else []
