@@ -13,6 +13,7 @@ from absl import flags
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.options import TOPICS
+from keras_sagan.packaged import find_recipe
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
 DEFINE |= {str: flags.DEFINE_string, bool: flags.DEFINE_bool}
@@ -47,8 +48,9 @@ def run(main, description, module=None):
     # Show only errors of TensorFlow's log: our one-line warnings replace its longer ones.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
+    flags.DEFINE_string("recipe", None, "A packaged flag file.")
     try:
-        extra = flags.FLAGS(sys.argv)[1:]
+        extra = flags.FLAGS([own, *expand_recipes(sys.argv[1:])])[1:]
         if flags.FLAGS.help:
             print(help_text(description, module or own))
             return
@@ -63,6 +65,24 @@ def run(main, description, module=None):
         fail(f"out of memory: {error}", 1)
     except KeyboardInterrupt:
         fail("interrupted", 130)
+
+
+def expand_recipes(arguments: list[str]) -> list[str]:
+    """Replaces each `--recipe=NAME`, also in flag files, with `--flagfile=PATH` in its place.
+
+    Raises:
+        UsageError: if there is no such recipe.
+    """
+    # Flag files are read first, so what remains is in the order in which later flags win.
+    given = iter(flags.FLAGS.read_flags_from_files(arguments, force_gnu=False))
+    expanded = []
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in ("--recipe", "-recipe"):
+            recipe = find_recipe(value if equals else next(given, ""))
+            argument = f"--flagfile={recipe}"
+        expanded.append(argument)
+    return expanded
 
 
 def fail(reason, code):
@@ -122,7 +142,13 @@ def help_text(description, module):
     for topic, options in TOPICS.items():
         names = [field.name for field in dataclasses.fields(options) if field.name in flags.FLAGS]
         topics[topic] = [flags.FLAGS[name] for name in names if flags.FLAGS[name] not in own]
-    lines = [description.strip(), "", "Flags may come from files: --flagfile=PATH, which may nest."]
+    lines = [description.strip()]
+    if any(topics.values()):
+        lines += [
+            "",
+            "Flags may come from files: --flagfile=PATH, which may nest, or --recipe=NAME for a",
+            "packaged one (`keras-sagan recipes` lists them). Later flags override earlier ones.",
+        ]
     for topic, members in topics.items():
         lines += ["", f"{topic}:"] if members else []
         for flag in members:

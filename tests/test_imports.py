@@ -13,7 +13,7 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"options", "values", "files", "losses", "progress"},
+    {"options", "values", "files", "losses", "progress", "packaged"},
     {"config"},
     {"layers"},
     {"networks"},
@@ -26,6 +26,8 @@ ORDER = [
     {"serving", "pages"},
     {"commands"},
     COMMANDS,
+    {"cli"},
+    {"__main__"},
 ]
 # Groups of which no member may import another one of the same group.
 SEPARATE = {"data", "visual", "devices", "sampling", "serving", "pages"} | COMMANDS
@@ -92,7 +94,7 @@ METRICS = [f"keras_sagan.metrics.{path.stem}" for path in (PACKAGE / "metrics").
         *METRICS,
         *(
             f"keras_sagan.{name}"
-            for name in ("config", "train", "evaluate", "prepare", "export", "client", "explore")
+            for name in ("config", "cli", "packaged", *sorted(COMMANDS - {"sample"}))
         ),
     ],
 )
