@@ -13,7 +13,7 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"options", "values", "files", "losses", "progress", "packaged"},
+    {"options", "values", "files", "losses", "progress", "signals", "packaged"},
     {"config"},
     {"layers"},
     {"networks"},
