@@ -76,6 +76,9 @@ class Network(ExactOutputs, keras.Model):
         ValueError: if a network with classes is called without labels, or two layers share a name.
     """
 
+    # Keras would add to every SavedModel a function of a single input, which fails with labels.
+    _default_save_signature = None
+
     def __init__(
         self, stack: list[Any], example_shape: Iterable[int], num_classes: int = 0, **kwargs: Any
     ) -> None:
@@ -115,10 +118,10 @@ class Network(ExactOutputs, keras.Model):
         return shape
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Does what `keras.Model.export` does, with integer labels."""
-        inputs = keras.layers.InputSpec(shape=(None, *self.example_shape), dtype="float32")
-        labels = keras.layers.InputSpec(shape=(None,), dtype="int32")
-        signature = [inputs, labels] if self.num_classes else [inputs]
+        """Does what `keras.Model.export` does, for inputs and integer labels."""
+        signature = [keras.layers.InputSpec(shape=(None, *self.example_shape), dtype="float32")]
+        if self.num_classes:
+            signature.append(keras.layers.InputSpec(shape=(None,), dtype="int32"))
         super().export(filepath, *args, **{"input_signature": signature} | kwargs)
 
     def layer_inputs(self, inputs: Any, labels: Any = None) -> tuple[dict[str, Any], tf.Tensor]:
