@@ -3,10 +3,11 @@
 python -m benchmarks.layers
 python -m benchmarks.layers --image_size=64 --channels=128 --format=json
 
-`spectral` compares `SpectralConv2D` with Keras' and TensorFlow Addons' SpectralNormalization around
-a convolution, each as a layer in training: how far the kernel in use is from spectral norm 1
-(`sigma_errors`, by step), how far its gradient is from the gradient of W / sigma(W) by autodiff
-(`gradient_distance`), and how much two training calls alone change the weights (`kernel_change`).
+`spectral` compares `SpectralConv2D` with our SpectralNormalization (`keras_sagan_wrapper`), Keras'
+and TensorFlow Addons' around a convolution, each as a layer in training: how far the kernel in use
+is from spectral norm 1 (`sigma_errors`, by step), how far its gradient is from the gradient of
+W / sigma(W) by autodiff (`gradient_distance`), and how much two training calls alone change the
+weights (`kernel_change`).
 
 `attention` compares `SelfAttention` with the usual attention layer at equal weights: the distance
 between their outputs and gradients.
@@ -37,7 +38,7 @@ from keras_sagan.errors import UsageError
 from keras_sagan.runs.provenance import PACKAGES
 
 LAYERS = {
-    "spectral": ("keras_sagan", "keras", "tensorflow_addons"),
+    "spectral": ("keras_sagan", "keras_sagan_wrapper", "keras", "tensorflow_addons"),
     "attention": ("keras_sagan", "keras_naive"),
     "blocks_float32": ("keras_sagan", "at_once"),
     "blocks_bfloat16": ("keras_sagan", "at_once"),

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import select
 import signal
 import sys
 import textwrap
@@ -13,6 +14,9 @@ from absl import flags
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.options import TOPICS
+from keras_sagan.packaged import find_recipe
+from keras_sagan.progress import say_line
+from keras_sagan.signals import ending_signals
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
 DEFINE |= {str: flags.DEFINE_string, bool: flags.DEFINE_bool}
@@ -36,21 +40,38 @@ def config_from_flags(values=flags.FLAGS):
 def run(main, description, module=None):
     """Parses the command line, calls `main()` and exits.
 
-    Exit codes: 0 for success, 1 for a failed run, 2 for an invalid request, 130 if interrupted, 143
-    if terminated. `--help` shows `description` and the flags of `module`, by default the program.
+    Exit codes: 0 for success, 1 for a failed run, 2 for an invalid request, 128 + N if signal N
+    ended it: 130 if interrupted, 143 if terminated, 141 if the reader of standard output is gone.
+    `--help` shows `description` and the flags of `module`, by default the program.
     """
-    own = sys.argv[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files and classes may have characters that standard output cannot encode.
         sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
+    for number in ending_signals():
+        if number != signal.SIGINT:  # Python raises `KeyboardInterrupt`.
+            signal.signal(number, lambda number, _: fail("terminated", 128 + number))
+    try:
+        call_main(main, description, module or sys.argv[0])
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        if not is_reader_gone(sys.stdout):
+            raise
+        sys.exit(128 + signal.SIGPIPE)
+    finally:
+        drop_unreadable()
+
+
+def call_main(main, description, module):
+    """Parses the command line and calls `main()`; failures end the process with one line."""
     # Show only errors of TensorFlow's log: our one-line warnings replace its longer ones.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
+    flags.DEFINE_string("recipe", None, "A packaged flag file.")
     try:
-        extra = flags.FLAGS(sys.argv)[1:]
+        extra = flags.FLAGS([sys.argv[0], *expand_recipes(sys.argv[1:])])[1:]
         if flags.FLAGS.help:
-            print(help_text(description, module or own))
+            print(help_text(description or "Python's option -OO removes the description.", module))
             return
         if extra:
             raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
@@ -65,10 +86,46 @@ def run(main, description, module=None):
         fail("interrupted", 130)
 
 
+def expand_recipes(arguments: list[str]) -> list[str]:
+    """Replaces each `--recipe=NAME`, also in flag files, with `--flagfile=PATH` in its place.
+
+    Raises:
+        UsageError: if there is no such recipe.
+    """
+    # Flag files are read first, so what remains is in the order in which later flags win.
+    given = iter(flags.FLAGS.read_flags_from_files(arguments, force_gnu=False))
+    expanded = []
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in ("--recipe", "-recipe"):
+            recipe = find_recipe(value if equals else next(given, ""))
+            argument = f"--flagfile={recipe}"
+        expanded.append(argument)
+    return expanded
+
+
 def fail(reason, code):
     line = " ".join(str(reason).split())
-    print(f"{sys.argv[0].rpartition('/')[2]}: error: {line}", file=sys.stderr)
+    say_line(f"{sys.argv[0].rpartition('/')[2]}: error: {line}")
     sys.exit(code)
+
+
+def is_reader_gone(stream):
+    """Whether a stream leads to a pipe without a reader, or to a closed terminal."""
+    poll = select.poll()
+    if stream:
+        poll.register(stream.fileno(), 0)  # Errors are reported in any case.
+    return bool(poll.poll(0))
+
+
+def drop_unreadable():
+    """Drops output that nobody can read: Python would try again at its end, and complain."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def require(name):
@@ -122,7 +179,13 @@ def help_text(description, module):
     for topic, options in TOPICS.items():
         names = [field.name for field in dataclasses.fields(options) if field.name in flags.FLAGS]
         topics[topic] = [flags.FLAGS[name] for name in names if flags.FLAGS[name] not in own]
-    lines = [description.strip(), "", "Flags may come from files: --flagfile=PATH, which may nest."]
+    lines = [description.strip()]
+    if any(topics.values()):
+        lines += [
+            "",
+            "Flags may come from files: --flagfile=PATH, which may nest, or --recipe=NAME for a",
+            "packaged one (`keras-sagan recipes` lists them). Later flags override earlier ones.",
+        ]
     for topic, members in topics.items():
         lines += ["", f"{topic}:"] if members else []
         for flag in members:

@@ -17,6 +17,7 @@ from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError, reason_of
 from keras_sagan.metrics.features import read_features
 from keras_sagan.metrics.protocol import PROTOCOLS
+from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
@@ -160,7 +161,7 @@ def print_scores(run: RunDirectory, found: dict[int, list], others: list | None)
     notes = score_rows.describe_extractors(row for rows in found.values() for row in rows)
     if flags.FLAGS.json:
         for note in notes:
-            score_rows.write_note(note)
+            say_line(note)
         values = {at: {row["metric"]: row["value"] for row in rows} for at, rows in found.items()}
         print(json.dumps(values))
         return

@@ -1,4 +1,4 @@
-"""Makes a page, or a figure, that shows what the attention layers of a run attend to.
+"""Makes a page, or a figure, that shows what a run's attention layers attend to.
 
 python -m keras_sagan.explore --run_dir=runs/digits --output=attention.html
 python -m keras_sagan.explore --run_dir=runs/digits --checkpoint=all --labels=3,7 --seeds=0,1

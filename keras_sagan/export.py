@@ -7,12 +7,12 @@ python -m keras_sagan.export --run_dir=runs/digits --export_dir=exports/digits -
 
 import pathlib
 import re
-import sys
 
 from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
+from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.values import CheckpointChoice
 
@@ -63,7 +63,7 @@ def main() -> None:
     settings = Settings(folder, kind, checkpoint, given.ema, given.version, given.model)
     name, step, notes = export_run(run, config, settings)
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say_line(f"note: {note}")
     weights = "averaged weights" if given.ema else "weights as trained"
     print(f"{weights} of step {step}: {settings.export_dir / name}")
 

@@ -5,10 +5,11 @@ import fcntl
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import IO
+
+from keras_sagan.progress import say_line
 
 # Prefix of folders being written. A kill may leave one; `remove_unfinished` removes it.
 UNFINISHED = ".unfinished-"
@@ -95,6 +96,6 @@ def locked(path: pathlib.Path, wait_for: str | None = None) -> Iterator[IO[str]]
             if wait_for is None:
                 file.seek(0)
                 raise BlockingIOError(file.read().strip()) from error
-            sys.stderr.write(f"waiting: another process {wait_for} here\n")
+            say_line(f"waiting: another process {wait_for} here")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file

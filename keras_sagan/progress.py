@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, or an occasional line in a log."""
 
+import contextlib
 import sys
 import time
 
@@ -51,8 +52,7 @@ class Progress:
 
     def say(self, line):
         """Prints a line, above the bar if there is one."""
-        tqdm.tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        say_line(line)
 
     def __enter__(self):
         return self
@@ -62,3 +62,13 @@ class Progress:
 
     def close(self):
         self.bar.close()
+
+
+def say_line(line: str) -> None:
+    """Writes a line to standard error, because standard output is for results.
+
+    A terminal may close, and a reader of a pipe may end: that does not stop the work.
+    """
+    with contextlib.suppress(OSError):
+        tqdm.tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()

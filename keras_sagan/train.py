@@ -1,6 +1,6 @@
 """Trains a GAN, or resumes a run that was stopped.
 
-python -m keras_sagan.train --flagfile=keras_sagan/configs/sagan_digits.flags --run_dir=runs/digits
+python -m keras_sagan.train --recipe=sagan_digits --run_dir=runs/digits
 python -m keras_sagan.train --check --run_dir=runs/digits
 """
 

@@ -19,6 +19,7 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import write_atomically
 from keras_sagan.progress import Progress
 from keras_sagan.runs.directory import RunDirectory, differences
+from keras_sagan.signals import ENDING
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -157,8 +158,8 @@ def explain_exit(code: int, log: str) -> tuple[str, str]:
         return "ok", ""
     if code < 0:
         return "killed", f"by {signal.Signals(-code).name}"
-    if code == 128 + signal.SIGTERM:
-        return "killed", "by SIGTERM"
+    if code - 128 in ENDING:
+        return "killed", f"by {signal.Signals(code - 128).name}"
     output = [line for line in log.splitlines() if line.strip()] or ["no output"]
     reason = output[-1].strip()
     return "diverged" if re.search(r"error: expected finite", reason) else "failed", reason

@@ -21,7 +21,8 @@ class NaiveNetwork:
     """A model of `keras_naive` with the interface of `networks.network.Network` that commands use.
 
     Its `stack` contains only the attention layers. `function` calls `model`, of `make_generator` or
-    `make_discriminator`, with inputs, labels and `training`.
+    `make_discriminator`, with inputs, labels and `training`. It ignores `advance_u`: stock layers
+    store their power iterations in every training call.
     """
 
     def __init__(self, name, model, function):
@@ -30,7 +31,7 @@ class NaiveNetwork:
         self.variables, self.trainable_variables = model.variables, model.trainable_variables
         self.stack = [layer for layer in model.layers if isinstance(layer, NaiveSelfAttention)]
 
-    def __call__(self, inputs, labels, training=False):
+    def __call__(self, inputs, labels, training=False, advance_u=None):
         return self.function(inputs, labels, training=training)
 
 

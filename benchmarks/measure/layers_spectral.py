@@ -1,4 +1,4 @@
-"""Three implementations of spectral normalization behind one interface, and their exactness.
+"""Four implementations of spectral normalization behind one interface, and their exactness.
 
 TensorFlow and Keras are imported late: TensorFlow Addons needs an alias before them.
 """
@@ -30,6 +30,20 @@ class OurConv:
         """Outputs of a training call, and the kernel that it convolved with."""
         kernel = self.layer.normalized_kernel()
         return self.layer(images, advance_u=True), kernel
+
+
+class OurWrapper(OurConv):
+    """The same with `keras_sagan.layers.SpectralNormalization`."""
+
+    def __init__(self, filters, input_shape):
+        import keras
+
+        from keras_sagan.layers import SpectralNormalization
+
+        conv = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)
+        self.layer = SpectralNormalization(conv)
+        self.layer.build(input_shape)
+        self.kernel, self.vector_u = self.layer.kernel, self.layer.vector_u
 
 
 class KerasConv:
@@ -64,7 +78,12 @@ class AddonsConv(KerasConv):
         self.kernel, self.vector_u = conv.kernel, self.layer.u
 
 
-CONVOLUTIONS = {"keras_sagan": OurConv, "keras": KerasConv, "tensorflow_addons": AddonsConv}
+CONVOLUTIONS = {
+    "keras_sagan": OurConv,
+    "keras_sagan_wrapper": OurWrapper,
+    "keras": KerasConv,
+    "tensorflow_addons": AddonsConv,
+}
 
 
 def compare_gradients(conv, images, cotangent, kernel):

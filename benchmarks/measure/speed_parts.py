@@ -56,7 +56,7 @@ def step_parts(training):
         apply_gradients(game.g_optimizer, zeros["g"], game.generator)
 
     def forward(network):
-        return lambda inputs, classes: network(inputs, classes, training=True)
+        return lambda inputs, classes: network(inputs, classes, training=True, advance_u=False)
 
     return {
         "feed": lambda: next(training.iterator),

@@ -96,9 +96,10 @@ def round_digits(value: float) -> float:
 
 def command_line(leave_out: Iterable[str] = ()) -> str:
     """How this process was started, without the interpreter's path and arguments to `leave_out`."""
-    module = sys.modules["__main__"].__spec__.name
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # None in a script or a notebook.
+    program = ["-m", spec.name] if spec else sys.argv[:1]
     arguments = [argument for argument in sys.argv[1:] if argument not in leave_out]
-    return shlex.join(["python", "-m", module, *arguments])
+    return shlex.join(["python", *program, *arguments])
 
 
 def gather_provenance(packages: Iterable[str]) -> dict:

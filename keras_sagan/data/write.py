@@ -2,24 +2,18 @@
 
 import array
 import collections
-import contextlib
 import hashlib
 import json
-import multiprocessing
-import os
 import pathlib
-import signal
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import BinaryIO
 
 import numpy as np
 import PIL
 
-from keras_sagan.data.pixels import PREPROCESSING, decode_image
-from keras_sagan.data.source import ImageSource, Payload
+from keras_sagan.data.decoders import Decoders, count_cores
+from keras_sagan.data.pixels import PREPROCESSING
+from keras_sagan.data.source import ImageSource
 from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
 from keras_sagan.values import ImageSet
@@ -89,7 +83,11 @@ def check_left_out(left_out: list, good: int, max_bad_fraction: float, dataset: 
 
 
 def decode_examples(source, image_set, left_out: list) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields label and pixels of each example; `left_out` gets the rest, with reasons."""
+    """Yields label and pixels of each example; `left_out` gets the rest, with reasons.
+
+    Raises:
+        RunError: if a process that decodes cannot start, or ends.
+    """
     queue = collections.deque()
     size, channels = image_set.image_size, image_set.image_channels
     progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
@@ -104,57 +102,10 @@ def decode_examples(source, image_set, left_out: list) -> Iterator[tuple[int, np
         left_out.append({"name": example.name, "reason": result})
         progress.say(f"left out: {example.name}: {result}")
 
-    with progress, process_pool() as pool:
+    with progress, Decoders(size, channels) as decoders:
         for example in source.examples():
-            # A process that starts here inherits the blocked signal.
-            with interrupts_blocked():
-                future = pool.submit(decode_or_explain, example.payload, size, channels)
-            queue.append((example, future))
+            queue.append((example, decoders.submit(example.name, example.payload)))
             if len(queue) == QUEUED * count_cores():
                 yield from next_results()
         while queue:
             yield from next_results()
-
-
-def decode_or_explain(payload: Payload, size: int, channels: int) -> np.ndarray | str:
-    """The pixels of an image, or the reason why it has none. Runs in a worker process."""
-    try:
-        return decode_image(payload, size, channels)
-    except PIL.UnidentifiedImageError:
-        return "no image of a known kind"
-    except Exception as error:  # Pillow's readers raise anything on a broken file.
-        return f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def process_pool() -> Iterator[Executor]:
-    """New processes, one per core, that do not load TensorFlow and end with this one."""
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count_cores(), spawn, initializer=follow_parent)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise RunError("a process that decodes images was killed, perhaps for memory") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def count_cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-@contextlib.contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Blocks SIGINT: a terminal sends Ctrl-C to all its processes, but only this one may act."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-
-
-def follow_parent() -> None:
-    """Ends this process when its parent is killed."""
-    if parent := multiprocessing.parent_process():
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context  # The coordination service has no public name.
 
 from keras_sagan import errors
+from keras_sagan.progress import say_line
 
 # Milliseconds between two polls for a broadcast, which also let signals in; limit of a barrier.
 POLL, BARRIER = 1000, 60_000
@@ -58,7 +58,7 @@ class Cluster:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
                 return json.loads(coordination_service().get_config_key_value(key, POLL))
             if doing:
-                sys.stderr.write(f"waiting: the chief {doing}\n")
+                say_line(f"waiting: the chief {doing}")
                 doing = None
 
     def run_on_chief(self, function: Callable[[], Any], doing: str | None = None) -> Any:

@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +14,8 @@ import tensorflow as tf
 from keras_sagan.devices.cluster import Cluster, task_addresses
 from keras_sagan.devices.rendezvous import wait_for_all
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.progress import say_line
+from keras_sagan.signals import handlers_restored
 
 resolvers = tf.distribute.cluster_resolver
 # Seconds that TensorFlow may take to join the processes once all are present.
@@ -113,13 +114,13 @@ def join_cluster(gpus: int, seconds: int) -> Cluster:
 def time_limit(seconds: int) -> Iterator[None]:
     """Ends the process with exit code 1 if the work inside takes longer.
 
-    No other Python thread runs while TensorFlow joins, and TensorFlow handles signals itself.
+    No other Python thread runs while TensorFlow joins, and TensorFlow handles SIGTERM itself.
     """
-    sys.stderr.write(f"all workers are here; joining, within {seconds} seconds\n")
+    say_line(f"all workers are here; joining, within {seconds} seconds")
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
-            yield
+            with handlers_restored(signal.SIGTERM):
+                yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

@@ -74,7 +74,7 @@ def set_standing_statistics(generator: Network, inputs: Inputs) -> None:
         latents, labels = inputs.draw_pairs(i * STANDING_BATCH, STANDING_BATCH, "uniform")
         for layer in layers:
             layer.momentum = i / (i + 1)  # This makes it the mean of all batches so far.
-        generator(latents, labels, training=True)
+        generator(latents, labels, training=True, advance_u=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,8 @@ def fake_features(
     """Features of generated images; `generator` and `extractor` belong to `strategy`'s scope."""
 
     def network(latents, labels):
-        images = generator(latents, labels, training=settings.batch_norm == "batch")
+        training = settings.batch_norm == "batch"
+        images = generator(latents, labels, training=training, advance_u=False)
         return *extractor(images), *([images] if settings.keeps_images else [])
 
     def read_batch(start, count):

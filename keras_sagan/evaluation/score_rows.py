@@ -120,8 +120,3 @@ def comparison_key(metric: str) -> tuple[str, str]:
     """Metric and kind of network: of `fd10k/classifier-1234`, `fd` and `classifier`."""
     name, _, network = metric.partition("/")
     return name.rstrip("k").rstrip("0123456789"), network.partition("-")[0]
-
-
-def write_note(line: str) -> None:
-    """Writes a line to standard error, because standard output is for results."""
-    sys.stderr.write(line + "\n")

@@ -10,13 +10,13 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation import fakes
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.reals import stored_features
-from keras_sagan.evaluation.score_rows import write_note
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
 from keras_sagan.extractors.classifier import classifier, train_once
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import Statistics, read_statistics
 from keras_sagan.metrics.protocol import Protocol
+from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoint_files import sha256
 from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
@@ -145,4 +145,4 @@ def check_statistics(statistics: Statistics, extractor: Extractor, path: str) ->
                 f"Received: {statistics.meta[name]}"
             )
     if "extractor" not in statistics.meta:
-        write_note(f"note: {path} does not say which network made it: extractor unverified")
+        say_line(f"note: {path} does not say which network made it: extractor unverified")

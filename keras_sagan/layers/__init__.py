@@ -5,6 +5,7 @@ import keras
 from keras_sagan.layers.attention import ResidualControl, SelfAttention
 from keras_sagan.layers.conditional import ConditionalBatchNormalization
 from keras_sagan.layers.spectral import SpectralConv2D, SpectralDense, SpectralEmbedding
+from keras_sagan.layers.spectral_normalization import SpectralNormalization
 
 if keras.config.backend() != "tensorflow":
     raise ImportError(
@@ -19,4 +20,5 @@ __all__ = [
     "SpectralConv2D",
     "SpectralDense",
     "SpectralEmbedding",
+    "SpectralNormalization",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_sagan.layers.tensors import at_least_float32, static_shape
+from keras_sagan.layers.tensors import at_least_float32, sizes_of
 
 # Weights per image in a block: 1 MiB of float32, as many as attention at 32x32 has.
 MOST = 2**18
@@ -38,8 +38,13 @@ def attend_at_once(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Ten
 
 
 def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Does what `attend_at_once` does, in blocks if an image has more than `MOST` weights."""
-    queries, keys = static_shape(query)[1], static_shape(key)[1]
+    """Does what `attend_at_once` does, in blocks if an image has more than `MOST` weights.
+
+    It is at once where the graph does not know the number of positions.
+    """
+    queries, keys = query.shape[1], key.shape[1]
+    if queries is None or keys is None:
+        return attend_at_once(query, key, value)
     rows = largest_divisor(queries, MOST // keys)
     if rows == queries:
         return attend_at_once(query, key, value)
@@ -55,7 +60,7 @@ def largest_divisor(number: int, most: int) -> int:
 def attend_in_blocks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, rows: int) -> tf.Tensor:
     """`attend_at_once` for `rows` queries at a time, a divisor of their number.
 
-    Differentiable once.
+    Gradients are in blocks, too. Gradients of gradients, as of a gradient penalty, are at once.
     """
 
     @tf.custom_gradient
@@ -64,11 +69,31 @@ def attend_in_blocks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, rows: i
         outputs = tf.map_fn(
             lambda block: attend_at_once(block, key, value), queries, parallel_iterations=PARALLEL
         )
-        return join_blocks(outputs), lambda upstream: gradients_in_blocks(
-            queries, key, value, outputs, upstream
-        )
+
+        @tf.custom_gradient
+        def gradients(query, key, value, upstream) -> Any:
+            found = gradients_in_blocks(queries, key, value, outputs, upstream)
+            given = query, key, value, upstream
+            return found, lambda *upstreams: second_gradients(*given, upstreams)
+
+        return join_blocks(outputs), lambda upstream: gradients(query, key, value, upstream)
 
     return attention(query, key, value)
+
+
+def second_gradients(query, key, value, upstream, upstreams):
+    """Differentiates the gradients of `attend_at_once`; `upstreams` belong to the three gradients.
+
+    `upstream`, `[B, N, c]`, is the gradient with respect to the attended values. There is a result
+    for each of the first four arguments.
+    """
+    with tf.GradientTape() as second:
+        second.watch([query, key, value, upstream])
+        with tf.GradientTape() as first:
+            first.watch([query, key, value])
+            outputs = attend_at_once(query, key, value)
+        gradients = first.gradient(outputs, [query, key, value], upstream)
+    return second.gradient(gradients, [query, key, value, upstream], list(upstreams))
 
 
 def gradients_in_blocks(queries, key, value, outputs, upstream):
@@ -81,7 +106,7 @@ def gradients_in_blocks(queries, key, value, outputs, upstream):
         outputs: `[N / rows, B, rows, c]`.
         upstream: `[B, N, c]`, the gradient with respect to the joined outputs.
     """
-    blocks, _, rows, _ = static_shape(queries)
+    blocks, _, rows, _ = sizes_of(queries)
     dtype = at_least_float32(value.dtype)
     upstreams = split_into_blocks(upstream, rows)
     # The gradient of the softmax is weights * (d_weights - mean), with this mean. As one more
@@ -116,12 +141,12 @@ def gradients_in_blocks(queries, key, value, outputs, upstream):
 
 def split_into_blocks(positions: tf.Tensor, rows: int) -> tf.Tensor:
     """`[B, N, c]` to `[N / rows, B, rows, c]`."""
-    _, count, channels = static_shape(positions)
+    _, count, channels = sizes_of(positions)
     blocks = tf.reshape(positions, [-1, count // rows, rows, channels])
     return tf.transpose(blocks, [1, 0, 2, 3])
 
 
 def join_blocks(blocks: tf.Tensor) -> tf.Tensor:
     """The inverse of `split_into_blocks`."""
-    count, _, rows, channels = static_shape(blocks)
+    count, _, rows, channels = sizes_of(blocks)
     return tf.reshape(tf.transpose(blocks, [1, 0, 2, 3]), [-1, count * rows, channels])

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_sagan.layers.attend import attend, attend_at_once, attention_weights
 from keras_sagan.layers.resample import max_pool
 from keras_sagan.layers.spectral import SpectralConv2D
-from keras_sagan.layers.tensors import static_shape
+from keras_sagan.layers.tensors import check_channels_last, image_spec, sizes_of
 
 
 class GatedResidual(keras.layers.Layer):
@@ -16,6 +16,7 @@ class GatedResidual(keras.layers.Layer):
 
     def __init__(self, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_channels_last(self)
         self.normalize = normalize
 
     def convolution(self, name: str, filters: int, kernel_size: int = 1) -> SpectralConv2D:
@@ -23,12 +24,20 @@ class GatedResidual(keras.layers.Layer):
         settings = {"use_bias": False, "normalize": self.normalize, "dtype": self.dtype_policy}
         return SpectralConv2D(filters, kernel_size, name=name, **settings)
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        _, height, width, _ = input_shape
-        if height % 2 or width % 2:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
+        self.check_even(input_shape)
+        self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
+
+    def check_even(self, input_shape: tuple[int | None, ...]) -> None:
+        """Raises a `ValueError` if height or width is known and odd."""
+        if any(size is not None and size % 2 for size in input_shape[1:3]):
             text = f"{type(self).__name__} needs an even height and width. Received: input_shape="
             raise ValueError(f"{text}{tuple(input_shape)}")
-        self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        self.check_even(input_shape)
+        return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"normalize": self.normalize}
@@ -49,13 +58,14 @@ class SelfAttention(GatedResidual):
         fast: bool, whether attention to large maps is computed in blocks; equal up to rounding.
 
     Call arguments:
-        advance_u: bool, whether this call stores its power iterations.
+        advance_u, training: as of `SpectralConv2D`.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
 
     Raises:
-        ValueError: if height or width is odd.
+        ValueError: if height or width is odd, the number of channels is unknown, or Keras has
+            channels first. Height and width may be unknown when the layer is built.
     """
 
     def __init__(self, normalize: bool = True, fast: bool = True, **kwargs: Any) -> None:
@@ -73,12 +83,15 @@ class SelfAttention(GatedResidual):
             layer.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.value.filters))
 
-    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        self.check_even(inputs.shape)
         query, key = self.query_and_key(inputs, advance_u)
         value = self.value(inputs, advance_u=advance_u)
         value = flatten_positions(max_pool(value))  # [B, N/4, C/2]
         attended = (attend if self.fast else attend_at_once)(query, key, value)  # [B, N, C/2]
-        attended = tf.reshape(attended, [-1, *inputs.shape[1:3], value.shape[-1]])
+        attended = tf.reshape(attended, [-1, *sizes_of(inputs)[1:3], value.shape[-1]])
         return inputs + self.gamma * self.output_projection(attended, advance_u=advance_u)
 
     def attention_map(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
@@ -90,7 +103,9 @@ class SelfAttention(GatedResidual):
         """
         return attention_weights(*self.query_and_key(inputs, advance_u))
 
-    def query_and_key(self, inputs: tf.Tensor, advance_u: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def query_and_key(
+        self, inputs: tf.Tensor, advance_u: bool | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Queries `[B, N, C / 8]` and max-pooled keys `[B, N / 4, C / 8]`."""
         query = flatten_positions(self.query(inputs, advance_u=advance_u))
         return query, flatten_positions(max_pool(self.key(inputs, advance_u=advance_u)))
@@ -112,13 +127,14 @@ class ResidualControl(GatedResidual):
         normalize: bool, whether the two convolutions are spectrally normalized.
 
     Call arguments:
-        advance_u: bool, whether this call stores its power iterations.
+        advance_u, training: as of `SpectralConv2D`.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
 
     Raises:
-        ValueError: if height or width is odd.
+        ValueError: if height or width is odd, the number of channels is unknown, or Keras has
+            channels first. Height and width may be unknown when the layer is built.
     """
 
     def build(self, input_shape: tuple[int, ...]) -> None:
@@ -130,7 +146,10 @@ class ResidualControl(GatedResidual):
         self.squeeze.build(input_shape)
         self.output_projection.build((*input_shape[:-1], hidden))
 
-    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        self.check_even(inputs.shape)
         hidden = self.squeeze(tf.nn.relu(inputs), advance_u=advance_u)
         outputs = self.output_projection(tf.nn.relu(hidden), advance_u=advance_u)
         return inputs + self.gamma * outputs
@@ -138,5 +157,5 @@ class ResidualControl(GatedResidual):
 
 def flatten_positions(images: tf.Tensor) -> tf.Tensor:
     """`[B, H, W, C]` to `[B, H * W, C]`."""
-    _, height, width, channels = static_shape(images)
+    _, height, width, channels = sizes_of(images)
     return tf.reshape(images, [-1, height * width, channels])

@@ -5,7 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sagan.layers.tensors import at_least_float32
+from keras_sagan.layers.tensors import (
+    at_least_float32,
+    check_channels_last,
+    image_spec,
+    one_hot_labels,
+)
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
@@ -35,8 +40,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
     Output shape: as the input.
 
     Raises:
-        ValueError: if `num_classes` is negative, `momentum` is outside [0, 1], or labels are
-            missing in a conditional layer.
+        ValueError: if `num_classes` is negative, `momentum` is outside [0, 1], the number of
+            channels is unknown, Keras has channels first, or labels as of `one_hot_labels`.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_channels_last(self)
         if num_classes < 0:
             raise ValueError(f"`num_classes` must not be negative. Received: {num_classes=}")
         if not 0 <= momentum <= 1:
@@ -56,7 +62,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.num_classes, self.momentum, self.epsilon = num_classes, momentum, epsilon
         self.synchronized, self.fast = synchronized, fast
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
         self.exact_dtype = at_least_float32(self.compute_dtype)
         channels = input_shape[-1]
         table = (self.num_classes, channels) if self.num_classes else (channels,)
@@ -130,14 +137,12 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         scale, offset = tf.convert_to_tensor(self.scale), tf.convert_to_tensor(self.offset)
         if not self.num_classes:
             return scale, offset
-        if labels is None:
-            raise ValueError(
-                f"A layer with classes needs `labels`. Received: labels=None, {self.num_classes=}"
-            )
-        # Not a gather: XLA cannot compile its sparse gradient over replicas.
-        one_hot = tf.one_hot(labels, self.num_classes, dtype=self.exact_dtype)
+        one_hot = one_hot_labels(labels, self.num_classes, self.exact_dtype)
         rows = [tf.matmul(one_hot, table)[:, None, None] for table in (scale, offset)]
         return rows[0], rows[1]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         keys = ("num_classes", "momentum", "epsilon", "synchronized", "fast")

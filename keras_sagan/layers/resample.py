@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.layers.tensors import static_shape
+from keras_sagan.layers.tensors import sizes_of
 
 
 @tf.custom_gradient
 def upsample(images: tf.Tensor) -> Any:  # Of the pair, the decorator returns the outputs.
     """Doubles height and width by nearest neighbor: each pixel becomes a 2x2 square."""
-    _, height, width, channels = static_shape(images)
+    batch, height, width, channels = sizes_of(images)
     pixels = tf.reshape(images, [-1, height, 1, width, 1, channels])
-    squares = tf.broadcast_to(pixels, [tf.shape(pixels)[0], height, 2, width, 2, channels])
+    squares = tf.broadcast_to(pixels, [batch, height, 2, width, 2, channels])
     # The gradient sums each square. As a pooling it is ten times as fast on CPUs as the sum over
     # axes that differentiation of the line above gives.
     return tf.reshape(squares, [-1, 2 * height, 2 * width, channels]), lambda g: 4 * average_pool(g)
@@ -45,17 +45,24 @@ def max_pool(images: tf.Tensor) -> tf.Tensor:
     return tf.maximum(tf.maximum(first, second), tf.maximum(third, fourth))
 
 
+def resampled_shape(shape: tuple[int | None, ...], resample: str) -> tuple[int | None, ...]:
+    """The shape of images `[batch, height, width, channels]` after "none", "up" or "down"."""
+    change = {"none": lambda n: n, "up": lambda n: 2 * n, "down": lambda n: n // 2}[resample]
+    batch, *sizes, channels = shape
+    return (batch, *(None if size is None else change(size) for size in sizes), channels)
+
+
 def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Convolves with stride 1 and "same" padding; `kernel` is `[k, k, channels, filters]`."""
+    """Convolves with stride 1 and "same" padding; `kernel` is `[h, w, channels, filters]`."""
     return tf.nn.conv2d(images, tf.cast(kernel, images.dtype), 1, "SAME")
 
 
 def convolve_upsampled(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """`convolve(upsample(images), kernel)` as one convolution, for a kernel of odd size."""
-    if kernel.shape[0] == 1:
+    if kernel.shape[:2] == (1, 1):
         return upsample(convolve(images, kernel))
-    _, height, width, _ = static_shape(images)
-    shape = [tf.shape(images)[0], 2 * height, 2 * width, kernel.shape[3]]
+    batch, height, width, _ = sizes_of(images)
+    shape = [batch, 2 * height, 2 * width, kernel.shape[3]]
     # A transposed convolution reads its kernel backwards.
     squares = sums_of_squares(tf.transpose(kernel, [0, 1, 3, 2]), flip=True)
     kernel = tf.cast(squares, images.dtype)
@@ -66,7 +73,7 @@ def convolve_upsampled(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def convolve_and_pool(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """`average_pool(convolve(images, kernel))` as one convolution, for a kernel of odd size."""
-    if kernel.shape[0] == 1:
+    if kernel.shape[:2] == (1, 1):
         return convolve(average_pool(images), kernel)
     if any(size is None or size % 2 for size in images.shape[1:3]):
         # "SAME" would shift the squares: pooling drops the last row of an odd size.
@@ -82,19 +89,19 @@ def sums_of_squares(kernel: tf.Tensor, flip: bool = False, weight: float = 1.0) 
     four padded kernels.
 
     Args:
-        kernel: `[k, k, C, F]`.
+        kernel: `[h, w, C, F]`.
         flip: bool, whether the result is upside down and mirrored.
         weight: float, a factor of the sums.
 
     Returns:
-        `[k + 1, k + 1, C, F]`.
+        `[h + 1, w + 1, C, F]`.
     """
-    size, _, *channels = static_shape(kernel)
-    pairs = np.eye(size + 1, size) + np.eye(size + 1, size, -1)
-    matrix = weight * np.kron(pairs, pairs)  # [(k + 1)^2, k^2]
+    height, width, *channels = sizes_of(kernel)
+    rows, columns = (np.eye(n + 1, n) + np.eye(n + 1, n, -1) for n in (height, width))
+    matrix = weight * np.kron(rows, columns)  # [(h + 1) (w + 1), h w]
     matrix = tf.constant(matrix[::-1] if flip else matrix, kernel.dtype)
-    sums = tf.matmul(matrix, tf.reshape(kernel, [size * size, -1]))
-    return tf.reshape(sums, [size + 1, size + 1, *channels])
+    sums = tf.matmul(matrix, tf.reshape(kernel, [height * width, -1]))
+    return tf.reshape(sums, [height + 1, width + 1, *channels])
 
 
 # By the change of resolution: as the papers write it, and as one convolution.

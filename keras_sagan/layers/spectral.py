@@ -7,27 +7,38 @@ networks, https://arxiv.org/abs/1805.08318, section 4.1.
 loss is not differentiated through sigma, two calls in one step see different kernels, and
 mixed_bfloat16 rounds the float32 weights.
 
+A layer stores its power iteration in every training call, so it is right under `fit`. A step that
+calls a network several times says by `advance_u` which call stores it.
+
 Two choices differ from the released code (ops.py, `spectral_norm`). Here u and v are constants in
 the gradient, as in the SN-GAN authors' code; there the gradient passes through the power iteration.
-Here a generator's u advances only when a call asks for it; there every run of the graph advances
-it, evaluation included.
+Here evaluation stores nothing; there every run of the graph advances a generator's u.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_sagan.layers.resample import FUSED, PLAIN
-from keras_sagan.layers.tensors import at_least_float32
+from keras_sagan.layers.resample import FUSED, PLAIN, resampled_shape
+from keras_sagan.layers.tensors import (
+    at_least_float32,
+    check_channels_last,
+    image_spec,
+    one_hot_labels,
+)
 
 
-def spectral_norm(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Estimates the largest singular value of `kernel` by one power iteration.
+def spectral_norm(
+    kernel: tf.Tensor, u: tf.Tensor, power_iterations: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Estimates the largest singular value of `kernel` by power iteration.
 
     Args:
         kernel: `[..., units]`. Every axis but the last is flattened into rows.
         u: `[1, units]`, the current estimate of the right singular vector.
+        power_iterations: int, at least 1.
 
     Returns:
         sigma: scalar, differentiable in `kernel`; `u` and `v` are constants.
@@ -35,10 +46,36 @@ def spectral_norm(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     """
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     constant = tf.stop_gradient(matrix)
-    v = tf.math.l2_normalize(tf.matmul(u, constant, transpose_b=True))  # [1, rows]
-    u = tf.math.l2_normalize(tf.matmul(v, constant))
+    for _ in range(power_iterations):
+        v = tf.math.l2_normalize(tf.matmul(u, constant, transpose_b=True))  # [1, rows]
+        u = tf.math.l2_normalize(tf.matmul(v, constant))
     sigma = tf.matmul(tf.matmul(v, matrix), u, transpose_b=True)
     return tf.squeeze(sigma), u
+
+
+def divide_by_norm(
+    kernel: tf.Tensor,
+    matrix: tf.Tensor,
+    vector_u: keras.Variable,
+    advance_u: bool,
+    power_iterations: int = 1,
+) -> tf.Tensor:
+    """`kernel` divided by the largest singular value of `matrix`, which holds the same numbers.
+
+    `advance_u` stores the power iteration in `vector_u`. A kernel of zeros stays as it is, and so
+    does its vector, which would otherwise be zero forever.
+    """
+    before = tf.convert_to_tensor(vector_u)
+    sigma, u = spectral_norm(matrix, before, power_iterations)
+    is_zero = tf.equal(sigma, 0)
+    if advance_u:
+        vector_u.assign(tf.where(is_zero, before, u))
+    return kernel / tf.where(is_zero, tf.ones_like(sigma), sigma)
+
+
+def resolve_advance_u(advance_u: bool | None, training: bool | None) -> bool:
+    """Whether a call stores its power iteration: `advance_u`, or `training` if that is None."""
+    return bool(training if advance_u is None else advance_u)
 
 
 class SpectralLayer(keras.layers.Layer):
@@ -77,10 +114,7 @@ class SpectralLayer(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         if not self.normalize:
             return kernel
-        sigma, u = spectral_norm(self.matrix(kernel), tf.convert_to_tensor(self.vector_u))
-        if advance_u:
-            self.vector_u.assign(u)
-        return kernel / sigma
+        return divide_by_norm(kernel, self.matrix(kernel), self.vector_u, advance_u)
 
     def get_config(self) -> dict[str, Any]:
         initializer = keras.initializers.serialize(self.kernel_initializer)
@@ -94,15 +128,16 @@ class SpectralConv2D(SpectralLayer):
 
     Args:
         filters: int, output channels, at least 1.
-        kernel_size: int, odd.
+        kernel_size: int, or height and width; odd.
         use_bias: bool. The attention block's 1x1 convolutions have no bias.
         resample: "none", "up" to double the resolution before the convolution, or "down" to halve
             it afterwards. See `resample.py`.
         fast: bool, whether both are one operation; equal up to rounding.
 
     Call arguments:
-        advance_u: bool, whether this call stores its power iteration. It is not `training`, since
-            only one of the calls in a training step does.
+        advance_u: bool, whether this call stores its power iteration. None: if it is a training
+            call. A training step with several calls passes True to one of them.
+        training: bool, whether this is a training call.
 
     Input shape: `[batch, height, width, channels]`.
     Output shape: `[batch, height, width, filters]`, height and width doubled by "up" and halved by
@@ -110,37 +145,48 @@ class SpectralConv2D(SpectralLayer):
 
     Raises:
         ValueError: if `kernel_size` is even, since padding would shift the image, if `filters` is
-            not positive, or if `resample` is unknown.
+            not positive, if `resample` is unknown, or if Keras has channels first.
     """
 
     def __init__(
         self,
         filters: int,
-        kernel_size: int = 3,
+        kernel_size: int | Sequence[int] = 3,
         use_bias: bool = True,
         resample: str = "none",
         fast: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_channels_last(self)
         if filters < 1:
             raise ValueError(f"`filters` must be at least 1. Received: filters={filters}")
-        if kernel_size % 2 == 0:
-            raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
+        sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        if len(sizes) != 2 or any(size < 1 or size % 2 == 0 for size in sizes):
+            raise ValueError(
+                f"`kernel_size` must be odd, an int or two. Received: kernel_size={kernel_size}"
+            )
         if resample not in PLAIN:
             raise ValueError(f"`resample` must be one of {list(PLAIN)}. Received: {resample=}")
-        self.filters, self.kernel_size, self.use_bias = filters, kernel_size, use_bias
+        self.filters, self.kernel_size, self.use_bias = filters, sizes, use_bias
         self.resample, self.fast = resample, fast
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        self.add_kernel((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
+        self.input_spec = image_spec(self, input_shape)
+        self.add_kernel((*self.kernel_size, input_shape[-1], self.filters))
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
-    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         forms = FUSED if self.fast else PLAIN
-        outputs = forms[self.resample](inputs, self.normalized_kernel(advance_u))
+        kernel = self.normalized_kernel(resolve_advance_u(advance_u, training))
+        outputs = forms[self.resample](inputs, kernel)
         return outputs + self.bias if self.use_bias else outputs
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*resampled_shape(input_shape, self.resample)[:-1], self.filters)
 
     def get_config(self) -> dict[str, Any]:
         keys = ("filters", "kernel_size", "use_bias", "resample", "fast")
@@ -155,10 +201,10 @@ class SpectralDense(SpectralLayer):
         units: int, length of the output, at least 1.
 
     Call arguments:
-        advance_u: bool, whether this call stores its power iteration.
+        advance_u, training: as of `SpectralConv2D`.
 
-    Input shape: `[batch, features]`.
-    Output shape: `[batch, units]`.
+    Input shape: `[..., features]`, of two axes or more.
+    Output shape: `[..., units]`.
 
     Raises:
         ValueError: if `units` is not positive.
@@ -170,13 +216,25 @@ class SpectralDense(SpectralLayer):
             raise ValueError(f"`units` must be at least 1. Received: units={units}")
         self.units = units
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        self.add_kernel((input_shape[-1], self.units))
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        features = input_shape[-1]
+        if len(input_shape) < 2 or features is None:
+            raise ValueError(
+                "SpectralDense needs inputs [..., features] with a known number of features. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: features})
+        self.add_kernel((features, self.units))
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
-    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
-        kernel = tf.cast(self.normalized_kernel(advance_u), self.compute_dtype)
-        return tf.matmul(inputs, kernel) + self.bias
+    def call(
+        self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        kernel = self.normalized_kernel(resolve_advance_u(advance_u, training))
+        return tf.matmul(inputs, tf.cast(kernel, self.compute_dtype)) + self.bias
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units}
@@ -187,21 +245,22 @@ class SpectralEmbedding(SpectralLayer):
     """One vector per class: the rows of a spectrally normalized table.
 
     The singular vector u has one entry per class, as in the released code, which transposes the
-    table for that. A product with one-hot labels selects the rows, because the gradient of a gather
-    is sparse, which XLA cannot compile over replicas. A label out of range selects zeros.
+    table for that. A label that is none of the classes is an error in eager code and selects zeros
+    in graphs.
 
     Args:
         num_classes: int, at least 1.
         dim: int, length of a vector, at least 1.
 
     Call arguments:
-        advance_u: bool, whether this call stores its power iteration.
+        advance_u, training: as of `SpectralConv2D`.
 
-    Input shape: `[batch]`, int.
+    Input shape: `[batch]`, int, in [0, num_classes).
     Output shape: `[batch, dim]`.
 
     Raises:
-        ValueError: if `num_classes` or `dim` is not positive.
+        ValueError: if `num_classes` or `dim` is not positive, or for labels as of
+            `one_hot_labels`.
     """
 
     def __init__(self, num_classes: int, dim: int, **kwargs: Any) -> None:
@@ -219,10 +278,15 @@ class SpectralEmbedding(SpectralLayer):
     def matrix(self, kernel):
         return tf.transpose(kernel)
 
-    def call(self, labels: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
-        one_hot = tf.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
-        kernel = tf.cast(self.normalized_kernel(advance_u), self.compute_dtype)
-        return tf.matmul(one_hot, kernel)
+    def call(
+        self, labels: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        kernel = self.normalized_kernel(resolve_advance_u(advance_u, training))
+        one_hot = one_hot_labels(labels, self.num_classes, self.compute_dtype)
+        return tf.matmul(one_hot, tf.cast(kernel, self.compute_dtype))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape, self.dim)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_classes": self.num_classes, "dim": self.dim}

@@ -11,8 +11,9 @@ from keras_sagan.layers import (
     SpectralDense,
     SpectralEmbedding,
 )
-from keras_sagan.layers.resample import average_pool
-from keras_sagan.layers.tensors import at_least_float32
+from keras_sagan.layers.resample import average_pool, resampled_shape
+from keras_sagan.layers.tensors import at_least_float32, image_spec
+from keras_sagan.networks.network import ExactOutputs
 
 
 class Block(keras.layers.Layer):
@@ -79,9 +80,9 @@ class GeneratorBlock(ResamplingBlock):
         self.filters, self.num_classes = filters, num_classes
         self.momentum, self.synchronized = momentum, synchronized
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        batch, height, width, _ = input_shape
-        double = (batch, 2 * height, 2 * width, self.filters)
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
+        double = self.compute_output_shape(input_shape)
         settings: dict[str, Any] = {"synchronized": self.synchronized, "fast": self.fast}
         settings |= {"momentum": self.momentum, "dtype": self.dtype_policy}
         self.norm_1, self.norm_2 = (
@@ -97,12 +98,17 @@ class GeneratorBlock(ResamplingBlock):
         self.conv_2.build(double)
         self.shortcut.build(input_shape)
 
-    def call(self, inputs, labels=None, training: bool = False, advance_u: bool = False):
+    def call(
+        self, inputs, labels=None, training: bool = False, advance_u: bool | None = None
+    ) -> tf.Tensor:
         residual = self.norm_1(inputs, labels=labels, training=training)
         residual = self.conv_1(tf.nn.relu(residual), advance_u=advance_u)
         residual = self.norm_2(residual, labels=labels, training=training)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
         return residual + self.shortcut(inputs, advance_u=advance_u)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*resampled_shape(input_shape, "up")[:-1], self.filters)
 
     def get_config(self) -> dict[str, Any]:
         keys = ("filters", "num_classes", "momentum", "synchronized")
@@ -135,7 +141,8 @@ class DiscriminatorBlock(ResamplingBlock):
         super().__init__(**kwargs)
         self.filters, self.downsample, self.first = filters, downsample, first
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
         resample = "down" if self.downsample else "none"
         self.conv_1 = self.convolution("conv_1", self.filters)
         self.conv_2 = self.convolution("conv_2", self.filters, resample=resample)
@@ -147,7 +154,9 @@ class DiscriminatorBlock(ResamplingBlock):
             self.shortcut = self.convolution("shortcut", self.filters, 1, own)
             self.shortcut.build(input_shape)
 
-    def call(self, inputs: tf.Tensor, advance_u: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         residual = inputs if self.first else tf.nn.relu(inputs)
         residual = self.conv_1(residual, advance_u=advance_u)
         residual = self.conv_2(tf.nn.relu(residual), advance_u=advance_u)
@@ -157,13 +166,17 @@ class DiscriminatorBlock(ResamplingBlock):
             inputs = average_pool(inputs)
         return residual + self.shortcut(inputs, advance_u=advance_u)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape = resampled_shape(input_shape, "down" if self.downsample else "none")
+        return (*shape[:-1], self.filters)
+
     def get_config(self) -> dict[str, Any]:
         keys = ("filters", "downsample", "first")
         return super().get_config() | {key: getattr(self, key) for key in keys}
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
-class ProjectionHead(Block):
+class ProjectionHead(ExactOutputs, Block):
     """Logits from features and from their product with a vector of the class.
 
     With h the sum over positions after a ReLU, logits are `dense(h) + h . embedding(label)`.
@@ -183,7 +196,8 @@ class ProjectionHead(Block):
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
         channels = input_shape[-1]
         dtype = at_least_float32(self.compute_dtype)
         self.dense = self.spectral(SpectralDense, "dense", 1, dtype=dtype)
@@ -193,7 +207,9 @@ class ProjectionHead(Block):
             self.embedding = self.spectral(SpectralEmbedding, "embedding", *sizes, dtype=dtype)
             self.embedding.build((None,))
 
-    def call(self, inputs, labels=None, advance_u: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs, labels=None, advance_u: bool | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         images = tf.cast(inputs, at_least_float32(inputs.dtype))
         features = tf.reduce_sum(tf.nn.relu(images), axis=(1, 2))  # [B, C]
         logits = self.dense(features, advance_u=advance_u)[:, 0]
@@ -201,6 +217,9 @@ class ProjectionHead(Block):
             vectors = self.embedding(labels, advance_u=advance_u)
             logits += tf.reduce_sum(features * vectors, axis=1)
         return logits
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0],)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_classes": self.num_classes}

@@ -14,10 +14,18 @@ import keras
 import tensorflow as tf
 
 from keras_sagan.layers import ConditionalBatchNormalization, SpectralEmbedding
-from keras_sagan.layers.tensors import at_least_float32
-from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
+from keras_sagan.layers.tensors import at_least_float32, image_spec
+from keras_sagan.networks.network import (
+    LOWEST,
+    ExactOutputs,
+    Network,
+    channels_last,
+    check_images_and_classes,
+    count_halvings,
+)
 
 
+@channels_last()
 def generator(
     *,
     image_size: int = 128,
@@ -55,6 +63,7 @@ def generator(
     return Network(stack, (z_dim,), num_classes, name="generator")
 
 
+@channels_last()
 def discriminator(
     *,
     image_size: int = 128,
@@ -89,7 +98,7 @@ def discriminator(
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
-class Head(keras.layers.Layer):
+class Head(ExactOutputs):
     """A dense layer on all features, plus the projection of their sum over positions on the class.
 
     Args:
@@ -103,8 +112,14 @@ class Head(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.input_spec = image_spec(self, input_shape)
         _, height, width, channels = input_shape
+        if height is None or width is None:
+            raise ValueError(
+                "Head needs a known height and width, since it has a weight for each position. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         self.features = height * width * channels
         dtype = at_least_float32(self.compute_dtype)
         self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype=dtype)
@@ -122,6 +137,9 @@ class Head(keras.layers.Layer):
             sums = tf.reduce_sum(images, axis=(1, 2))
             logits += tf.reduce_sum(sums * self.embedding(labels), axis=1)
         return logits
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0],)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_classes": self.num_classes}

@@ -1,12 +1,14 @@
 """A network: layers in a row, each of which receives the call arguments that it names."""
 
+import contextlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_sagan.layers.tensors import at_least_float32
 from keras_sagan.options import IMAGE_SIZE
 
 # Height and width, in pixels, of the smallest feature maps.
@@ -32,8 +34,27 @@ def count_halvings(image_size: int) -> int:
     return (image_size // LOWEST).bit_length() - 1
 
 
+@contextlib.contextmanager
+def channels_last() -> Iterator[None]:
+    """Layers made in this context have channels last, whatever keras.json says."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)
+
+
+class ExactOutputs(keras.layers.Layer):
+    """A layer whose outputs are float32 under mixed precision, too."""
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        shape = super().compute_output_spec(*args, **kwargs).shape
+        return keras.KerasTensor(shape, at_least_float32(self.compute_dtype))
+
+
 @keras.saving.register_keras_serializable("keras_sagan")
-class Network(keras.Model):
+class Network(ExactOutputs, keras.Model):
     """Calls the layers of `stack` in order and gives each the call arguments that it names.
 
     It is built when constructed, so its weights exist and it can be saved immediately.
@@ -45,14 +66,18 @@ class Network(keras.Model):
         num_classes: int, classes of its labels; 0 for a network without labels.
 
     Call arguments:
-        inputs: `[batch, *example_shape]`, float.
+        inputs: `[batch, *example_shape]`, float; or the pair of these and labels, as `predict` and
+            functional models pass them.
         labels: `[batch]`, int, in [0, num_classes). Ignored when `num_classes` is 0.
         training: bool, whether batch normalization uses batch statistics and stores them.
-        advance_u: bool, whether spectral layers store their power iterations.
+        advance_u: bool, whether spectral layers store their power iterations. None: in training.
 
     Raises:
         ValueError: if a network with classes is called without labels, or two layers share a name.
     """
+
+    # Keras would add to every SavedModel a function of a single input, which fails with labels.
+    _default_save_signature = None
 
     def __init__(
         self, stack: list[Any], example_shape: Iterable[int], num_classes: int = 0, **kwargs: Any
@@ -71,7 +96,11 @@ class Network(keras.Model):
         labels = keras.Input((), dtype="int32") if num_classes else None
         self(keras.Input(self.example_shape), labels)
 
-    def call(self, inputs, labels=None, training: bool = False, advance_u: bool = False):
+    def call(
+        self, inputs, labels=None, training: bool = False, advance_u: bool | None = None
+    ) -> tf.Tensor:
+        if isinstance(inputs, (list, tuple)):
+            inputs, labels = inputs
         if self.num_classes and labels is None:
             raise ValueError(
                 f"A network with classes needs `labels`. Received: labels=None, {self.num_classes=}"
@@ -81,6 +110,19 @@ class Network(keras.Model):
         for layer, names in zip(self.stack, self.taken, strict=True):
             outputs = layer(outputs, **{name: given[name] for name in names})
         return outputs
+
+    def compute_output_shape(self, inputs_shape: Any, labels_shape: Any = None) -> Any:
+        shape = inputs_shape[0] if isinstance(inputs_shape[0], (list, tuple)) else inputs_shape
+        for layer in self.stack:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Does what `keras.Model.export` does, for inputs and integer labels."""
+        signature = [keras.layers.InputSpec(shape=(None, *self.example_shape), dtype="float32")]
+        if self.num_classes:
+            signature.append(keras.layers.InputSpec(shape=(None,), dtype="int32"))
+        super().export(filepath, *args, **{"input_signature": signature} | kwargs)
 
     def layer_inputs(self, inputs: Any, labels: Any = None) -> tuple[dict[str, Any], tf.Tensor]:
         """Evaluates the network on the arguments of a call and keeps the input of every layer.
@@ -101,6 +143,7 @@ class Network(keras.Model):
         return super().get_config() | own
 
     @classmethod
+    @channels_last()
     def from_config(cls, config: Any, custom_objects: Any = None) -> "Network":
         make = keras.saving.deserialize_keras_object
         stack: list[Any] = [make(layer, custom_objects) for layer in config["stack"]]

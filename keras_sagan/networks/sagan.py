@@ -37,11 +37,18 @@ from keras_sagan.layers import (
 )
 from keras_sagan.layers.tensors import at_least_float32
 from keras_sagan.networks.blocks import DiscriminatorBlock, GeneratorBlock, ProjectionHead
-from keras_sagan.networks.network import LOWEST, Network, check_images_and_classes, count_halvings
+from keras_sagan.networks.network import (
+    LOWEST,
+    Network,
+    channels_last,
+    check_images_and_classes,
+    count_halvings,
+)
 
 ATTENTION_BLOCKS = ("attention", "residual")
 
 
+@channels_last()
 def generator(
     *,
     image_size: int = 128,
@@ -87,6 +94,7 @@ def generator(
     return Network(stack, (z_dim,), num_classes, name="generator")
 
 
+@channels_last()
 def discriminator(
     *,
     image_size: int = 128,

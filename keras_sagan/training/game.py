@@ -84,14 +84,14 @@ class Game:
         return loss, apply_gradients(self.g_optimizer, gradients, self.generator)
 
     def discriminator_step(self, images, labels, latents, fake_labels):
-        fakes = self.generator(latents, fake_labels, training=True)
+        fakes = self.generator(latents, fake_labels, training=True, advance_u=False)
         return self.discriminator_gradients(images, labels, fakes, fake_labels)
 
     def discriminator_gradients(self, images, labels, fakes, fake_labels):
         with tf.GradientTape() as tape:
             # Only the pass on real images advances u: NO_OPS in the released model.py.
             real_logits = self.discriminator(images, labels, training=True, advance_u=True)
-            fake_logits = self.discriminator(fakes, fake_labels, training=True)
+            fake_logits = self.discriminator(fakes, fake_labels, training=True, advance_u=False)
             loss = self.d_loss(real_logits, fake_logits)
         gradients = tape.gradient(loss, self.discriminator.trainable_variables)
         return loss, gradients, (real_logits, fake_logits)
@@ -99,7 +99,8 @@ class Game:
     def generator_step(self, latents, labels):
         with tf.GradientTape() as tape:
             fakes = self.generator(latents, labels, training=True, advance_u=True)
-            loss = self.g_loss(self.discriminator(fakes, labels, training=True))
+            logits = self.discriminator(fakes, labels, training=True, advance_u=False)
+            loss = self.g_loss(logits)
         return loss, tape.gradient(loss, self.generator.trainable_variables)
 
     def apply_to_discriminator(self, loss, gradients, logits):
@@ -171,7 +172,8 @@ class FakeReusingGame(Game):
         """The generator's loss, and its gradient with respect to the fakes."""
         with tf.GradientTape() as tape:
             tape.watch(fakes)
-            loss = self.g_loss(self.discriminator(fakes, labels, training=True))
+            logits = self.discriminator(fakes, labels, training=True, advance_u=False)
+            loss = self.g_loss(logits)
         return loss, tape.gradient(loss, fakes)
 
 

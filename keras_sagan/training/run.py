@@ -13,6 +13,7 @@ from keras_sagan.data.prepared import Prepared, prepare
 from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
+from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
@@ -21,7 +22,7 @@ from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.rollback import recorded_rollbacks, roll_back
-from keras_sagan.training.session import SAGAN, Ends, Method, Training, say_line, train_from
+from keras_sagan.training.session import SAGAN, Ends, Method, Training, train_from
 
 
 def train(
@@ -29,8 +30,9 @@ def train(
 ) -> RunDirectory:
     """Trains in `run_dir` until `config.total_steps`; resumes where an earlier process ended.
 
-    Training ends after `config.total_minutes` if that is earlier. A SIGTERM or SIGINT after the
-    first call of the runtime lets the current call end; then a checkpoint is written.
+    Training ends after `config.total_minutes` if that is earlier. A SIGTERM, SIGINT, SIGHUP or
+    SIGUSR1 after the first call of the runtime lets the current call end; then a checkpoint is
+    written. Outside Python's main thread, training works but leaves signals alone.
 
     Args:
         config: of the run.

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
+from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training.actions import (
@@ -174,9 +174,3 @@ def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
 def read_gammas(state: State) -> dict[str, float]:
     """The learned weight of each attention layer, by network and layer name."""
     return {name: float(gamma.numpy()) for name, gamma in gamma_variables(state).items()}
-
-
-def say_line(line: str) -> None:
-    """Shows a line on a worker that shows no progress."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

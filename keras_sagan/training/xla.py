@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import UsageError
 from keras_sagan.files import write_atomically
+from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.provenance import machine
 
@@ -82,7 +82,7 @@ def choose_xla(
     if choice := cluster.broadcast(cluster.run_on_chief(lambda: read_choice(cache))):
         return choice
     if cluster.is_chief:
-        sys.stderr.write("measuring whether XLA makes steps faster (--jit_compile=auto)\n")
+        say_line("measuring whether XLA makes steps faster (--jit_compile=auto)")
     off, on = milliseconds(time_step, False), milliseconds(time_step, True)
     faster = on is not None and off > GAIN * on
     choice = cluster.broadcast({"compiles": faster, "ms_a_step": {"off": off, "on": on}})
@@ -157,4 +157,4 @@ def keep_choice(choice: Choice, path: pathlib.Path) -> None:
         place = f"kept in {path}"
     except OSError as error:
         place = f"not kept: {error}"
-    sys.stderr.write(f"it {verb}: {told}, {without:.1f} without; {place}\n")
+    say_line(f"it {verb}: {told}, {without:.1f} without; {place}")

@@ -13,23 +13,26 @@ SHAPE = (2, 4, 4, 8)
 
 @pytest.fixture(scope="module")
 def spectral():
-    names = ("keras_sagan", "keras")
+    names = ("keras_sagan", "keras_sagan_wrapper", "keras")
     return {name: layers_worker.measure_layer("spectral", name, SHAPE, 30) for name in names}
 
 
 def test_our_gradient_is_that_of_autodiff_and_that_of_keras_is_not(spectral):
-    assert spectral["keras_sagan"]["gradient_distance"] < 1e-5
+    for ours in ("keras_sagan", "keras_sagan_wrapper"):
+        assert spectral[ours]["gradient_distance"] < 1e-5
     assert spectral["keras"]["gradient_distance"] > 0.05
     assert spectral["keras"]["gradient_cosine"] < 0.9999
 
 
 def test_two_calls_leave_our_weights_alone_and_overwrite_those_of_keras(spectral):
-    assert spectral["keras_sagan"]["kernel_change"] == 0
+    for ours in ("keras_sagan", "keras_sagan_wrapper"):
+        assert spectral[ours]["kernel_change"] == 0
     assert spectral["keras"]["kernel_change"] > 0.1
 
 
 def test_sigma_errors_begin_alike_and_vanish(spectral):
     ours, stock = (spectral[name]["sigma_errors"] for name in ("keras_sagan", "keras"))
+    assert spectral["keras_sagan_wrapper"]["sigma_errors"] == pytest.approx(ours, abs=1e-5)
     assert list(ours) == list(stock) == ["1", "3", "10", "30"]
     assert ours["1"] == pytest.approx(stock["1"], rel=1e-4)
     for errors in (ours, stock):

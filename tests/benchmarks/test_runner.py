@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.comparison.runner import execute_runs
+from benchmarks.comparison.runner import execute_runs, explain_exit
 from keras_sagan.config import Config
 
 
@@ -57,3 +57,17 @@ def test_training_that_was_stopped_is_not_scored(step, minutes, status, tmp_path
     assert (run.path / "scored").exists() == (status == "ok")
     if status == "killed":
         assert outcome["reason"] == "after step 7, before the end"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (-9, ("killed", "by SIGKILL")),
+        (143, ("killed", "by SIGTERM")),
+        (129, ("killed", "by SIGHUP")),
+        (138, ("killed", "by SIGUSR1")),
+        (1, ("failed", "the last line")),
+    ],
+)
+def test_exit_code_tells_which_signal_ended_a_run(code, outcome):
+    assert explain_exit(code, "a line\nthe last line\n") == outcome

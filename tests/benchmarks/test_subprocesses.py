@@ -1,5 +1,10 @@
 """Rounds alternate between settings, and a worker that fails says why."""
 
+import sys
+import types
+
+import pytest
+
 from benchmarks.measure import subprocesses
 
 
@@ -27,3 +32,19 @@ def test_a_process_that_ends_without_an_answer_is_an_error():
     answer = subprocesses.run_worker("benchmarks.no_such_module", {})
     assert answer["error"].startswith("exit code 1: ")
     assert "no_such_module" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("main", "program"),
+    [
+        (types.SimpleNamespace(__spec__=types.SimpleNamespace(name="benchmarks.speed")), "-m b"),
+        (types.SimpleNamespace(__spec__=None), "script.py"),  # A script, or standard input.
+        (types.SimpleNamespace(), "script.py"),
+    ],
+)
+def test_command_line_names_the_program(main, program, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(sys, "argv", ["script.py", "--a=1", "--json"])
+    line = subprocesses.command_line(leave_out=["--json"])
+    assert line.startswith(f"python {program}")
+    assert line.endswith(" --a=1")

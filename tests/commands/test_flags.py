@@ -92,9 +92,7 @@ def test_flag_files_make_a_config(path):
         commands.DEFINE[field.type](name, field.default, "", flag_values=values)
     values(["train", f"--flagfile={path}"])
     Config(**{name: values[name].value for name in commands.CONFIG_FIELDS})
-    assert f"python -m keras_sagan.train --flagfile=keras_sagan/configs/{path.name}" in (
-        path.read_text()
-    )
+    assert f"\n# keras-sagan train --recipe={path.stem} " in path.read_text()
 
 
 def test_binary_flag_file_is_one_line(tmp_path):

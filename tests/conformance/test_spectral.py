@@ -45,7 +45,7 @@ def reference_sigma(matrix, u):
 
 def reference_outputs(layer, inputs, kernel):
     if isinstance(layer, SpectralConv2D):
-        size = layer.kernel_size
+        size, _ = layer.kernel_size
         padded = np.pad(inputs, [(0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)])
         windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))
         outputs = np.einsum("bhwcij,ijco->bhwo", windows, kernel)
@@ -149,15 +149,51 @@ def test_convolution_arguments():
     assert len(layer.trainable_variables) == 1
 
 
-def test_labels_outside_the_range_give_zeros():
+def test_labels_outside_the_classes_raise_in_eager_code_and_are_zeros_in_graphs():
     layer = SpectralEmbedding(3, 4)
-    np.testing.assert_array_equal(layer(np.array([3, -1])), np.zeros((2, 4)))
+    labels = np.array([3, 0, -1])
+    with pytest.raises(ValueError, match=r"in \[0, 3\)\. Received: labels=\[3, -1\]"):
+        layer(labels)
+    np.testing.assert_array_equal(tf.function(layer)(labels)[::2], np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([[0], [1]]), r"integers \[batch\].*Received: shape=\(2, 1\), dtype=int64"),
+        (np.array([0.0, 1.0]), r"Received: shape=\(2,\), dtype=float32"),
+    ],
+)
+def test_labels_of_another_kind_raise(labels, message):
+    with pytest.raises(ValueError, match=message):
+        SpectralEmbedding(3, 4)(labels)
+
+
+def test_kernels_of_two_sizes_convolve_as_tensorflow_does():
+    layer = SpectralConv2D(4, kernel_size=(1, 3), use_bias=False, normalize=False)
+    outputs = layer(IMAGES)
+    expected = tf.nn.conv2d(IMAGES, layer.kernel, 1, "SAME")
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: SpectralConv2D(4), lambda: SpectralDense(3)])
+def test_kernels_of_zeros_stay_zeros_and_do_not_lose_their_vector(make):
+    layer = make()
+    inputs = IMAGES if isinstance(layer, SpectralConv2D) else VECTORS
+    layer(inputs)
+    layer.kernel.assign(tf.zeros_like(layer.kernel))
+    before = layer.vector_u.numpy()
+    outputs = layer(inputs, training=True)
+    np.testing.assert_array_equal(outputs, np.zeros_like(outputs))
+    np.testing.assert_array_equal(layer.vector_u, before)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpectralConv2D(4, kernel_size=2), r"odd\. Received: kernel_size=2"),
+        (lambda: SpectralConv2D(4, kernel_size=2), r"odd, an int or two\. Received: kernel_size=2"),
+        (lambda: SpectralConv2D(4, (3, 4)), r"Received: kernel_size=\(3, 4\)"),
+        (lambda: SpectralConv2D(4, (3, 3, 3)), r"Received: kernel_size=\(3, 3, 3\)"),
         (lambda: SpectralConv2D(0), r"at least 1\. Received: filters=0"),
         (lambda: SpectralDense(0), r"at least 1\. Received: units=0"),
         (lambda: SpectralEmbedding(0, 4), r"Received: num_classes=0, dim=4"),

@@ -14,11 +14,10 @@ import time
 import numpy as np
 import pytest
 import sklearn.datasets
-from images import encoded, end_process, fill, noise, prepare_config
+from images import encoded, fill, noise, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data import prepared as preparation
-from keras_sagan.data import write as writing
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import UNFINISHED, remove_unfinished
@@ -151,9 +150,9 @@ def test_pickled_arrays_are_not_loaded(tmp_path):
         prepare_config(settings)
 
 
-def test_process_that_is_killed_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "decode_or_explain", end_process)
-    with pytest.raises(RunError, match="a process that decodes images was killed"):
+def test_process_that_ends_is_an_error_that_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RunError, match="which ended with exit code 1"):
         prepare_config(config(fill(tmp_path, ["p/a.png"]), dataset=f"folder:{tmp_path / 'p'}"))
     assert sets(tmp_path) == []
 
