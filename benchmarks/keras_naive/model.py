@@ -30,6 +30,7 @@ from benchmarks.keras_naive.stock_layers import (
     width_multiplier,
 )
 from keras_sagan.networks import dtype_policy
+from keras_sagan.networks.network import channels_last
 
 LOWEST = 4
 
@@ -84,6 +85,7 @@ def make_discriminator(*, image_shape, channels, num_classes, attention):
     return keras.Model([images, labels], logits)
 
 
+@channels_last()
 def make_gan(config):
     """The `NaiveGan` of a `Config`."""
     shape = (config.image_size, config.image_size, config.image_channels)

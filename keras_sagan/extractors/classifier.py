@@ -12,6 +12,7 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.files import locked, remove_unfinished, written_whole
 from keras_sagan.metrics.protocol import NATIVE
+from keras_sagan.networks.network import channels_last
 
 # Width of the features. A covariance needs several times as many images, so it is small.
 FEATURES = 128
@@ -82,6 +83,7 @@ def train_once(images, labels, data_sha256, data_dir) -> pathlib.Path:
     return path
 
 
+@channels_last()
 def build_network(shape: tuple[int, ...], classes: int) -> keras.Model:
     """Convolutions down to 4x4, a layer of features, and a layer of logits."""
 

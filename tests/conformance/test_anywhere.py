@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from layer_cases import LABELS, LAYERS, built, evaluation, values, wrapped
 
+from keras_sagan.extractors.classifier import build_network
 from keras_sagan.layers import attend
 from keras_sagan.networks import dcgan, sagan
 from keras_sagan.networks.dcgan import Head
@@ -192,6 +193,7 @@ def test_gradient_of_a_gradient_through_the_fused_batch_normalization():
 def test_channels_first_is_refused_by_layers_and_ignored_by_networks():
     sizes = {"image_size": 16, "channels": 4, "num_classes": 3}
     before = sagan.discriminator(**sizes), dcgan.discriminator(**sizes)
+    shapes = [variable.shape for variable in build_network((16, 16, 3), 3).variables]
     keras.config.set_image_data_format("channels_first")
     try:
         for layer_class, arguments, inputs, _ in LAYERS.values():
@@ -200,6 +202,7 @@ def test_channels_first_is_refused_by_layers_and_ignored_by_networks():
                     layer_class(**arguments)
         after = sagan.discriminator(**sizes), dcgan.discriminator(**sizes)
         copy = keras.models.clone_model(after[0])
+        assert [variable.shape for variable in build_network((16, 16, 3), 3).variables] == shapes
     finally:
         keras.config.set_image_data_format("channels_last")
     images = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype("float32")
