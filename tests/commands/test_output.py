@@ -44,6 +44,7 @@ def test_output_without_a_reader_is_quiet(features):
         (forks.executable(), "keras_sagan.train"),  # It does not.
         (forks.executable(), "benchmarks.compare"),
     ],
+    ids=["client", "train", "compare"],  # Not paths, which differ between workers.
 )
 def test_help_without_a_reader_is_quiet(program, module):
     assert run_unread(program, module, "--help") == (141, [])

@@ -83,6 +83,34 @@ def test_layers_are_given_what_a_call_gives_them(network):
     np.testing.assert_array_equal(outputs, network(INPUTS))
 
 
+class Twice(keras.Model):
+    """A user's own model, with an attention layer inside another model."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def call(self, inputs):
+        return self.network(inputs) * 2
+
+
+@pytest.mark.parametrize("kind", ["sequential", "functional", "nested", "subclass"])
+def test_models_of_users_have_the_same_maps(network, maps, kind):
+    symbol = keras.Input((None, None, CHANNELS))
+    outputs = network.large(keras.layers.UpSampling2D()(network.small(symbol)))
+    model = {
+        "sequential": lambda: keras.Sequential([symbol, network.small, keras.layers.ReLU()]),
+        "functional": lambda: keras.Model(symbol, outputs),
+        "nested": lambda: keras.Sequential([keras.Model(symbol, outputs), keras.layers.ReLU()]),
+        "subclass": lambda: Twice(network),
+    }[kind]()
+    found = attention_maps(model, INPUTS)
+    assert list(found) == (["small"] if kind == "sequential" else ["small", "large"])
+    for name, each in found.items():
+        np.testing.assert_array_equal(each, maps[name])
+    assert "call" not in vars(network.small)
+
+
 def test_networks_of_a_run_take_latents_and_images():
     config = Config(
         image_size=16, image_channels=1, num_classes=3, z_dim=4, g_channels=8, d_channels=8,
