@@ -5,6 +5,7 @@ networks as NumPy archives without pickle: arrays by the path of their variable.
 out, so training from a preset starts them anew.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -81,7 +82,8 @@ def save_preset(
     folder.mkdir(parents=True)
     for name, file in FILES.items():
         np.savez_compressed(folder / file, **arrays[name])  # pyright: ignore[reportArgumentType]
-    (folder / "config.json").write_text(config.to_json())
+    elsewhere = dataclasses.replace(config, data_dir=Config.data_dir, tfds_dir=Config.tfds_dir)
+    (folder / "config.json").write_text(elsewhere.to_json())
     (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n")
     return folder
 

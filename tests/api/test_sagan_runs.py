@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from process import run as run_command
+from sklearn.datasets import load_digits
 
 import keras_sagan as ks
 from keras_sagan import packaged
@@ -71,6 +72,19 @@ def test_an_export_serves_the_same_images(gan, tmp_path):
     card = (path / "README.md").read_text()
     assert "trained on `digits`, with the averaged weights of step 20" in card
     assert "To repeat the run" in card
+
+
+def test_the_preset_digits_draws_the_digits_that_it_is_asked_for():
+    found = ks.SAGAN.from_preset("digits")
+    labels = np.repeat(range(10), 5)
+    images = found.generate(labels, [*range(50)])[..., 0].astype(float)
+    small = images.reshape(50, 8, 2, 8, 2).mean(axis=(2, 4))
+    real = load_digits()
+    means = [real.images[real.target == label].mean(axis=0) * 255 / 16 for label in range(10)]
+    distances = np.square(small[:, None] - means).sum(axis=(2, 3))
+    assert np.mean(distances.argmin(axis=1) == labels) > 0.85
+    sizes = [path.stat().st_size for path in ks.presets()["digits"].iterdir()]
+    assert sum(sizes) < 2**20
 
 
 def test_a_preset_has_the_weights_but_not_the_optimizers(gan, tmp_path, monkeypatch):
