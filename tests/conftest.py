@@ -13,10 +13,6 @@ tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfigur
 # Values are compared in float32, which TensorFloat-32 on GPUs is not.
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
-# What imports have made stays: to look through it would make a collection take half a second.
-gc.collect()
-gc.freeze()
-
 GRADIENTS = ops.gradient_registry._registry
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -63,19 +59,34 @@ def two_replicas():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def forget_graphs():
-    """Frees the graphs that were traced since the fixture began, and the weights that they hold.
+def pytest_collection_finish():
+    """What collection has made stays, too: a collection of garbage would look through all tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def forget_gradients():
+    """Forgets the gradients that were registered since it began; says whether there were any.
 
     TensorFlow registers the gradient of each traced call of a `tf.custom_gradient` for ever, and
-    that keeps the graph around it. Networks are cycles of few objects and much memory, so Python
-    seldom collects them by itself.
+    that keeps the graph around it, with its weights.
     """
     before = set(GRADIENTS)
     yield
-    for name in set(GRADIENTS) - before:
+    new = set(GRADIENTS) - before
+    for name in new:
         del GRADIENTS[name]
+    return bool(new)
+
+
+@pytest.fixture(autouse=True)
+def free_graphs_of_test():
+    """Networks are cycles of few objects and much memory: Python seldom collects them by itself."""
+    if (yield from forget_gradients()):
+        gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def free_graphs_of_module():
+    yield from forget_gradients()
     gc.collect()
-
-
-forget_graphs_of_test = pytest.fixture(autouse=True)(forget_graphs)
-forget_graphs_of_module = pytest.fixture(autouse=True, scope="module")(forget_graphs)
