@@ -120,10 +120,10 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator(config):
     if config.flip:
         real = flipped(real, config, noise.D_STEP)
     latents, labels = draw(config, noise.D_STEP)
-    fakes = copied_g(latents, labels, training=True)
+    fakes = copied_g(latents, labels, training=True, advance_u=False)
     with tf.GradientTape() as tape:
         real_logits = copied_d(real, LABELS[0], training=True, advance_u=True)
-        fake_logits = copied_d(fakes, labels, training=True)
+        fake_logits = copied_d(fakes, labels, training=True, advance_u=False)
         d_loss = d_loss_of(real_logits, fake_logits)
     # Else the hinge would hide what is wrong with an image.
     assert np.sum(real_logits < 1) >= 3
@@ -134,7 +134,7 @@ def test_discriminator_learns_by_its_own_gradient_then_the_generator(config):
     latents, labels = draw(config, noise.G_STEP)
     with tf.GradientTape() as tape:
         fakes = copied_g(latents, labels, training=True, advance_u=True)
-        g_loss = g_loss_of(copied_d(fakes, labels, training=True))
+        g_loss = g_loss_of(copied_d(fakes, labels, training=True, advance_u=False))
     g_gradients = tape.gradient(g_loss, copied_g.trainable_variables)
 
     losses = match.play()
@@ -217,7 +217,7 @@ def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile
         descend(discriminator, gradients)
     with tf.GradientTape() as second:
         second.watch(fakes)
-        loss = LOSSES["hinge"][1](discriminator(fakes, drawn[1], training=True))
+        loss = LOSSES["hinge"][1](discriminator(fakes, drawn[1], training=True, advance_u=False))
     weights = generator.trainable_variables
     descend(generator, tape.gradient(fakes, weights, second.gradient(loss, fakes)))
     assert match.play()["g_loss"] == pytest.approx(float(loss), rel=1e-4, abs=1e-5)
