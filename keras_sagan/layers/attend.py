@@ -92,7 +92,7 @@ def second_gradients(query, key, value, upstream, upstreams):
         with tf.GradientTape() as first:
             first.watch([query, key, value])
             outputs = attend_at_once(query, key, value)
-        gradients = first.gradient(outputs, [query, key, value], upstream)
+        gradients: Any = first.gradient(outputs, [query, key, value], upstream)
     return second.gradient(gradients, [query, key, value, upstream], list(upstreams))
 
 

@@ -24,7 +24,7 @@ class GatedResidual(keras.layers.Layer):
         settings = {"use_bias": False, "normalize": self.normalize, "dtype": self.dtype_policy}
         return SpectralConv2D(filters, kernel_size, name=name, **settings)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         self.check_even(input_shape)
         self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros")
@@ -72,7 +72,7 @@ class SelfAttention(GatedResidual):
         super().__init__(normalize, **kwargs)
         self.fast = fast
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-1]
         self.query = self.convolution("query", max(channels // 8, 1))
@@ -86,7 +86,7 @@ class SelfAttention(GatedResidual):
     def call(
         self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
     ) -> tf.Tensor:
-        self.check_even(inputs.shape)
+        self.check_even(tuple(inputs.shape))
         query, key = self.query_and_key(inputs, advance_u)
         value = self.value(inputs, advance_u=advance_u)
         value = flatten_positions(max_pool(value))  # [B, N/4, C/2]
@@ -137,7 +137,7 @@ class ResidualControl(GatedResidual):
             channels first. Height and width may be unknown when the layer is built.
     """
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-1]
         hidden = max(channels // 8, 1)
@@ -149,7 +149,7 @@ class ResidualControl(GatedResidual):
     def call(
         self, inputs: tf.Tensor, advance_u: bool | None = None, training: bool | None = None
     ) -> tf.Tensor:
-        self.check_even(inputs.shape)
+        self.check_even(tuple(inputs.shape))
         hidden = self.squeeze(tf.nn.relu(inputs), advance_u=advance_u)
         outputs = self.output_projection(tf.nn.relu(hidden), advance_u=advance_u)
         return inputs + self.gamma * outputs

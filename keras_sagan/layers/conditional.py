@@ -62,7 +62,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.num_classes, self.momentum, self.epsilon = num_classes, momentum, epsilon
         self.synchronized, self.fast = synchronized, fast
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         self.exact_dtype = at_least_float32(self.compute_dtype)
         channels = input_shape[-1]

@@ -171,7 +171,7 @@ class SpectralConv2D(SpectralLayer):
         self.filters, self.kernel_size, self.use_bias = filters, sizes, use_bias
         self.resample, self.fast = resample, fast
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         self.add_kernel((*self.kernel_size, input_shape[-1], self.filters))
         if self.use_bias:
@@ -216,7 +216,7 @@ class SpectralDense(SpectralLayer):
             raise ValueError(f"`units` must be at least 1. Received: units={units}")
         self.units = units
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         features = input_shape[-1]
         if len(input_shape) < 2 or features is None:
             raise ValueError(
@@ -272,7 +272,7 @@ class SpectralEmbedding(SpectralLayer):
             )
         self.num_classes, self.dim = num_classes, dim
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.add_kernel((self.num_classes, self.dim), units=self.num_classes)
 
     def matrix(self, kernel):

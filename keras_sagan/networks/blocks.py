@@ -80,7 +80,7 @@ class GeneratorBlock(ResamplingBlock):
         self.filters, self.num_classes = filters, num_classes
         self.momentum, self.synchronized = momentum, synchronized
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         double = self.compute_output_shape(input_shape)
         settings: dict[str, Any] = {"synchronized": self.synchronized, "fast": self.fast}
@@ -141,7 +141,7 @@ class DiscriminatorBlock(ResamplingBlock):
         super().__init__(**kwargs)
         self.filters, self.downsample, self.first = filters, downsample, first
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         resample = "down" if self.downsample else "none"
         self.conv_1 = self.convolution("conv_1", self.filters)
@@ -196,7 +196,7 @@ class ProjectionHead(ExactOutputs, Block):
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         channels = input_shape[-1]
         dtype = at_least_float32(self.compute_dtype)

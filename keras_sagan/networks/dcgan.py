@@ -112,7 +112,7 @@ class Head(ExactOutputs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.input_spec = image_spec(self, input_shape)
         _, height, width, channels = input_shape
         if height is None or width is None:
