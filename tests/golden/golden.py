@@ -70,11 +70,11 @@ class Pair:
     def generate(self, **call):
         return self.generator(self.latents, self.fake_labels, **call)
 
-    def judge_real(self, **call):
-        return self.discriminator(self.real, self.real_labels, training=True, **call)
+    def judge_real(self, advance_u=False):
+        return self.discriminator(self.real, self.real_labels, training=True, advance_u=advance_u)
 
     def judge_fake(self):
-        return self.discriminator(self.fake, self.fake_labels, training=True)
+        return self.discriminator(self.fake, self.fake_labels, training=True, advance_u=False)
 
     def d_loss_and_gradients(self):
         """The discriminator's loss, and a dict from name in the released code to gradient."""
@@ -84,8 +84,8 @@ class Pair:
 
     def g_loss_and_gradients(self):
         with tf.GradientTape() as tape:
-            fakes = self.generate(training=True)
-            logits = self.discriminator(fakes, self.fake_labels, training=True)
+            fakes = self.generate(training=True, advance_u=False)
+            logits = self.discriminator(fakes, self.fake_labels, training=True, advance_u=False)
             loss = losses.generator_hinge(logits)
         return loss, gradients(tape, loss, self.generator, self.g_variables)
 
