@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.api.feeding import feed_arrays, feed_dataset
+from keras_sagan.api.feeding import Feed, feed_arrays, feed_dataset
 from keras_sagan.api.requests import check_class_names, check_positive, make_config
 from keras_sagan.config import Config
 from keras_sagan.training import health
@@ -53,7 +53,7 @@ class GameModel(keras.Model):
         self.ema_generator = self.state.ema_generator
         self.g_optimizer, self.d_optimizer = self.state.g_optimizer, self.state.d_optimizer
         self.means = [keras.metrics.Mean(name) for name in (*health.LOSSES, *health.STATISTICS)]
-        self.game: Any = None  # The `Game` that `train_step` plays.
+        self.game: Any = None  # The `Game` that `play_step` plays.
         self.compiles_game, self.built = False, True
 
     def call(self, latents: Any, labels: Any = None) -> tf.Tensor:
@@ -133,13 +133,9 @@ class GameModel(keras.Model):
         """
         if not self.compiled:
             self.compile()
-        check_positive(epochs=epochs, steps_per_epoch=steps_per_epoch or 1)
-        if isinstance(x, tf.data.Dataset):
-            if y is not None:
-                raise ValueError("expected labels within the dataset. Received: y as well")
-            feed = feed_dataset(x, self.config, steps_per_epoch, class_counts)
-        else:
-            feed = feed_arrays(np.asarray(x), y, self.config, self.state.step, steps_per_epoch)
+        steps = 1 if steps_per_epoch is None else steps_per_epoch
+        check_positive(epochs=epochs, steps_per_epoch=steps)
+        feed = self.make_feed(x, y, steps_per_epoch, class_counts)
         self.adopt_class_names(getattr(x, "class_names", None))
         self.prepare_game(feed.class_counts)
         with warnings.catch_warnings():
@@ -155,6 +151,16 @@ class GameModel(keras.Model):
                 verbose=verbose,
             )
 
+    def make_feed(
+        self, x: Any, y: Any, steps_per_epoch: int | None, class_counts: Sequence[int] | None
+    ) -> Feed:
+        """The images and labels of `fit`, checked and in the batches of steps."""
+        if not isinstance(x, tf.data.Dataset):
+            return feed_arrays(np.asarray(x), y, self.config, self.state.step, steps_per_epoch)
+        if y is not None:
+            raise ValueError("expected labels within the dataset. Received: y as well")
+        return feed_dataset(x, self.config, steps_per_epoch, class_counts)
+
     def adopt_class_names(self, names: Sequence[str] | None) -> None:
         """Takes names as of `keras.utils.image_dataset_from_directory`, if there are none yet."""
         numbers = check_class_names(None, self.config.num_classes)
@@ -162,7 +168,7 @@ class GameModel(keras.Model):
             self.class_names = check_class_names(names, len(numbers))
 
     def prepare_game(self, class_counts: Sequence[int] | None) -> None:
-        """Makes the game that `train_step` plays, unless there is one for these counts already.
+        """Makes the game that `play_step` plays, unless there is one for these counts already.
 
         Raises:
             ValueError: if the counts are needed and unknown, or the batch does not divide evenly.

@@ -33,7 +33,7 @@ class GenerativeModel(GameModel):
     ) -> np.ndarray:
         """Generates images with the averaged generator.
 
-        The images are those of `keras-sagan sample --seeds` and of an exported model for the same
+        `keras-sagan sample --seeds` and an exported model give the same images for the same
         weights, labels and seeds. A single label or seed holds for all of the others.
 
         Args:
@@ -55,9 +55,9 @@ class GenerativeModel(GameModel):
             >>> gan.generate(labels="dog", seeds=[0, 1, 2], truncation=0.8).shape
             (3, 16, 16, 3)
         """
-        check_positive(batch_size=batch_size or 1)
+        check_positive(batch_size=1 if batch_size is None else batch_size)
         latents, numbers = self.draw_inputs(labels, seeds, truncation)
-        size = batch_size or len(latents)
+        size = len(latents) if batch_size is None else batch_size
         pieces = [slice(i, i + size) for i in range(0, len(latents), size)]
         return np.concatenate([self.sample(latents[some], numbers[some]) for some in pieces])
 

@@ -12,11 +12,11 @@ from keras_sagan import packaged
 from keras_sagan.api.generating import GenerativeModel
 from keras_sagan.api.requests import check_positive
 from keras_sagan.api.scoring import gather_reals, score_generator
-from keras_sagan.data.prepared import find_class_names
 from keras_sagan.errors import UsageError
 from keras_sagan.runs.checkpoint_files import list_checkpoints
 from keras_sagan.runs.checkpoints import Checkpoints, choose_checkpoints
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.facts import read_class_names
 from keras_sagan.runs.presets import FILES, read_preset, restore_preset
 from keras_sagan.serving.archive import Settings, export_generator
 from keras_sagan.values import CheckpointChoice
@@ -67,15 +67,15 @@ class SAGAN(GenerativeModel):
     def from_run(
         cls,
         run_dir: str | os.PathLike[str],
-        checkpoint: str | int = "newest",
+        checkpoint: str | int = "best",
         data_dir: str | None = None,
     ) -> "SAGAN":
         """Restores a checkpoint of a run of `train`, ready to generate or to train on.
 
         Args:
             run_dir: path, folder of the run.
-            checkpoint: newest, best or a step. If no checkpoint has been scored yet, best falls
-                back to newest with a warning.
+            checkpoint: newest, best or a step. Where no checkpoint has been scored, best is the
+                newest, with a warning.
             data_dir: path, where the run's prepared data are now, for the names of classes and for
                 `score`. None: where the run had them.
 
@@ -97,9 +97,7 @@ class SAGAN(GenerativeModel):
             warnings.warn(f"{run.path} has no best checkpoint yet: using the newest", stacklevel=2)
             choice = CheckpointChoice(("newest",))
         (path,) = choose_checkpoints(run.checkpoints, choice)
-        data = run.read_environment().get("data", {})
-        names = find_class_names(config.data_dir, data.get("sha256")) if config.num_classes else []
-        gan = cls(class_names=names, **dataclasses.asdict(config))
+        gan = cls(class_names=read_class_names(run, config), **dataclasses.asdict(config))
         Checkpoints(run.checkpoints, gan.state, config.keep_checkpoints).read(path)
         gan.origin = run, int(gan.state.step.numpy())
         return gan
@@ -170,15 +168,8 @@ class SAGAN(GenerativeModel):
         check_positive(num_images=num_images)
         folder = str(data_dir or self.config.data_dir)
         reals = gather_reals(images, labels, self.config, folder)
-        return score_generator(
-            self.ema_generator,
-            self.config,
-            reals,
-            self.distribute_strategy,
-            num_images,
-            seed,
-            folder,
-        )
+        given = self.ema_generator, self.config, reals, self.distribute_strategy
+        return score_generator(*given, num_images, seed, folder)
 
     def export(
         self, folder: str | os.PathLike[str], version: int | None = None, model: str = "sagan"

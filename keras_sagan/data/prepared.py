@@ -1,6 +1,5 @@
 """Any image set as `images.npy` and `labels.npy`, written once, then memory-mapped."""
 
-import contextlib
 import hashlib
 import json
 import pathlib
@@ -176,13 +175,3 @@ def open_source(image_set: ImageSet, data_dir: str) -> ImageSource:
     from keras_sagan.data.builders import builder_source
 
     return builder_source(image_set, data_dir)
-
-
-def find_class_names(data_dir: str, sha256: str | None) -> list[str] | None:
-    """The classes of the prepared set with this content; None without such a set."""
-    for path in pathlib.Path(data_dir).glob("prepared/*/dataset.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            record = json.loads(path.read_text())
-            if record["sha256"] == sha256:
-                return record["classes"]
-    return None

@@ -58,7 +58,7 @@ class SelfAttention(GatedResidual):
         fast: bool, whether attention to large maps is computed in blocks; equal up to rounding.
 
     Call arguments:
-        advance_u, training: as of `SpectralConv2D`.
+        advance_u, training: as for `SpectralConv2D`.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.
@@ -127,7 +127,7 @@ class ResidualControl(GatedResidual):
         normalize: bool, whether the two convolutions are spectrally normalized.
 
     Call arguments:
-        advance_u, training: as of `SpectralConv2D`.
+        advance_u, training: as for `SpectralConv2D`.
 
     Input shape: `[batch, height, width, channels]`, height and width even.
     Output shape: as the input.

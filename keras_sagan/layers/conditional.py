@@ -41,7 +41,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     Raises:
         ValueError: if `num_classes` is negative, `momentum` is outside [0, 1], the number of
-            channels is unknown, Keras has channels first, or labels as of `one_hot_labels`.
+            channels is unknown, Keras has channels first, or labels are wrong, see
+            `one_hot_labels`.
     """
 
     def __init__(

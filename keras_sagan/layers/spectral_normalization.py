@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sagan.layers.spectral import divide_by_norm, resolve_advance_u
+from keras_sagan.layers.power_iteration import divide_by_norm, resolve_advance_u
 from keras_sagan.layers.tensors import at_least_float32
 
 TRANSPOSED = (
@@ -42,13 +42,13 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     Call arguments:
         inputs: as `layer` takes them.
-        advance_u, training: as of `SpectralConv2D`; `layer` sees `training`, too.
+        advance_u, training: as for `SpectralConv2D`; `layer` sees `training`, too.
 
-    Input and output shape: those of `layer`.
+    Input and output shape: as for `layer`.
 
     Raises:
-        ValueError: if `power_iterations` is not positive, `dtype` is given, or, when it is built,
-            `layer` has no such kernel.
+        ValueError: if `power_iterations` is not positive, `dtype` is not the one in which `layer`
+            stores its variables, or, when the wrapper is built, `layer` has no such kernel.
     """
 
     def __init__(self, layer: keras.layers.Layer, power_iterations: int = 1, **kwargs: Any) -> None:

@@ -17,12 +17,11 @@ import numpy as np
 
 from keras_sagan import networks
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import find_class_names
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.packaged import PRESET_FILE
 from keras_sagan.runs.checkpoints import choose_checkpoints, restore_networks
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.runs.scores import newest_scores
+from keras_sagan.runs.facts import newest_scores, read_class_names
 from keras_sagan.values import CheckpointChoice
 
 # Name of the network in `State` to its file.
@@ -49,7 +48,7 @@ def save_preset(
         folder: to create, e.g. `keras_sagan/presets/NAME`.
         checkpoint: newest, best or a step.
         description: one sentence for users.
-        license: of the weights, e.g. that of the data.
+        license: of the weights and the data.
         dtype: of the arrays; float16 halves the files and moves a few levels of images by one.
 
     Returns:
@@ -66,18 +65,7 @@ def save_preset(
     generators = {name: networks.generator(config) for name in ("ema_generator", "generator")}
     found = {**generators, "discriminator": networks.discriminator(config)}
     step = restore_networks(path, **found)
-    environment = run.read_environment()
-    data = environment.get("data", {})
-    names = find_class_names(config.data_dir, data.get("sha256")) if config.num_classes else []
-    record = {
-        "description": description,
-        "license": license,
-        "class_names": names,
-        "scores": {name: row["value"] for name, row in newest_scores(run, step).items()},
-        "step": step,
-        "data": data,
-        "commit": environment.get("commit"),
-    }
+    record = {"description": description, "license": license, **describe_weights(run, config, step)}
     arrays = {name: weight_arrays(network, dtype) for name, network in found.items()}
     folder.mkdir(parents=True)
     for name, file in FILES.items():
@@ -86,6 +74,18 @@ def save_preset(
     (folder / "config.json").write_text(elsewhere.to_json())
     (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n")
     return folder
+
+
+def describe_weights(run: RunDirectory, config: Config, step: int) -> dict[str, Any]:
+    """What the preset of a run's checkpoint says of its weights."""
+    environment = run.read_environment()
+    return {
+        "class_names": read_class_names(run, config),
+        "scores": {name: row["value"] for name, row in newest_scores(run, step).items()},
+        "step": step,
+        "data": environment.get("data", {}),
+        "commit": environment.get("commit"),
+    }
 
 
 def weight_arrays(network: keras.Model, dtype: str) -> dict[str, np.ndarray]:
@@ -116,7 +116,7 @@ def restore_preset(folder: pathlib.Path, **named: keras.Model) -> None:
     """Gives networks, by their names in `State`, the weights of a preset.
 
     Raises:
-        RunError: if a file cannot be read or is of another network.
+        RunError: if a file cannot be read or belongs to another network.
     """
     for name, network in named.items():
         path = folder / FILES[name]

@@ -6,11 +6,11 @@ import re
 
 from keras_sagan import networks
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import find_class_names
 from keras_sagan.errors import RunError
 from keras_sagan.networks.network import Network
 from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.facts import read_class_names
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
 from keras_sagan.serving.folding import fold_spectral_norm
@@ -46,9 +46,7 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
     # First, because it takes longer than reading: training may write a checkpoint every second.
     generator = networks.generator(config)
     step = restore_chosen(generator, run.checkpoints, settings)
-    data = run.read_environment().get("data", {})
-    names = find_class_names(config.data_dir, data.get("sha256"))
-    return export_generator(generator, config, settings, step, names, run)
+    return export_generator(generator, config, settings, step, read_class_names(run, config), run)
 
 
 def export_generator(

@@ -5,8 +5,8 @@ from typing import Any
 from keras_sagan.config import Config
 from keras_sagan.networks.network import Network
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.facts import newest_scores
 from keras_sagan.runs.provenance import version
-from keras_sagan.runs.scores import newest_scores
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
 from keras_sagan.serving.signatures import signatures
 

@@ -51,10 +51,7 @@ def plot_attention(
 
     images, size = to_levels(images), maps.shape[1:3]
     queries = spread_positions(*size) if queries is None else queries
-    if len(images) != len(maps):
-        raise ValueError(f"expected a map for each image. Received: {len(images)}, {len(maps)}")
-    if not all(0 <= y < size[0] and 0 <= x < size[1] for y, x in queries):
-        raise ValueError(f"expected positions in {size[0]} x {size[1]}. Received: {queries}")
+    check_maps(len(images), maps, queries)
     columns = 1 + len(queries)
     figure = Figure((INCHES * columns, (INCHES + 0.22) * len(images)), layout="constrained")
     axes = figure.subplots(len(images), columns, squeeze=False)
@@ -67,6 +64,15 @@ def plot_attention(
     for row, caption in zip(axes, captions or (), strict=False):
         row[0].set_ylabel(caption, fontsize=7)
     return figure
+
+
+def check_maps(count: int, maps: np.ndarray, queries: Sequence[tuple[int, int]]) -> None:
+    """Raises a `ValueError` unless there are `count` maps, of positions that include `queries`."""
+    height, width = maps.shape[1:3]
+    if count != len(maps):
+        raise ValueError(f"expected a map for each image. Received: {count}, {len(maps)}")
+    if not all(0 <= y < height and 0 <= x < width for y, x in queries):
+        raise ValueError(f"expected positions in {height} x {width}. Received: {queries}")
 
 
 def to_levels(images: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def variables(gan):
 
 
 def values(gan):
-    """Every variable of a model, with those of its optimizers, and its step."""
+    """Every variable of a model and of its optimizers, and its step."""
     return [np.array(variable.numpy()) for variable in variables(gan)]
 
 
@@ -168,6 +168,8 @@ def test_data_that_do_not_fit_are_refused_before_training(gan, restart):
         gan.fit(tf.data.Dataset.from_tensor_slices(IMAGES), LABELS)
     with pytest.raises(ValueError, match="epochs of at least 1"):
         gan.fit(IMAGES, LABELS, epochs=0)
+    with pytest.raises(ValueError, match="steps_per_epoch of at least 1"):
+        gan.fit(IMAGES, LABELS, steps_per_epoch=0)
     with pytest.raises(NotImplementedError, match="score"):
         gan.evaluate(IMAGES)
 
@@ -186,7 +188,7 @@ def test_fit_and_train_make_the_same_weights(options, tmp_path):
     steps, data_dir = 20, str(tmp_path / "data")
     config = Config(**TINY | options, total_steps=steps, data_dir=data_dir, jit_compile="off")
     run = train(config, tmp_path / "run")
-    trained = ks.SAGAN.from_run(run.path)
+    trained = ks.SAGAN.from_run(run.path, "newest")
     (folder,) = (tmp_path / "data" / "prepared").glob("digits*")
     prepared, gan = Prepared(folder), ks.SAGAN(**TINY | options | {"num_classes": 10})
     start = values(gan)

@@ -48,8 +48,11 @@ def test_generate_gives_the_images_of_sample(gan):
         found = gan.generate(labels=[3, "7"], seeds=[5, 0], truncation=truncation)
         np.testing.assert_array_equal(found, expected)
     assert np.abs(gan.generate([3, 7], [5, 0], 0.5, batch_size=1) - expected.astype(int)).max() <= 1
-    with pytest.raises(ValueError, match="batch_size of at least 1. Received: batch_size=-1"):
-        gan.generate(batch_size=-1)
+    for size in (-1, 0):
+        with pytest.raises(
+            ValueError, match=f"at least 1. Received: batch_size={size}"
+        ):
+            gan.generate(batch_size=size)
 
 
 def test_calls_give_images_and_maps_of_the_averaged_generator(gan):
@@ -169,7 +172,7 @@ def test_scores_need_labels_and_have_names_with_their_protocol(gan, tmp_path, mo
 def test_scores_are_those_of_evaluate(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 20)
     run = RunDirectory(shutil.copytree(FIXTURE, tmp_path / "run"))
-    gan = ks.SAGAN.from_run(run.path, data_dir=str(tmp_path / "data"))
+    gan = ks.SAGAN.from_run(run.path, "newest", data_dir=str(tmp_path / "data"))
     by_name = gan.score("digits", num_images=50)
     settings = Settings(
         extractors=(ExtractorChoice("classifier"),),

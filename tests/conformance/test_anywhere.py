@@ -17,6 +17,12 @@ def case(request):
     return LAYERS[request.param]
 
 
+def cases_of(holds):
+    """The names of the cases for whose class, input and further call arguments `holds`."""
+    kept = [name for name, (kind, _, inputs, call) in LAYERS.items() if holds(kind, inputs, call)]
+    return pytest.mark.parametrize("case", kept, indirect=True)
+
+
 def vectors_of(layer):
     return [v.numpy() for v in layer.variables if v.name == "vector_u" and v.shape[1] > 1]
 
@@ -56,31 +62,30 @@ def test_unknown_batch_height_and_width(case):
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+# What Keras' own layers say is not ours.
+@cases_of(lambda kind, inputs, call: inputs.ndim == 4 and kind is not wrapped)
 def test_unknown_channels_and_other_ranks_are_named(case):
-    layer_class, arguments, inputs, call = case
-    if inputs.ndim != 4 or layer_class is wrapped:
-        return  # What Keras' own layers say is not ours.
+    layer_class, arguments, _, call = case
     for shape in ([4, 4, None], [4, 16]):
         with pytest.raises(ValueError, match="Received: input_shape="):
             layer_class(**arguments)(keras.Input(shape), **evaluation(call))
 
 
+@cases_of(lambda kind, inputs, call: inputs.ndim > 1 and "labels" not in call)
 def test_time_distributed_applies_it_to_each_frame(case):
-    _, _, inputs, call = case
-    if inputs.ndim == 1 or "labels" in call:
-        return
+    _, _, inputs, _ = case
     layer = built(case)
     frames = np.stack([inputs, 2 * inputs], axis=1)
     outputs = keras.layers.TimeDistributed(layer)(frames)
     np.testing.assert_allclose(outputs[:, 1], layer(2 * inputs), rtol=1e-4, atol=1e-4)
 
 
+@cases_of(lambda kind, inputs, call: "advance_u" in call)
 def test_training_calls_advance_u_unless_told_otherwise(case):
     _, _, inputs, call = case
     layer, labels = built(case), evaluation(call)
     before = vectors_of(layer)
-    if not before:
-        return
+    assert bool(before) == getattr(layer, "normalize", True)
     for still in ({}, {"training": False}, {"training": True, "advance_u": False}):
         layer(inputs, **labels, **still)
         np.testing.assert_equal(vectors_of(layer), before)
@@ -129,11 +134,10 @@ def penalty(layer, inputs, call):
     return tf.reduce_sum(tape.gradient(outputs, inputs) ** 2)
 
 
+@cases_of(lambda kind, inputs, call: inputs.ndim > 1)  # Labels have no gradient.
 def test_gradient_of_a_gradient_penalty(case):
     """Against central differences along one direction in all weights."""
     _, _, inputs, call = case
-    if inputs.ndim == 1:
-        return  # Labels have no gradient.
     layer = built(case, dtype="float64")
     converge(layer)
     call = {name: value for name, value in call.items() if name != "advance_u"}

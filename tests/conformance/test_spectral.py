@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_sagan.layers import SpectralConv2D, SpectralDense, SpectralEmbedding
-from keras_sagan.layers.spectral import spectral_norm
+from keras_sagan.layers.power_iteration import spectral_norm
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype("float32")
 VECTORS = np.random.default_rng(1).normal(size=(4, 5)).astype("float32")

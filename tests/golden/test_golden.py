@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from golden import Pair, load
 
-from keras_sagan.layers import spectral
+from keras_sagan.layers import power_iteration
 
 STATISTICS = ("mean", "var", "moving_mean", "moving_variance")
 
@@ -116,12 +116,12 @@ def test_comparison_finds_a_small_fault_in_one_weight(golden, name):
 @pytest.mark.parametrize("kind", ["d", "g"])
 def test_comparison_finds_a_gradient_that_leaves_out_sigma(converged, kind, monkeypatch):
     """Only through sigma does a gradient differ from one of a kernel that is merely scaled."""
-    spectral_norm = spectral.spectral_norm
+    spectral_norm = power_iteration.spectral_norm
 
     def constant_sigma(*given):
         return tuple(map(tf.stop_gradient, spectral_norm(*given)))
 
-    monkeypatch.setattr(spectral, "spectral_norm", constant_sigma)
+    monkeypatch.setattr(power_iteration, "spectral_norm", constant_sigma)
     pair = converged.pair(fast=True)
     found = pair.d_loss_and_gradients() if kind == "d" else pair.g_loss_and_gradients()
     with pytest.raises(AssertionError, match=f"{kind}_grad"):
