@@ -49,9 +49,7 @@ def test_generate_gives_the_images_of_sample(gan):
         np.testing.assert_array_equal(found, expected)
     assert np.abs(gan.generate([3, 7], [5, 0], 0.5, batch_size=1) - expected.astype(int)).max() <= 1
     for size in (-1, 0):
-        with pytest.raises(
-            ValueError, match=f"at least 1. Received: batch_size={size}"
-        ):
+        with pytest.raises(ValueError, match=f"at least 1. Received: batch_size={size}"):
             gan.generate(batch_size=size)
 
 
