@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.data.batches import read_examples
 from keras_sagan.serving.signatures import check_labels
+from keras_sagan.values import ImageSet
 
 # Tolerated outside of [-1, 1]: what rescaling rounds.
 ROUNDING = 1e-3
@@ -47,7 +48,7 @@ def feed_arrays(
     """
     size, d_steps = config.batch_size, config.d_steps
     needed = size * d_steps
-    check_images(images, config, needed)
+    check_images(images, config.image_set.image_shape, needed)
     check_count(len(images), needed)
     labels = check_label_array(labels, len(images), config.num_classes)
     if images.dtype != np.uint8:
@@ -81,7 +82,7 @@ def feed_dataset(
     Raises:
         ValueError: if images or labels do not fit the model, or are too few for a step.
     """
-    is_batched, has_labels = check_elements(dataset.element_spec, config)
+    is_batched, has_labels = check_elements(dataset.element_spec, config.image_set)
     if steps_per_epoch:
         dataset = dataset.repeat()
     size, classes, shape = config.batch_size, config.num_classes, config.image_set.image_shape
@@ -100,7 +101,7 @@ def feed_dataset(
     first = [*batches.take(config.d_steps)]
     check_count(len(first) * size, size * config.d_steps)
     images, *labels = first[0] if isinstance(first[0], tuple) else first[:1]
-    check_images(images.numpy(), config)
+    check_images(images.numpy(), shape)
     if has_labels and classes:
         check_label_array(labels[0].numpy(), size, classes)
     paired = batches.map(with_labels, num_parallel_calls=2, deterministic=True)
@@ -117,7 +118,7 @@ def group_turns(batches: tf.data.Dataset, d_steps: int) -> tf.data.Dataset:
     return batches.batch(d_steps, drop_remainder=True).map(as_pairs).prefetch(2)
 
 
-def check_elements(spec: Any, config: Config) -> tuple[bool, bool]:
+def check_elements(spec: Any, image_set: ImageSet) -> tuple[bool, bool]:
     """Whether the elements of a dataset are batches, and whether they have labels.
 
     Raises:
@@ -131,17 +132,16 @@ def check_elements(spec: Any, config: Config) -> tuple[bool, bool]:
             "expected a dataset of images [H, W, C] or [n, H, W, C], alone or as (images, labels) "
             f"with a number for each image. Received: {spec}"
         )
-    check_shape(parts[0].shape[-3:], config)
-    if config.num_classes and len(parts) == 1:
-        raise_no_labels(config.num_classes)
-    if not config.num_classes and len(parts) == 2:
+    check_shape(parts[0].shape[-3:], image_set.image_shape)
+    if image_set.num_classes and len(parts) == 1:
+        raise_no_labels(image_set.num_classes)
+    if not image_set.num_classes and len(parts) == 2:
         warn_ignored()
     return ranks[0] == 4, len(parts) == 2
 
 
-def check_shape(found: Any, config: Config) -> None:
+def check_shape(found: Any, expected: tuple[int, ...]) -> None:
     """Raises a `ValueError` if a shape of images, of which parts may be unknown, cannot fit."""
-    expected = config.image_set.image_shape
     if not tf.TensorShape(expected).is_compatible_with(tf.TensorShape(found)):
         raise ValueError(
             f"expected images of shape {expected}, as image_size and image_channels say. "
@@ -149,12 +149,12 @@ def check_shape(found: Any, config: Config) -> None:
         )
 
 
-def check_images(images: np.ndarray, config: Config, most: int | None = None) -> None:
+def check_images(images: np.ndarray, image_shape: tuple[int, ...], most: int | None = None) -> None:
     """Checks that images are levels, or floats in [-1, 1], of the model's shape.
 
     Args:
         images: of any type and shape.
-        config: of the model.
+        image_shape: height, width and channels of the model's images.
         most: images whose values are checked; None: all.
 
     Raises:
@@ -162,7 +162,7 @@ def check_images(images: np.ndarray, config: Config, most: int | None = None) ->
     """
     if np.ndim(images) != 4:
         raise ValueError(f"expected images [n, H, W, C]. Received: shape={np.shape(images)}")
-    check_shape(images.shape[1:], config)
+    check_shape(images.shape[1:], image_shape)
     if images.dtype == np.uint8:
         return
     if images.dtype.kind != "f" and images.dtype.name != "bfloat16":

@@ -11,14 +11,16 @@ import keras
 from keras_sagan import packaged
 from keras_sagan.api.generating import GenerativeModel
 from keras_sagan.api.requests import check_positive
-from keras_sagan.api.scoring import gather_reals, score_generator
+from keras_sagan.api.scoring import exact_matrix_products, gather_reals, make_native_scorer
 from keras_sagan.errors import UsageError
+from keras_sagan.evaluation.fakes import Inputs
+from keras_sagan.evaluation.score_rows import make_rows
 from keras_sagan.runs.checkpoint_files import list_checkpoints
 from keras_sagan.runs.checkpoints import Checkpoints, choose_checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.facts import read_class_names
 from keras_sagan.runs.presets import FILES, read_preset, restore_preset
-from keras_sagan.serving.archive import Settings, export_generator
+from keras_sagan.serving.archive import Origin, Settings, export_generator
 from keras_sagan.values import CheckpointChoice
 
 
@@ -168,8 +170,11 @@ class SAGAN(GenerativeModel):
         check_positive(num_images=num_images)
         folder = str(data_dir or self.config.data_dir)
         reals = gather_reals(images, labels, self.config, folder)
-        given = self.ema_generator, self.config, reals, self.distribute_strategy
-        return score_generator(*given, num_images, seed, folder)
+        inputs = Inputs(seed, self.config.z_dim, self.config.num_classes)
+        with exact_matrix_products():
+            scorer = make_native_scorer(reals, self.distribute_strategy, num_images, seed, folder)
+            scores = scorer.score_generator(self.ema_generator, inputs, self.config.is_symmetry)
+        return {row["metric"]: row["value"] for row in make_rows(scores, scorer.extractor.name, {})}
 
     def export(
         self, folder: str | os.PathLike[str], version: int | None = None, model: str = "sagan"
@@ -195,7 +200,8 @@ class SAGAN(GenerativeModel):
         settings = Settings(pathlib.Path(folder), "saved_model", newest, True, version, model)
         step, names = int(self.state.step.numpy()), [*self.class_names]
         run = self.origin[0] if self.origin[1] == step else None
-        found = export_generator(self.ema_generator, self.config, settings, step, names, run)
+        origin = Origin(step, names, run)
+        found = export_generator(self.ema_generator, self.config, settings, origin)
         for note in found[2]:
             warnings.warn(note, stacklevel=2)
         return settings.export_dir / found[0]

@@ -1,4 +1,4 @@
-"""Scores a generator against real images, with the classifier and protocol of `evaluate`."""
+"""What `SAGAN.score` compares with: real images, and the classifier and protocol of `evaluate`."""
 
 import contextlib
 import dataclasses
@@ -13,11 +13,8 @@ from keras_sagan.api.feeding import check_images, check_label_array
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
 from keras_sagan.devices.cluster import Cluster
-from keras_sagan.evaluation.fakes import Inputs
-from keras_sagan.evaluation.score_rows import make_rows
-from keras_sagan.evaluation.scorer import Settings, make_scorer
+from keras_sagan.evaluation.scorer import Scorer, Settings, make_scorer
 from keras_sagan.metrics.protocol import NATIVE
-from keras_sagan.networks.network import Network
 from keras_sagan.sampling.sampler import to_uint8
 from keras_sagan.values import LARGEST_SEED, CheckpointChoice, ExtractorChoice
 
@@ -34,29 +31,22 @@ class ArraySet(NamedTuple):
     summary: dict[str, Any]  # What records quote.
 
 
-def score_generator(
-    generator: Network,
-    config: Config,
-    reals: Any,
+def make_native_scorer(
+    reals: Prepared | ArraySet,
     strategy: tf.distribute.Strategy,
     num_images: int,
     seed: int,
     data_dir: str,
-) -> dict[str, float | None]:
-    """All scores of generated images against real ones, by the names that `evaluate` prints.
+) -> Scorer:
+    """The scorer that `evaluate` uses by default: a classifier of the real images.
 
     Args:
-        generator: network of latents and labels to images.
-        config: of the model.
-        reals: real images of at least two classes, a `Prepared` or an `ArraySet`.
+        reals: real images of at least two classes.
         strategy: whose replicas share the work.
         num_images: generated images.
         seed: of their latents and labels.
         data_dir: folder of the classifier and of the features of real images, which the first
             call makes.
-
-    Returns:
-        Name to value; None where there are too few images for a score.
     """
     (choice, newest) = ExtractorChoice("classifier"), CheckpointChoice(("newest",))
     settings = Settings(
@@ -73,12 +63,7 @@ def score_generator(
         real_statistics=None,
         save_statistics=None,
     )
-    inputs = Inputs(seed, config.z_dim, config.num_classes)
-    with exact_matrix_products():
-        scorer = make_scorer(Cluster(strategy), choice, settings, reals, data_dir)
-        scores = scorer.score_generator(generator, inputs, config.is_symmetry)
-    rows = make_rows(scores, scorer.extractor.name, {})
-    return {row["metric"]: row["value"] for row in rows}
+    return make_scorer(Cluster(strategy), choice, settings, reals, data_dir)
 
 
 @contextlib.contextmanager
@@ -106,7 +91,7 @@ def gather_reals(images: Any, labels: Any, config: Config, data_dir: str) -> Pre
         named = dataclasses.replace(config, dataset=images, split="train")
         return prepare(named.image_set, data_dir, config.max_bad_fraction)
     images = np.asarray(images)
-    check_images(images, config)
+    check_images(images, config.image_set.image_shape)
     if labels is None:
         raise ValueError(
             "expected labels: scores need a classifier of the real images, and so their classes. "

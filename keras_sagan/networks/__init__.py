@@ -9,6 +9,7 @@ from keras_sagan.config import Config
 from keras_sagan.networks import dcgan, sagan
 from keras_sagan.networks.network import Network
 
+__all__ = ["dcgan", "discriminator", "generator", "sagan"]
 FAMILIES = {"sagan": sagan, "dcgan": dcgan}
 # Fields that are arguments of every network.
 SHARED = ("image_size", "image_channels", "num_classes", "fast")

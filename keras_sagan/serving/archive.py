@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+from typing import NamedTuple
 
 from keras_sagan import networks
 from keras_sagan.config import Config
@@ -32,6 +33,14 @@ class Settings:
     model: str  # Name by which clients know the model.
 
 
+class Origin(NamedTuple):
+    """Where exported weights come from."""
+
+    step: int
+    class_names: list[str] | None  # None: unknown.
+    run: RunDirectory | None  # None for weights of a preset or of `SAGAN.fit`.
+
+
 def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[str, int, list[str]]:
     """Writes a version of the generator of a run with this configuration.
 
@@ -46,30 +55,23 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
     # First, because it takes longer than reading: training may write a checkpoint every second.
     generator = networks.generator(config)
     step = restore_chosen(generator, run.checkpoints, settings)
-    return export_generator(generator, config, settings, step, read_class_names(run, config), run)
+    origin = Origin(step, read_class_names(run, config), run)
+    return export_generator(generator, config, settings, origin)
 
 
 def export_generator(
-    generator: Network,
-    config: Config,
-    settings: Settings,
-    step: int,
-    class_names: list[str] | None,
-    run: RunDirectory | None,
+    generator: Network, config: Config, settings: Settings, origin: Origin
 ) -> tuple[str, int, list[str]]:
-    """Writes a version of a generator of `step`; result and errors as of `export_run`.
-
-    `run`, which the card describes, is None for weights of a preset or of `SAGAN.fit`.
-    """
+    """Writes a version of a generator; result and errors as of `export_run`."""
     generator = fold_spectral_norm(generator)
-    version = settings.version or step
+    step, version = origin.step, settings.version or origin.step
     if settings.format == "keras":
         with new_version(settings.export_dir, f"{version}.keras") as path:
             generator.save(path)
         return path.name, step, []
     facts = {"model": settings.model, "version": version, "step": step, "ema": settings.ema}
-    facts["class_names"] = class_names
-    card = model_card(run, config, generator, facts)
+    facts["class_names"] = origin.class_names
+    card = model_card(origin.run, config, generator, facts)
     notes = []
     with new_version(settings.export_dir, str(version), configs(settings.model)) as path:
         write_saved_model(generator, path)
