@@ -48,7 +48,8 @@ class Game:
         self.ema_generator = state.ema_generator
         self.d_loss, self.g_loss = LOSSES[config.loss]
         for name in self.compiled if jit_compile else ():
-            setattr(self, name, tf.function(getattr(self, name), jit_compile=True))
+            method = tf.function(getattr(self, name), jit_compile=True, autograph=False)
+            setattr(self, name, method)
 
     def play(self, batches: Sequence[tuple[tf.Tensor, tf.Tensor]], step: tf.Tensor) -> Step:
         """Performs one step on one replica: D learns from each batch in order, then G once.

@@ -50,10 +50,12 @@ def play_steps(
         last step. Also int64 `[2]`: the first step, counted from 1, at which each loss was
         non-finite, or `health.NEVER`. All are over the global batch and the same on every replica.
     """
+    # No branch or loop of a game depends on a tensor, and converting its code takes seconds.
+    play = tf.autograph.experimental.do_not_convert(game.play)
     sums, bad_steps = tf.zeros([2]), tf.fill([2], health.NEVER)
     statistics = tf.zeros([len(health.STATISTICS)])
     for i in tf.range(num_steps):
-        losses, diagnostics = strategy.run(game.play, args=(next_batches(), step.read_value()))
+        losses, diagnostics = strategy.run(play, args=(next_batches(), step.read_value()))
         losses = tf.stack([strategy.reduce("MEAN", loss, axis=None) for loss in losses])
         step.assign_add(1)
         sums += losses

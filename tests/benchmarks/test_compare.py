@@ -144,6 +144,7 @@ def test_finished_runs_are_skipped(whole):
     pd.testing.assert_frame_equal(table(folder), before)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole, tmp_path):
     folder = tmp_path / "killed"
     (tmp_path / "data").symlink_to(whole[0].parent / "data")
@@ -166,6 +167,7 @@ def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole,
     pd.testing.assert_frame_equal(first, second)
 
 
+@pytest.mark.slow
 def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
     folder = tmp_path / "failures"
     (tmp_path / "data").symlink_to(whole[0].parent / "data")

@@ -48,6 +48,7 @@ def test_both_attentions_are_the_same_function():
         assert 0 < row["ms_p50"] <= row["ms_p95"]
 
 
+@pytest.mark.slow
 def test_a_pass_in_blocks_takes_less_memory():
     """Each in a process of its own: one that has trained keeps memory, which hides a peak."""
     settings = {"part": "blocks_float32", "shape": [8, 64, 64, 16], "steps": 1}
@@ -69,14 +70,16 @@ def test_the_command_reports_all_rows():
     assert code == 0, error
     assert [(row["part"], row["layer"]) for row in rows] == [
         ("spectral", "keras_sagan"),
+        ("spectral", "keras_sagan_wrapper"),
         ("spectral", "keras"),
         ("spectral", "tensorflow_addons"),
         ("attention", "keras_sagan"),
         ("attention", "keras_naive"),
     ]
     installed = importlib.util.find_spec("tensorflow_addons") is not None
-    assert rows[2].pop("status") == ("ok" if installed else "unavailable")
-    assert installed or "pip install '.[peers]'" in rows[2]["error"]
+    assert rows[3].pop("status") == ("ok" if installed else "unavailable")
+    assert installed or "pip install '.[peers]'" in rows[3]["error"]
     assert {row.get("status", "ok") for row in rows} == {"ok"}
-    assert rows[0]["gradient_distance"] < 1e-5
+    for ours in rows[:2]:
+        assert ours["gradient_distance"] < 1e-5
     assert rows[0]["ratio"] == 1

@@ -25,6 +25,7 @@ def rows():
     return rows
 
 
+@pytest.mark.slow
 def test_replicas_of_one_process_and_of_two_are_measured(rows):
     measured = rows[:3]
     assert [row["setting"] for row in measured] == ["1x1", "1x2", "2x1"]
@@ -36,6 +37,7 @@ def test_replicas_of_one_process_and_of_two_are_measured(rows):
         assert row["gradient_mib"] == measured[0]["gradient_mib"] > 0
 
 
+@pytest.mark.slow
 def test_replicas_exchange_their_gradients_once_for_each_network(rows):
     alone, *others = rows[:3]
     assert (alone["exchanges"], alone["exchanged_mib"]) == (0, 0)
@@ -44,6 +46,7 @@ def test_replicas_exchange_their_gradients_once_for_each_network(rows):
         assert 1 <= row["exchanged_mib"] / row["gradient_mib"] < 1.01
 
 
+@pytest.mark.slow
 def test_expected_rows_state_what_they_assume(rows):
     share = rows[0]["utilization"]
     assert [row["gpus"] for row in rows[3:]] == [1, 8, 64] * 2

@@ -31,6 +31,7 @@ def rows():
     return rows
 
 
+@pytest.mark.slow
 def test_each_setting_is_a_row_with_all_that_was_set(rows):
     assert [row["model"] for row in rows] == ["dcgan", "keras_naive"]
     for row in rows:
@@ -43,6 +44,7 @@ def test_each_setting_is_a_row_with_all_that_was_set(rows):
         assert set(row) >= {"commit", "cpus", "machine", "rounds", "steps_per_call"}
 
 
+@pytest.mark.slow
 def test_figures_are_of_the_size_that_they_must_have(rows):
     for row in rows:
         assert 0 < row["step_ms_p50"] <= row["step_ms_p95"]
@@ -60,6 +62,7 @@ def test_figures_are_of_the_size_that_they_must_have(rows):
         assert 0 < row["utilization"] < 1
 
 
+@pytest.mark.slow
 def test_parts_make_up_the_step(rows):
     parts = rows[0]["breakdown"]
     assert parts["d_turn"] + parts["g_turn"] > parts["g_forward"] > 0
@@ -69,6 +72,7 @@ def test_parts_make_up_the_step(rows):
     assert "breakdown" not in rows[1]
 
 
+@pytest.mark.slow
 def test_ratios_are_to_the_first_setting_in_the_same_round(rows):
     first, second = (row["train_images_per_s_by_round"] for row in rows)
     assert len(first) == len(second) == 2
@@ -78,6 +82,7 @@ def test_ratios_are_to_the_first_setting_in_the_same_round(rows):
     assert (rows[0]["ratio"], rows[0]["ratio_least_and_most"]) == (1, [1, 1])
 
 
+@pytest.mark.slow
 def test_macs_are_those_of_the_networks(rows):
     assert [rows[0]["g_macs"], rows[0]["d_macs"]] == macs(Config(**SETTINGS, **DCGAN))
     # The stock parts look up rows of tables where ours multiply: 2 tables of 3 classes and 2
@@ -160,6 +165,7 @@ def test_a_setting_that_fails_late_has_failed_and_is_no_reference():
     assert (row["status"], row["ratio"], row["ratio_least_and_most"]) == ("ok", None, None)
 
 
+@pytest.mark.slow
 def test_training_macs_are_near_those_of_the_traced_steps():
     config = Config(
         image_size=32, batch_size=2, g_channels=8, d_channels=8, num_classes=0, fast=False

@@ -99,6 +99,7 @@ def finished(tmp_path_factory, config):
     return run_dir, killed
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_from_its_checkpoint_to_the_last_step(finished):
     run_dir, killed = finished
     environment = json.loads((run_dir / "environment.json").read_text())
@@ -110,6 +111,7 @@ def test_a_killed_run_resumes_from_its_checkpoint_to_the_last_step(finished):
     assert int(state.d_optimizer.iterations.numpy()) == killed + 10
 
 
+@pytest.mark.slow
 def test_the_run_directory_is_like_ours(finished):
     run_dir, killed = finished
     lines = rows(run_dir / "train.jsonl")
@@ -145,6 +147,7 @@ def weights_of(run_dir, step, ema):
     return network, [weight.numpy() for weight in network.trainable_variables]
 
 
+@pytest.mark.slow
 def test_averages_are_the_weights_until_they_start_and_lag_behind_after(finished):
     run_dir, killed = finished
     (_, start), (_, raw) = (weights_of(run_dir, 10, ema) for ema in (True, False))
@@ -155,6 +158,7 @@ def test_averages_are_the_weights_until_they_start_and_lag_behind_after(finished
         assert np.abs(average - before).max() < 0.01 * np.abs(weight - before).max()
 
 
+@pytest.mark.slow
 def test_samples_are_drawn_by_the_averaged_weights(finished):
     run_dir, killed = finished
     latents = latents_of(0, 512, 4)[:80]
@@ -199,6 +203,7 @@ def test_scores_are_of_the_averaged_weights_if_asked(tmp_path, two_replicas, ema
             np.testing.assert_array_equal(copy.numpy(), np.full(weight.shape, value))
 
 
+@pytest.mark.slow
 def test_scores_of_all_checkpoints_are_rows_of_metrics_jsonl(finished, config):
     run_dir, killed = finished
     sha256 = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
@@ -239,6 +244,7 @@ def scored_here(run_dir, step, ema):
     return next(row["value"] for row in found[step] if row["metric"].startswith("fd100/"))
 
 
+@pytest.mark.slow
 def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, config):
     config = dataclasses.replace(config, total_minutes=1e-6)
     result = train(config, tmp_path, NAIVE)

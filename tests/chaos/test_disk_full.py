@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FOLDER = pathlib.Path(__file__).parent
 # A mount that this process sees alone, and that goes with it.
 ALONE = ["unshare", "--map-root-user", "--mount"]

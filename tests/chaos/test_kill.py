@@ -10,6 +10,8 @@ import pytest
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
+pytestmark = pytest.mark.slow
+
 FOLDER = pathlib.Path(__file__).parent
 # Most steps since the last checkpoint, and what a first call of the runtime may have of them.
 CHECKPOINT_EVERY, CALL = 50, 5

@@ -92,6 +92,7 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     assert_one_line(result, 2, "began with other images than folder:", "use another run_dir")
 
 
+@pytest.mark.slow
 def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
     more = ["--dataset=symmetry:40", "--image_channels=3", "--total_steps=2"]
     train(tmp_path / "run", tmp_path, *more, "--checkpoint_every=1")

@@ -82,6 +82,7 @@ def test_the_same_command_gives_the_same_numbers(scored):
     assert evaluate(f"--run_dir={run_dir}", "--num_samples=300") == out
 
 
+@pytest.mark.slow
 def test_replicas_and_batches_do_not_change_them(scored):
     run_dir, out = scored
     more = ["--num_samples=300", "--replicas=2", "--batch_size=50", f"--compare={run_dir}"]
@@ -103,6 +104,7 @@ def test_classifier_chooses_the_best_checkpoint(scored):
     assert index.stem == f"step-{best}"
 
 
+@pytest.mark.slow
 def test_curve_over_all_checkpoints(scored):
     run_dir, _ = scored
     out = evaluate(f"--run_dir={run_dir}", "--num_samples=50", "--checkpoint=all", "--json")
@@ -130,6 +132,7 @@ def test_missing_inception_is_unavailable_and_the_rest_goes_on(scored, tmp_path)
     assert "no Inception network at" in last["unavailable"]
 
 
+@pytest.mark.slow
 def test_statistics_are_written_and_compared_with(scored, tmp_path):
     run_dir, out = scored
     path = tmp_path / "new" / "real.npz"
@@ -151,6 +154,7 @@ def test_statistics_are_written_and_compared_with(scored, tmp_path):
     assert_one_line(result, 2, "expected statistics of this extractor", "Received: other")
 
 
+@pytest.mark.slow
 def test_rows_with_earlier_names_are_compared(scored, tmp_path):
     run_dir, out = scored
     earlier = {
@@ -170,6 +174,7 @@ def test_rows_with_earlier_names_are_compared(scored, tmp_path):
     assert [line.split()[-1] for line in compared.splitlines()[2:-1]] == values
 
 
+@pytest.mark.slow
 def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
     run_dir, _ = scored
     row = rows(run_dir / "metrics.jsonl")[1]
@@ -183,6 +188,7 @@ def test_scores_of_other_conditions_refuse_to_stand_beside(scored, tmp_path):
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_weights_and_statistics_are_those_of_the_flags(scored):
     run_dir, _ = scored
     flags = [f"--run_dir={run_dir}", "--num_samples=300", "--checkpoint=best"]

@@ -154,6 +154,7 @@ def test_full_disk_is_one_line(finished, room, tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 20_000])
 def test_file_that_grows_too_large_is_one_line(finished, limit, tmp_path):
     """As a full disk, but without a mount: the settings or the graph do not fit."""
@@ -168,6 +169,7 @@ def test_file_that_grows_too_large_is_one_line(finished, limit, tmp_path):
     is_refused((result.returncode, result.stdout, result.stderr), tmp_path)
 
 
+@pytest.mark.slow
 def test_export_while_training_runs(tmp_path, data_dir):
     run_dir, out = tmp_path / "run", tmp_path / "out"
     often = ["--checkpoint_every=5", "--keep_checkpoints=1", "--log_every=1000"]
@@ -194,6 +196,7 @@ def test_export_while_training_runs(tmp_path, data_dir):
         assert served(labels=one, seeds=one)["images"].shape == (1, 16, 16, 1)
 
 
+@pytest.mark.slow
 def test_without_the_serving_package_there_is_a_note(finished, tmp_path):
     (tmp_path / "tensorflow_serving.py").write_text("raise ImportError\n")
     command = [f"--run_dir={finished[0]}", f"--export_dir={tmp_path / 'out'}"]

@@ -11,6 +11,8 @@ from process import environment, flags, free_ports, start
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
+pytestmark = pytest.mark.slow
+
 MORE = ["--checkpoint_every=20", "--log_every=1000", "--sample_every=1000", "--steps_per_call=5"]
 # Longer than the tests take.
 ENDLESS = "--total_steps=1000000"

@@ -4,10 +4,12 @@ import json
 import re
 import signal
 
+import pytest
 import tensorflow as tf
 from process import assert_one_line, digest, flags, losses_of, rows, run, start, train, wait_for
 
 
+@pytest.mark.slow
 def test_checkpoints_hold_every_variable_and_keep_the_newest_and_the_best(tmp_path, data_dir):
     train(tmp_path, data_dir, "--total_steps=8", "--checkpoint_every=2", "--keep_checkpoints=2")
     steps = sorted(path.stem for path in (tmp_path / "checkpoints").glob("*.index"))
@@ -21,6 +23,7 @@ def test_checkpoints_hold_every_variable_and_keep_the_newest_and_the_best(tmp_pa
     assert parts >= {"generator", "discriminator", "ema_generator", "g_optimizer", "d_optimizer"}
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_to_the_same_bits(finished, tmp_path, data_dir):
     """20 steps; and 10 steps, kill -9, the same command again."""
     straight, _ = finished
@@ -59,6 +62,7 @@ def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
     assert_one_line(result, 2, "total_steps must be at least 20", "Received: 10")
 
 
+@pytest.mark.slow
 def test_broken_checkpoint_is_found_and_the_one_before_taken(tmp_path, data_dir):
     train(tmp_path, data_dir, "--total_steps=2", "--checkpoint_every=1")
     break_data(tmp_path, 2)
@@ -83,6 +87,7 @@ def break_data(run_dir, step):
     path.write_bytes(path.read_bytes()[:-200])
 
 
+@pytest.mark.slow
 def test_two_replicas_with_xla_train_from_the_command_line(tmp_path, data_dir):
     train(tmp_path, data_dir, "--total_steps=2", "--replicas=2", "--jit_compile=on")
     devices = json.loads((tmp_path / "environment.json").read_text())["devices"]

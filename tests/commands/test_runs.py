@@ -113,6 +113,7 @@ def test_run_directory_that_cannot_be_made_is_named(tmp_path, data_dir):
     assert_one_line(result, 1, "cannot be written")
 
 
+@pytest.mark.slow
 def test_losses_that_are_not_finite_stop_the_run(tmp_path, data_dir):
     result = run("train", *flags(tmp_path, data_dir, "--d_lr=1e38", "--total_steps=20"))
     code, _, err = result
@@ -127,6 +128,7 @@ def picture(path):
     return np.asarray(Image.open(path))[::4, ::4]
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_the_flags(finished, tmp_path):
     run_dir, _ = finished
 
@@ -154,6 +156,7 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
     assert 0 < difference.max() <= 8
 
 
+@pytest.mark.slow
 def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_dir):
     train(tmp_path, data_dir, "--total_steps=4", "--num_classes=0", "--checkpoint_every=2")
     best = min(rows(tmp_path / "scores.jsonl"), key=lambda row: row["thumbnail_fd512"])["step"]

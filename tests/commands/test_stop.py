@@ -31,6 +31,7 @@ def straight(tmp_path_factory, data_dir):
     return run_dir
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGUSR1", marks=pytest.mark.slow)])
 def test_stopped_run_goes_on_as_if_it_had_not_been(name, straight, tmp_path, data_dir):
     stopped = tmp_path / "stopped"
@@ -48,6 +49,7 @@ def test_stopped_run_goes_on_as_if_it_had_not_been(name, straight, tmp_path, dat
     resume(stopped, straight, data_dir)
 
 
+@pytest.mark.slow
 def test_closed_terminal_leaves_a_checkpoint(straight, tmp_path, data_dir):
     """Nothing can be written to it any more, neither progress nor how the run ended."""
     stopped = tmp_path / "stopped"

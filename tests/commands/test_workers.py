@@ -11,6 +11,8 @@ import tensorflow as tf
 from process import environment, free_ports
 from worker import STEPS
 
+pytestmark = pytest.mark.slow
+
 WORKER = pathlib.Path(__file__).with_name("worker.py")
 
 

@@ -78,6 +78,7 @@ def scores_of(strategy, data, data_dir, batch_size, count=5000, batch_norm="movi
     return fake, {name: score["value"] for name, score in scores.items()}
 
 
+@pytest.mark.slow
 def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 60)
     drawn = []
@@ -115,6 +116,7 @@ def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas,
             assert value == pytest.approx(scores[name], rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_the_batchs_own(data, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 1)
     few = {"count": 60}

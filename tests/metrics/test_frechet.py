@@ -168,6 +168,7 @@ def test_bias_falls_with_the_number_of_images():
     assert 2.3 < values[2000] / values[8000] < 4.4
 
 
+@pytest.mark.slow
 def test_half_the_time_of_scipy_and_nearer_to_the_truth(thorough):
     """With fewer vectors than dimensions; thoroughly, at the width of Inception's features."""
     width = 2048 if thorough else 1024  # SciPy takes a minute at 2048.
@@ -232,6 +233,7 @@ def test_classes_without_enough_images_are_reported():
     assert distances[0] > 0
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_stay_under_four_gib():
     """At the width of Inception's features, in a process of its own, whose peak counts."""
     code = (

@@ -78,7 +78,7 @@ def test_parameter_counts(config, expected):
     [
         ("none", (41_996_931, 39_443_137), (9.09, 4.69)),
         ("32", (42_078_852, 39_463_618), (9.22, 4.74)),
-        ("64", (42_017_412, 39_448_258), (9.51, 4.88)),
+        pytest.param("64", (42_017_412, 39_448_258), (9.51, 4.88), marks=pytest.mark.slow),
     ],
 )
 def test_parameters_and_costs_of_the_released_networks(resolution, parameters, gmacs):
@@ -90,6 +90,7 @@ def test_parameters_and_costs_of_the_released_networks(resolution, parameters, g
         assert [count(network.non_trainable_variables) for network in pair] == [32_771, 9_225]
 
 
+@pytest.mark.slow
 def test_forward_macs_of_the_fast_form():
     """16 products for 36 in 3x3 convolutions that resample; attention's are the same in blocks."""
     config = sized(SMALL, image_size=128, g_attention="64", num_classes=0)

@@ -155,6 +155,7 @@ class Killed(BaseException):
     """In place of a kill, between two operations on files."""
 
 
+@pytest.mark.slow
 def test_save_that_is_cut_off_anywhere_leaves_whole_checkpoints(state, tmp_path, monkeypatch):
     """Also one that writes a step again."""
     operations = ("rename", "unlink", "replace")

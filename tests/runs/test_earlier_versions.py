@@ -83,6 +83,7 @@ def test_every_kind_of_export_is_written(earlier, tmp_path):
     assert (tmp_path / "10.keras").exists()
 
 
+@pytest.mark.slow
 @VERSIONS
 def test_it_is_scored_and_resumed(version, earlier, data_dir):
     """Rows of the earlier version stay; new ones stand after them."""

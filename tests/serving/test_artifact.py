@@ -45,7 +45,10 @@ SEEDS = [0, 1, 2, 7, 2**31 - 1]
 LABELS = [3, 0, 9, 3, 5]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=["gray", *(pytest.param(kind, marks=pytest.mark.slow) for kind in [*KINDS][1:])],
+)
 def exported(request, tmp_path_factory):
     """A kind's name, a run, a version of it, and what its signatures answer in a Session."""
     folder = tmp_path_factory.mktemp(request.param)

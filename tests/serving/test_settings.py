@@ -84,7 +84,13 @@ def test_compose_file_starts_the_pinned_server_on_these_files():
         assert file in FILES
 
 
-@pytest.mark.parametrize("fields", [{"image_channels": 1}, UNCONDITIONAL], ids=["sagan", "dcgan"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"image_channels": 1}, marks=pytest.mark.slow, id="sagan"),
+        pytest.param(UNCONDITIONAL, id="dcgan"),
+    ],
+)
 def test_commands_of_the_card_are_answered(fields, tmp_path):
     run = random_run(tmp_path / "run", **fields)
     version = export(run, tmp_path / "export", model="mine")

@@ -57,6 +57,7 @@ def test_real_images_that_do_not_differ_forbid_nothing(prepared):
     assert watch.relative_diversity(of_class(prepared, 0)) == 1
 
 
+@pytest.mark.slow
 def test_fall_is_said_once_and_recorded_and_again_after_a_recovery(config, tmp_path, capfd):
     """A generator of zeros makes gray images. Samples of the fresh one differ."""
     fresh, gray = [], {1, 2, 5, 6}

@@ -199,7 +199,7 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         )
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile):
     """The second turn's: D's first turn has fakes of its own. G learns against D as it is then."""
     config = dataclasses.replace(CONFIG, d_steps=2, reuse_fakes=True)
@@ -304,7 +304,7 @@ def test_losses_are_means_over_the_steps_of_a_call():
 @pytest.mark.parametrize(
     ("jit_compile", "options"),
     [
-        (True, {}),
+        pytest.param(True, {}, marks=pytest.mark.slow),
         (False, {"sync_batch_norm": True}),
         pytest.param(False, {"sync_batch_norm": True, "fast": False}, marks=pytest.mark.slow),
         pytest.param(False, {"sync_batch_norm": True, "reuse_fakes": True}, marks=pytest.mark.slow),
@@ -348,6 +348,7 @@ def evaluating(call):
     return without_statistics
 
 
+@pytest.mark.slow
 def test_compiled_step_equals_the_plain_one():
     plain, compiled = Match(), Match(jit_compile=True)
     losses = [match.play() for match in (plain, compiled)]

@@ -77,6 +77,7 @@ def test_run_goes_back_to_its_newest_checkpoint_and_says_so(straight):
     assert [row["step"] for row in rows(run.path / "scores.jsonl")] == [5, 10, 15, 20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "lines"),
     [

@@ -127,6 +127,7 @@ def test_a_network_that_xla_cannot_compile_is_trained_without(config, run, monke
     assert "it does not: cannot compile them, 12.0 without" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_measurement_leaves_no_trace_in_the_numbers(config, tmp_path, monkeypatch):
     """What `auto` has chosen, it trains by: to the bits of a run that was told so."""
     games, real, game = [], xla.median_seconds, session.GAMES[False]
