@@ -39,9 +39,9 @@ def test_killed_exports_leave_no_half_version(run, tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     reports = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(reports) == kills
+    assert len(reports) == KILLS
     there = sum(report["there"] for report in reports)
-    assert 0 < there < kills  # Moments on both sides of the rename.
+    assert 0 < there < KILLS  # Moments on both sides of the rename.
     names = {path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*")}
     assert {pathlib.Path("saved_model.pb"), pathlib.Path("README.md")} < names
     for report in reports:
