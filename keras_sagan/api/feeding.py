@@ -1,8 +1,10 @@
 """Turns a user's images into the batches of steps, and checks them before training."""
 
+import contextlib
 import itertools
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +93,7 @@ def feed_dataset(
 
     def with_labels(images, *labels):
         if images.dtype != tf.uint8:
-            images = tf.cast(images, tf.float32)
+            images = check_range(tf.cast(images, tf.float32))
         images = tf.ensure_shape(images, [size, *shape])
         if not has_labels or not classes:
             return images, tf.zeros([size], tf.int32)
@@ -116,6 +118,27 @@ def group_turns(batches: tf.data.Dataset, d_steps: int) -> tf.data.Dataset:
         return tuple(zip(tf.unstack(images), tf.unstack(labels), strict=True))
 
     return batches.batch(d_steps, drop_remainder=True).map(as_pairs).prefetch(2)
+
+
+def check_range(images: tf.Tensor) -> tf.Tensor:
+    """The images; a value outside of [-1, 1], or NaN, is an error of the graph."""
+    within = tf.reduce_all(tf.abs(images) <= 1 + ROUNDING)
+    found = tf.stack([tf.reduce_min(images), tf.reduce_max(images)])
+    text = tf.strings.format("expected floats in [-1, 1]. Received: {}", found)
+    with tf.control_dependencies([tf.debugging.Assert(within, [text])]):
+        return tf.identity(images)
+
+
+@contextlib.contextmanager
+def explain_mistakes() -> Iterator[None]:
+    """Turns what the checks within a dataset find into a `ValueError` of one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"expected (?:labels|floats) in .*Received: \[[^\]\n]*\]", error.message)
+        if not found:
+            raise
+        raise ValueError(found[0]) from None
 
 
 def check_elements(spec: Any, image_set: ImageSet) -> tuple[bool, bool]:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sagan.api.feeding import Feed, feed_arrays, feed_dataset
+from keras_sagan.api.feeding import Feed, explain_mistakes, feed_arrays, feed_dataset
 from keras_sagan.api.requests import check_class_names, check_positive, make_config
 from keras_sagan.config import Config
 from keras_sagan.training import health
@@ -124,7 +124,8 @@ class GameModel(keras.Model):
             each attention layer, named as in train.jsonl. All but gamma are means over an epoch.
 
         Raises:
-            ValueError: if images or labels do not fit the model, or are too few for a step.
+            ValueError: if images or labels do not fit the model, or are too few for a step; for
+                those of a dataset, when a step comes to them.
 
         Example:
             >>> gan.compile(run_eagerly=True)
@@ -138,7 +139,7 @@ class GameModel(keras.Model):
         feed = self.make_feed(x, y, steps_per_epoch, class_counts)
         self.adopt_class_names(getattr(x, "class_names", None))
         self.prepare_game(feed.class_counts)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), explain_mistakes():
             # An epoch without `steps_per_epoch` ends where a dataset of unknown size ends.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             return super().fit(

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sagan.api.feeding import feed_arrays, feed_dataset
+from keras_sagan.api.feeding import explain_mistakes, feed_arrays, feed_dataset
 from keras_sagan.config import Config
 from keras_sagan.data.batches import example_indices
 
 CONFIG = Config(image_size=16, image_channels=1, num_classes=3, batch_size=4, d_steps=2, seed=5)
 PLAIN = Config(image_size=16, image_channels=1, num_classes=0, batch_size=4)
 IMAGES = np.random.default_rng(0).integers(0, 256, (19, 16, 16, 1), np.uint8)
+FLOATS = IMAGES.astype(np.float32) / np.float32(127.5) - 1
 LABELS = np.arange(19) % 3
 slices = tf.data.Dataset.from_tensor_slices
 
@@ -114,9 +115,18 @@ def test_mistakes_in_datasets(dataset, message):
         feed_dataset(dataset, CONFIG, None, None)
 
 
-def test_a_later_label_out_of_range_stops_training():
-    feed = feed_dataset(slices((IMAGES, [0] * 18 + [3])).repeat(), CONFIG, None, None)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"labels in 0\.\.\.2. Received: \[3\]"
-    ):
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES, [0] * 18 + [3], r"^expected labels in 0\.\.\.2\. Received: \[3\]$"),
+        (IMAGES, [0] * 18 + [-1], r"^expected labels in 0\.\.\.2\. Received: \[-1\]$"),
+        (FLOATS + 2, LABELS, r"^expected floats in \[-1, 1\]\. Received: \[\S+ \S+\]$"),
+        (FLOATS * np.nan, LABELS, r"^expected floats in \[-1, 1\]\. Received: \[\S+ \S+\]$"),
+    ],
+)
+def test_a_later_mistake_stops_training_in_one_line(images, labels, message):
+    if images is not IMAGES:  # Wrong in the last image alone.
+        images = np.concatenate([FLOATS[:-1], images[-1:]])
+    feed = feed_dataset(slices((images, labels)).repeat(), CONFIG, None, None)
+    with pytest.raises(ValueError, match=message), explain_mistakes():
         drawn(feed, 3)

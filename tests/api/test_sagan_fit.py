@@ -174,6 +174,13 @@ def test_data_that_do_not_fit_are_refused_before_training(gan, restart):
         gan.evaluate(IMAGES)
 
 
+def test_a_late_mistake_in_a_dataset_ends_fit_in_one_line(gan, restart):
+    labels = np.append(LABELS[:-1], 3)
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, labels))
+    with pytest.raises(ValueError, match=r"^expected labels in 0\.\.\.2\. Received: \[3\]$"):
+        gan.fit(dataset.repeat(2), verbose=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",

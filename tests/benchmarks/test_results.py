@@ -54,6 +54,7 @@ def both_kinds(folder):
     (folder / "results.jsonl").write_text("{}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "part"),
     [

@@ -127,6 +127,7 @@ def result(run_dir):
     return digest(newest_checkpoint(run_dir / "checkpoints")), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("suffix", CHECKPOINT)
 def test_newest_checkpoint(suffix, how, trained, run_dir, capfd):
@@ -185,6 +186,7 @@ def test_cut_off_record(name, trained, run_dir, capfd):
     assert f"warning: {run_dir / name}: left out 2 broken lines" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{}", "[", "[]", "null", '{"step": "30", "signal": 1}', "\0"])
 def test_word_of_a_stop(text, trained, run_dir):
     train, folder = trained

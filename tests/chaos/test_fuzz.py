@@ -35,11 +35,13 @@ def told(tmp_path_factory, thorough):
     return faults, {row["module"]: row["codes"] for row in rows if "codes" in row}
 
 
+@pytest.mark.slow
 def test_every_command_line_ends_in_one_line(told):
     faults, _ = told
     assert not faults, json.dumps(faults, indent=1)
 
 
+@pytest.mark.slow
 def test_many_come_further_than_to_their_flags(told, thorough):
     _, codes = told
     sys.stdout.write(f"{codes}\n")

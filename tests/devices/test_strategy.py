@@ -36,6 +36,7 @@ def faults(call):
     return int(result.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_memory_is_kept_for_what_comes_next():
     usual = faults("")
