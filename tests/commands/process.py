@@ -24,6 +24,14 @@ TINY = (
     "--sample_every=10",
     "--checkpoint_every=10",
 )
+# Networks that TensorFlow traces in a fraction of the time, where it does not matter which.
+SIMPLE = (
+    "--model=dcgan",
+    "--g_attention=none",
+    "--d_attention=none",
+    "--nog_spectral_norm",
+    "--nod_spectral_norm",
+)
 
 
 def free_ports(count):

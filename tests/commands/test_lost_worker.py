@@ -6,14 +6,15 @@ import signal
 import time
 
 import pytest
-from process import environment, flags, free_ports, start
+from process import SIMPLE, environment, flags, free_ports, start
 
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
 pytestmark = pytest.mark.slow
 
-MORE = ["--checkpoint_every=20", "--log_every=1000", "--sample_every=1000", "--steps_per_call=5"]
+MORE = [*SIMPLE, "--checkpoint_every=20", "--log_every=1000", "--sample_every=1000"]
+MORE += ["--steps_per_call=5"]
 # Longer than the tests take.
 ENDLESS = "--total_steps=1000000"
 

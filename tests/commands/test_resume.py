@@ -6,7 +6,18 @@ import signal
 
 import pytest
 import tensorflow as tf
-from process import assert_one_line, digest, flags, losses_of, rows, run, start, train, wait_for
+from process import (
+    SIMPLE,
+    assert_one_line,
+    digest,
+    flags,
+    losses_of,
+    rows,
+    run,
+    start,
+    train,
+    wait_for,
+)
 
 
 @pytest.mark.slow
@@ -64,7 +75,7 @@ def test_finished_run_started_again_has_nothing_to_do(finished, data_dir):
 
 @pytest.mark.slow
 def test_broken_checkpoint_is_found_and_the_one_before_taken(tmp_path, data_dir):
-    train(tmp_path, data_dir, "--total_steps=2", "--checkpoint_every=1")
+    train(tmp_path, data_dir, *SIMPLE, "--total_steps=2", "--checkpoint_every=1")
     break_data(tmp_path, 2)
     code, out, err = run("train", "--check", f"--run_dir={tmp_path}")
     assert code == 1
@@ -72,11 +83,11 @@ def test_broken_checkpoint_is_found_and_the_one_before_taken(tmp_path, data_dir)
     assert f"checkpoint: {tmp_path}/checkpoints/step-2 is bad" in out
     assert "step-2 cannot be read" in err.splitlines()[-1]
     assert "step-1 " not in err
-    _, err = train(tmp_path, data_dir, "--total_steps=2")
+    _, err = train(tmp_path, data_dir, *SIMPLE, "--total_steps=2")
     assert re.search(r"^warning: .*step-2 cannot be read: .*; resuming from .*step-1$", err, re.M)
     for step in (1, 2):
         break_data(tmp_path, step)
-    code, _, err = run("train", *flags(tmp_path, data_dir, "--total_steps=3"))
+    code, _, err = run("train", *flags(tmp_path, data_dir, *SIMPLE, "--total_steps=3"))
     assert code == 1
     assert "step-2 cannot be read" in err.splitlines()[-1]
     assert "Traceback" not in err
@@ -89,6 +100,6 @@ def break_data(run_dir, step):
 
 @pytest.mark.slow
 def test_two_replicas_with_xla_train_from_the_command_line(tmp_path, data_dir):
-    train(tmp_path, data_dir, "--total_steps=2", "--replicas=2", "--jit_compile=on")
+    train(tmp_path, data_dir, *SIMPLE, "--total_steps=2", "--replicas=2", "--jit_compile=on")
     devices = json.loads((tmp_path / "environment.json").read_text())["devices"]
     assert len(devices) == 2

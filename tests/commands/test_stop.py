@@ -9,14 +9,14 @@ import subprocess
 
 import forks
 import pytest
-from process import environment, flags, losses_of, rows, run, start, train, wait_for
+from process import SIMPLE, environment, flags, losses_of, rows, run, start, train, wait_for
 
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 
 # One step a call, and seconds between two checkpoints, so that signals come between them.
-MORE = ["--steps_per_call=1", "--log_every=40", "--checkpoint_every=75", "--sample_every=1000"]
-MORE += ["--keep_checkpoints=2", "--total_steps=200"]
+MORE = [*SIMPLE, "--steps_per_call=1", "--log_every=40", "--checkpoint_every=75"]
+MORE += ["--sample_every=1000", "--keep_checkpoints=2", "--total_steps=1000"]
 
 
 def names(run_dir):
@@ -74,11 +74,11 @@ def test_closed_terminal_leaves_a_checkpoint(straight, tmp_path, data_dir):
 def resume(stopped, straight, data_dir):
     """Resumes a run that a signal stopped, and compares it with one that nobody stopped."""
     step = json.loads((stopped / "stop.json").read_text())["step"]
-    assert 40 <= step < 200
+    assert 40 <= step < 1000
     assert f"step-{step}.index" in names(stopped)
     assert rows(stopped / "train.jsonl")[-1]["step"] == step // 40 * 40
     out, _ = train(stopped, data_dir, *MORE)
-    assert out.startswith("trained to step 200: ")
+    assert out.startswith("trained to step 1000: ")
     assert json.loads((stopped / "environment.json").read_text())["step"] == step
     assert names(stopped) == names(straight)
     assert not (stopped / "stop.json").exists()
