@@ -93,8 +93,15 @@ class Network(ExactOutputs, keras.Model):
         arguments = ("labels", "training", "advance_u")
         accepted = [inspect.signature(layer.call).parameters for layer in stack]
         self.taken = [[name for name in arguments if name in names] for names in accepted]
-        labels = keras.Input((), dtype="int32") if num_classes else None
-        self(keras.Input(self.example_shape), labels)
+        self.build((None, *self.example_shape))
+
+    def build(self, inputs_shape: Any, labels_shape: Any = None) -> None:
+        # By shapes alone: a symbolic call would trace every power iteration, for seconds.
+        shape = inputs_shape
+        for layer in self.stack:
+            if not layer.built:
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
 
     def call(
         self, inputs, labels=None, training: bool = False, advance_u: bool | None = None
