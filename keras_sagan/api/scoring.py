@@ -32,7 +32,7 @@ class ArraySet(NamedTuple):
 
 
 def make_native_scorer(
-    reals: Prepared | ArraySet,
+    reals: Any,
     strategy: tf.distribute.Strategy,
     num_images: int,
     seed: int,
@@ -41,7 +41,7 @@ def make_native_scorer(
     """The scorer that `evaluate` uses by default: a classifier of the real images.
 
     Args:
-        reals: real images of at least two classes.
+        reals: real images of at least two classes, a `Prepared` or an `ArraySet`.
         strategy: whose replicas share the work.
         num_images: generated images.
         seed: of their latents and labels.
