@@ -34,11 +34,6 @@ from keras_sagan.training.state import State
 # Bytes; pages of the disk.
 PAGE, PAGES = 4096, 512
 CONFIG = {
-    "model": "dcgan",
-    "g_attention": "none",
-    "d_attention": "none",
-    "g_spectral_norm": False,
-    "d_spectral_norm": False,
     "image_size": 16,
     "image_channels": 1,
     "z_dim": 4,
