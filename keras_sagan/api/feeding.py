@@ -63,6 +63,8 @@ def feed_arrays(
         batch_numbers, output_signature=tf.TensorSpec([], tf.int64)
     )
     batches = read_examples(numbers, (images, labels), size, config.seed, lambda i: i * size)
+    if images.dtype != np.uint8:  # Of the values, only those of the first images are checked here.
+        batches = batches.map(lambda images, labels: (check_range(images), labels))
     counts = np.bincount(labels, minlength=config.num_classes).tolist()
     return Feed(group_turns(batches, d_steps), steps_per_epoch or len(images) // needed, counts)
 

@@ -124,8 +124,8 @@ class GameModel(keras.Model):
             each attention layer, named as in train.jsonl. All but gamma are means over an epoch.
 
         Raises:
-            ValueError: if images or labels do not fit the model, or are too few for a step; for
-                those of a dataset, when a step comes to them.
+            ValueError: if images or labels do not fit the model, or are too few for a step. Values
+                beyond the first images are checked when a step reads them.
 
         Example:
             >>> gan.compile(run_eagerly=True)

@@ -1,4 +1,4 @@
-"""The largest singular value of a kernel, by power iterations that go on from call to call.
+"""The largest singular value of a kernel, by power iterations that continue from call to call.
 
 Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957, Algorithm 1.
 """

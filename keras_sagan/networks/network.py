@@ -95,7 +95,7 @@ class Network(ExactOutputs, keras.Model):
         self.taken = [[name for name in arguments if name in names] for names in accepted]
         self.build((None, *self.example_shape))
 
-    def build(self, inputs_shape: Any, labels_shape: Any = None) -> None:
+    def build(self, inputs_shape: Any) -> None:
         # By shapes alone: a symbolic call would trace every power iteration, for seconds.
         shape = inputs_shape
         for layer in self.stack:

@@ -50,7 +50,7 @@ def play_steps(
         last step. Also int64 `[2]`: the first step, counted from 1, at which each loss was
         non-finite, or `health.NEVER`. All are over the global batch and the same on every replica.
     """
-    # No branch or loop of a game depends on a tensor, and converting its code takes seconds.
+    # A game has no branch or loop on tensors, and AutoGraph takes seconds to convert it.
     play = tf.autograph.experimental.do_not_convert(game.play)
     sums, bad_steps = tf.zeros([2]), tf.fill([2], health.NEVER)
     statistics = tf.zeros([len(health.STATISTICS)])
