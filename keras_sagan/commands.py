@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import textwrap
+import threading
 
 from absl import flags
 
@@ -20,6 +21,8 @@ from keras_sagan.signals import ending_signals
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
 DEFINE |= {str: flags.DEFINE_string, bool: flags.DEFINE_bool}
+# Seconds that a process has to clean up after a signal.
+GRACE = 10.0
 CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
@@ -49,7 +52,7 @@ def run(main, description, module=None):
         sys.stdout.reconfigure(errors="backslashreplace")
     for number in ending_signals():
         if number != signal.SIGINT:  # Python raises `KeyboardInterrupt`.
-            signal.signal(number, lambda number, _: fail("terminated", 128 + number))
+            signal.signal(number, terminate)
     try:
         call_main(main, description, module or sys.argv[0])
         if sys.stdout:
@@ -102,6 +105,15 @@ def expand_recipes(arguments: list[str]) -> list[str]:
             argument = f"--flagfile={recipe}"
         expanded.append(argument)
     return expanded
+
+
+def terminate(number, _):
+    """Handles a signal: ends the process with one line."""
+    # Python drops exceptions that handlers raise in destructors and callbacks.
+    timer = threading.Timer(GRACE, os._exit, [128 + number])
+    timer.daemon = True
+    timer.start()
+    fail("terminated", 128 + number)
 
 
 def fail(reason, code):

@@ -1,20 +1,18 @@
-"""Two logical CPU devices for every test, and the options of the suite."""
+"""The options of the suite, and the data that its processes share."""
 
 import collections
-import gc
+import os
 import pathlib
 
 import pytest
-import tensorflow as tf
-from tensorflow.python.framework import ops
 
-CPU = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
-# Values are compared in float32, which TensorFloat-32 on GPUs is not.
-tf.config.experimental.enable_tensor_float_32_execution(False)
-
-GRADIENTS = ops.gradient_registry._registry
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def pytest_configure(config):
+    # The process that only hands out tests to others does without TensorFlow.
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
+        config.pluginmanager.import_plugin("with_tensorflow")
 
 
 def pytest_addoption(parser):
@@ -41,6 +39,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("golden_file", files, ids=lambda file: file.stem)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All cases of a `slow_except` test are slow but those that it names."""
+    for item in items:
+        marker = item.get_closest_marker("slow_except")
+        if marker and item.callspec.id not in marker.args:
+            item.add_marker("slow")
+
+
 def pytest_terminal_summary(terminalreporter):
     """No test skips itself in silence: a line for each reason."""
     skipped = terminalreporter.stats.get("skipped", [])
@@ -54,39 +61,9 @@ def thorough(request):
 
 
 @pytest.fixture(scope="session")
-def two_replicas():
-    """One for all tests: strategies of one process number their collectives alike and collide."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
-def pytest_collection_finish():
-    """What collection has made stays, too: a collection of garbage would look through all tests."""
-    gc.collect()
-    gc.freeze()
-
-
-def forget_gradients():
-    """Forgets the gradients that were registered since it began; says whether there were any.
-
-    TensorFlow registers the gradient of each traced call of a `tf.custom_gradient` for ever, and
-    that keeps the graph around it, with its weights.
-    """
-    before = set(GRADIENTS)
-    yield
-    new = set(GRADIENTS) - before
-    for name in new:
-        del GRADIENTS[name]
-    return bool(new)
-
-
-@pytest.fixture(autouse=True)
-def free_graphs_of_test():
-    """Networks are cycles of few objects and much memory: Python seldom collects them by itself."""
-    if (yield from forget_gradients()):
-        gc.collect()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def free_graphs_of_module():
-    yield from forget_gradients()
-    gc.collect()
+def data_dir(tmp_path_factory):
+    """A folder of data that all processes of the suite share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "data"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -17,19 +17,25 @@ def costs(network: Network) -> dict[str, int]:
 def forward_macs(network: Network) -> int:
     """Counts the multiply-accumulates of all convolutions and matrix products for one image.
 
-    It counts what is computed, so a network with `fast` has fewer. The count is the cost of two
-    images minus the cost of one in the traced graph. That excludes what does not depend on the
-    batch, such as power iterations.
+    It counts what is computed, so a network with `fast` has fewer. What does not depend on the
+    inputs, such as power iterations, is done once a batch and excluded.
     """
-    one, two = (sum(map(macs_of, traced_operations(network, batch))) for batch in (1, 2))
-    return two - one
+    inputs = tf.TensorSpec((1, *network.example_shape), tf.float32)
+    labels = tf.TensorSpec((1,), tf.int32)
+    graph = tf.function(network).get_concrete_function(inputs, labels).graph
+    return sum(map(macs_of, dependent_operations(graph)))
 
 
-def traced_operations(network: Network, batch: int) -> list[Any]:
-    """The operations of the graph that evaluates a batch."""
-    inputs = tf.TensorSpec((batch, *network.example_shape), tf.float32)
-    labels = tf.TensorSpec((batch,), tf.int32)
-    return tf.function(network).get_concrete_function(inputs, labels).graph.get_operations()
+def dependent_operations(graph: Any) -> list[Any]:
+    """The operations of a traced function whose results depend on its inputs."""
+    # A resource holds a variable, which is the same for every batch.
+    dependent = {tensor.ref() for tensor in graph.inputs if tensor.dtype != tf.resource}
+    operations = []
+    for operation in graph.get_operations():  # Each comes after those whose outputs it takes.
+        if any(tensor.ref() in dependent for tensor in operation.inputs):
+            operations.append(operation)
+            dependent.update(tensor.ref() for tensor in operation.outputs)
+    return operations
 
 
 def macs_of(operation: Any) -> int:

@@ -68,6 +68,7 @@ def of(rows, **facts):
     return [row for row in rows if all(row.get(name) == value for name, value in facts.items())]
 
 
+@pytest.mark.slow
 def test_every_layer_kind_of_images_and_class_has_a_row_before_and_after(rows):
     assert len(of(rows, part="share")) == 2 * 4 * 4
     layers = [("g_attention_8", "generated"), ("g_attention_16", "generated")]
@@ -78,6 +79,7 @@ def test_every_layer_kind_of_images_and_class_has_a_row_before_and_after(rows):
             assert [(row["label"], row["count"]) for row in found] == [(i, 4) for i in range(4)]
 
 
+@pytest.mark.slow
 def test_shares_are_of_the_weights_of_their_time(rows):
     """The trained discriminator's queries are zero, so it attends to all keys alike."""
     for row in of(rows, layer="d_attention_8", condition="trained"):

@@ -13,6 +13,7 @@ import time
 import forks
 import pandas as pd
 import pytest
+import smallest
 from bench import ROOT
 
 from benchmarks.comparison import collect, runner
@@ -21,15 +22,9 @@ from keras_sagan.errors import UsageError
 from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.directory import RunDirectory
 
-# The smallest runs.
-COMMON = [
-    f"--common=--{setting}"
-    for setting in (
-        *("image_size=16", "image_channels=1", "z_dim=4", "g_channels=2", "d_channels=2"),
-        *("batch_size=4", "ema_start=3", "log_every=5"),
-    )
-]
-SAGAN = "sagan --g_attention=8 --d_attention=8"
+FIELDS = smallest.NETWORKS | {"batch_size": 4, "ema_start": 3, "log_every": 5}
+COMMON = [f"--common={flag}" for flag in smallest.as_flags(FIELDS)]
+SAGAN = " ".join(["sagan", *smallest.as_flags(smallest.DCGAN)])
 TIMINGS = ["seconds", "commit"]
 
 
@@ -87,9 +82,10 @@ def records_of(run):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, classified):
     """Two rows from beginning to end: the folder, and what was said."""
     folder = tmp_path_factory.mktemp("compare") / "whole"
+    (folder.parent / "data").symlink_to(classified)
     return folder, finish(start(folder, [SAGAN, "dcgan_conditional"]))
 
 
@@ -111,7 +107,7 @@ def test_rows_become_a_table_and_a_page(whole):
     page = (folder / "report" / "report.html").read_text()
     assert "dcgan_conditional" in page
     suite = json.loads((folder / "report" / "suite.json").read_text())
-    assert suite["rows"]["sagan"]["config"]["g_attention"] == "8"
+    assert suite["rows"]["sagan"]["config"]["g_attention"] == "none"
     train, score = suite["commands"]["sagan/seed_0"]
     assert train.startswith(
         "python -m keras_sagan.train --flagfile=keras_sagan/configs/sagan.flags"

@@ -17,6 +17,7 @@ def count(network):
     return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
 
 
+@pytest.mark.slow_except("16-3")
 @pytest.mark.parametrize("num_classes", [0, 3])
 @pytest.mark.parametrize("image_size", [16, 64])
 def test_parameters_are_as_many_as_ours(image_size, num_classes):

@@ -63,6 +63,7 @@ def test_a_pass_in_blocks_takes_less_memory():
     assert blocks["extra_mib"] < 0.5 * at_once["extra_mib"]
 
 
+@pytest.mark.slow
 def test_the_command_reports_all_rows():
     flags = [f"--{name}={value}" for name, value in SETTINGS.items()]
     flags.append("--parts=spectral,attention")

@@ -28,6 +28,7 @@ def speed(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow_except("speed")
 @pytest.mark.parametrize("kind", ["folder", "speed"])
 def test_the_same_results_make_the_same_bytes(kind, request):
     path = request.getfixturevalue(kind)

@@ -186,6 +186,7 @@ def test_sampling_leaves_the_weights_that_are_trained_alone():
         np.testing.assert_array_equal(weight, old)
 
 
+@pytest.mark.slow_except("True-2.0")
 @pytest.mark.parametrize(("ema", "value"), [(True, 2.0), (False, 3.0)])
 def test_scores_are_of_the_averaged_weights_if_asked(tmp_path, two_replicas, ema, value):
     config = dataclasses.replace(SMALL, num_classes=3)
@@ -253,6 +254,7 @@ def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, con
     assert [path.name for path in result.samples.iterdir()] == ["step_0000005.png"]
 
 
+@pytest.mark.slow
 def test_losses_that_are_not_finite_end_the_run(tmp_path, config, monkeypatch):
     bad = {"d_loss": tf.constant(1.0), "g_loss": tf.constant(np.nan)}
 

@@ -171,6 +171,7 @@ def test_facts_of_the_run(name, how, trained, run_dir):
         assert how in (flipped, removed)
 
 
+@pytest.mark.slow_except("train.jsonl")
 @pytest.mark.parametrize("name", ["train.jsonl", "scores.jsonl"])
 def test_cut_off_record(name, trained, run_dir, capfd):
     """What stays of a line that a kill has cut off goes; of others that are broken it is told."""

@@ -9,29 +9,15 @@ import subprocess
 import time
 
 import forks
+import smallest
 
-# The smallest run: seconds a step at most, on one core. A long one would measure what XLA does.
 TINY = (
-    "--jit_compile=off",
-    "--image_size=16",
-    "--image_channels=1",
-    "--z_dim=4",
-    "--g_channels=2",
-    "--d_channels=2",
-    "--batch_size=4",
-    "--ema_start=3",
+    *smallest.as_flags(smallest.RUN),
     "--log_every=5",
     "--sample_every=10",
     "--checkpoint_every=10",
 )
-# Networks that TensorFlow traces in a fraction of the time, where it does not matter which.
-SIMPLE = (
-    "--model=dcgan",
-    "--g_attention=none",
-    "--d_attention=none",
-    "--nog_spectral_norm",
-    "--nod_spectral_norm",
-)
+SIMPLE = smallest.as_flags(smallest.DCGAN)
 
 
 def free_ports(count):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from process import assert_one_line, flags, rows, run, train
+from process import SIMPLE, assert_one_line, flags, rows, run, train
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_preview_that_cannot_be_written_is_named(photos, tmp_path):
 
 def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     run_dir, more = tmp_path / "run", [f"--dataset=folder:{photos}", "--total_steps=2"]
-    more += ["--max_bad_fraction=0.1", "--fake_labels=data", "--flip"]
+    more += [*SIMPLE, "--max_bad_fraction=0.1", "--fake_labels=data", "--flip"]
     train(run_dir, tmp_path, *more)
     assert json.loads((run_dir / "config.json").read_text())["num_classes"] == 2
     data = json.loads((run_dir / "environment.json").read_text())["data"]
@@ -94,7 +94,7 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
 
 @pytest.mark.slow
 def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
-    more = ["--dataset=symmetry:40", "--image_channels=3", "--total_steps=2"]
+    more = [*SIMPLE, "--dataset=symmetry:40", "--image_channels=3", "--total_steps=2"]
     train(tmp_path / "run", tmp_path, *more, "--checkpoint_every=1")
     scores = [row["coherence512"] for row in rows(tmp_path / "run" / "scores.jsonl")]
     assert len(scores) == 2

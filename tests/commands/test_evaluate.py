@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from process import assert_one_line, rows, run, train
+from process import SIMPLE, assert_one_line, rows, run, train
 
 RNG = np.random.default_rng(0)
 
@@ -18,11 +18,11 @@ def evaluate(*flags):
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory, data_dir):
+def scored(tmp_path_factory, classified):
     """A run whose checkpoints were chosen by a classifier, and what evaluating it printed."""
     run_dir = tmp_path_factory.mktemp("runs") / "scored"
-    flags = ["--total_steps=20", "--eval_every=5", "--keep_checkpoints=2"]
-    train(run_dir, data_dir, *flags)
+    flags = [*SIMPLE, "--total_steps=20", "--eval_every=5", "--keep_checkpoints=2"]
+    train(run_dir, classified, *flags)
     return run_dir, evaluate(f"--run_dir={run_dir}", "--num_samples=300")
 
 

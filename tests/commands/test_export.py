@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from process import assert_one_line, flags, is_notice, run, start
+from process import SIMPLE, assert_one_line, flags, is_notice, run, start
 
 WAITING = "waiting: another process exports here"
 
@@ -72,6 +72,7 @@ def test_version_that_exists_is_refused_and_another_is_not(exported):
     assert out == f"weights as trained of step 20: {folder / '7'}\n"
 
 
+@pytest.mark.slow
 def test_two_at_once_make_one_version(exported, tmp_path):
     run_dir, _, _ = exported
     asked = [f"--run_dir={run_dir}", f"--export_dir={tmp_path}", "--checkpoint=best"]
@@ -172,7 +173,7 @@ def test_file_that_grows_too_large_is_one_line(finished, limit, tmp_path):
 @pytest.mark.slow
 def test_export_while_training_runs(tmp_path, data_dir):
     run_dir, out = tmp_path / "run", tmp_path / "out"
-    often = ["--checkpoint_every=5", "--keep_checkpoints=1", "--log_every=1000"]
+    often = [*SIMPLE, "--checkpoint_every=5", "--keep_checkpoints=1", "--log_every=1000"]
     trainer = start("train", *flags(run_dir, data_dir, *often, "--total_steps=100000"))
     try:
         deadline = time.monotonic() + 600

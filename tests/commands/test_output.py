@@ -69,6 +69,7 @@ def test_broken_pipe_of_something_else_is_no_reader_that_left(monkeypatch):
             commands.run(main, "")
 
 
+@pytest.mark.slow_except("keras_sagan.sample")
 @pytest.mark.parametrize("module", ["keras_sagan.sample", "benchmarks.render"])
 def test_help_works_without_docstrings(module):
     result = subprocess.run(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from process import assert_one_line, flags, rows, run, train
+from process import SIMPLE, assert_one_line, flags, rows, run, train
 
 from keras_sagan.config import Config
 
@@ -158,7 +158,8 @@ def test_samples_are_those_of_the_flags(finished, tmp_path):
 
 @pytest.mark.slow
 def test_run_without_classes_is_sampled_from_its_best_checkpoint(tmp_path, data_dir):
-    train(tmp_path, data_dir, "--total_steps=4", "--num_classes=0", "--checkpoint_every=2")
+    more = [*SIMPLE, "--total_steps=4", "--num_classes=0", "--checkpoint_every=2"]
+    train(tmp_path, data_dir, *more)
     best = min(rows(tmp_path / "scores.jsonl"), key=lambda row: row["thumbnail_fd512"])["step"]
     more = ["--interpolate=0,1", "--columns=3", f"--output={tmp_path / 'a.png'}"]
     code, out, err = run("sample", f"--run_dir={tmp_path}", "--checkpoint=best", *more)

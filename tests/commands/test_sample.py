@@ -32,7 +32,7 @@ def data(finished, data_dir, tmp_path_factory):
     del finished  # It has prepared the data.
     folder = tmp_path_factory.mktemp("data")
     shutil.copytree(data_dir / "prepared", folder / "prepared")
-    (directory,) = (path for path in (folder / "prepared").iterdir() if path.is_dir())
+    (directory,) = (folder / "prepared").glob("digits-16x16x1-*")
     prepared = Prepared(directory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier_module, "STEPS", 1)
@@ -142,6 +142,7 @@ def test_each_image_is_of_its_class_truncation_and_seed(data, monkeypatch):
             np.testing.assert_allclose(latents[:, i], [expected, expected], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mirrored_copies_count_where_training_mirrors(data, monkeypatch):
     _, prepared, network = data
     mirrored = np.ascontiguousarray(prepared.images[100:110, :, ::-1])

@@ -6,6 +6,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 
 import forks
 import pytest
@@ -100,3 +101,28 @@ def test_before_training_a_signal_ends_it_at_once(number, tmp_path, data_dir):
     assert err.splitlines()[-1].endswith("error: terminated")
     assert not (tmp_path / "checkpoints").exists()
     assert run("train", "--check", f"--run_dir={tmp_path}")[0] == 2
+
+
+SWALLOWED = """
+import os, signal, time
+from keras_sagan import commands
+
+class Odd:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def main():
+    Odd()
+    time.sleep(600)
+
+commands.GRACE = 0.5
+commands.run(main, "", "none")
+"""
+
+
+def test_a_signal_whose_exception_python_drops_ends_the_process():
+    process = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 143
+    assert "error: terminated" in process.stderr

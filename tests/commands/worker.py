@@ -14,6 +14,7 @@ import time
 
 import keras
 import numpy as np
+import smallest
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -26,13 +27,11 @@ from keras_sagan.training.session import SAGAN
 from keras_sagan.training.state import State
 
 STEPS = 5
+# The simpler model: what two processes share is not in the layers, which take long to trace.
 CONFIG = Config(
-    image_size=16,
-    image_channels=1,
+    **smallest.NETWORKS,
+    **smallest.DCGAN,
     num_classes=10,
-    z_dim=6,
-    g_channels=2,
-    d_channels=2,
     batch_size=8,
     flip=True,
     ema_start=0,
@@ -84,10 +83,7 @@ def main(form, folder):
     cluster = run.make_cluster(config.strategy, config.replicas, config.batch_size)
     # A process has one strategy: those of several number their collectives alike and collide.
     run.make_cluster = lambda *_: cluster
-    # The smaller model: what two processes share is not in the layers, which take long to compile.
-    small = {"model": "dcgan", "g_attention": "none", "d_attention": "none"}
-    small |= {"g_spectral_norm": False, "d_spectral_norm": False}
-    compiled = dataclasses.replace(config, jit_compile="on", **small)
+    compiled = dataclasses.replace(config, jit_compile="on")
     # The second worker has nothing to read here, and is to write nothing.
     run.train(compiled, own / ("jit_of_another" if index else "jit"), METHOD)
     synchronized = dataclasses.replace(config, sync_batch_norm=True, jit_compile="off")

@@ -47,6 +47,7 @@ def test_shape_and_dtype_are_known_before_a_call(case, policy):
     assert (symbolic.shape[1:], symbolic.dtype) == (outputs.shape[1:], outputs.dtype.name)
 
 
+@pytest.mark.slow_except("attention", "conv")
 def test_unknown_batch_height_and_width(case):
     layer_class, arguments, inputs, call = case
     if layer_class is Head:
@@ -107,6 +108,7 @@ def test_a_model_around_it_decides_by_training(case):
         assert not np.array_equal(vector, old)
 
 
+@pytest.mark.slow_except("attention", "conv")
 def test_float16_policy(case):
     _, _, inputs, call = case
     exact, low = built(case), built(case, dtype="mixed_float16")
@@ -134,6 +136,7 @@ def penalty(layer, inputs, call):
     return tf.reduce_sum(tape.gradient(outputs, inputs) ** 2)
 
 
+@pytest.mark.slow_except("attention", "conv")
 @cases_of(lambda kind, inputs, call: inputs.ndim > 1)  # Labels have no gradient.
 def test_gradient_of_a_gradient_penalty(case):
     """Against central differences along one direction in all weights."""
@@ -158,6 +161,7 @@ def test_gradient_of_a_gradient_penalty(case):
     np.testing.assert_allclose(actual, (sides[0] - sides[1]) / (2 * step), rtol=1e-4)
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("jit_compile", [None, False, True])
 def test_gradient_of_a_gradient_through_blocks(jit_compile):
     draw = np.random.default_rng(6)

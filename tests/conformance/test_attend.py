@@ -55,6 +55,7 @@ def test_blocks_are_as_exact_as_the_whole_in_bfloat16():
         assert error < 0.01
 
 
+@pytest.mark.slow
 def test_blocks_are_compiled_to_memory_that_is_linear_in_positions():
     values = inputs(keys=QUERIES)
     compiled = tf.function(results, jit_compile=True)

@@ -55,6 +55,7 @@ def test_keras_file_holds_layer_and_weights(case, tmp_path):
     np.testing.assert_array_equal(model(given), loaded(given))
 
 
+@pytest.mark.slow_except("attention", "conv")
 def test_xla_gives_the_same_outputs_gradients_and_state(case):
     _, _, inputs, call = case
     results = []
@@ -93,6 +94,7 @@ def test_bfloat16_computes_low_and_keeps_weights_bit_equal(case):
             np.testing.assert_allclose(low, high, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow_except("attention", "conv")
 def test_float64_policy_computes_in_float64(case):
     _, _, inputs, call = case
     low, exact = built(case), built(case, dtype="float64")
@@ -127,6 +129,7 @@ def test_attention_scores_are_not_rounded_under_bfloat16():
     )
 
 
+@pytest.mark.slow_except("attention", "conv")
 def test_two_replicas_hold_bit_equal_u(case, two_replicas):
     """Each sees half of the batch; u depends on the kernel alone."""
     layer_class, arguments, inputs, call = case

@@ -74,6 +74,7 @@ def test_outputs_and_vector_are_those_of_numpy(case):
     np.testing.assert_allclose(outputs, plain(inputs), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow_except("conv2d")
 def test_it_converges_to_the_largest_singular_value(case):
     _, inputs, columns = case
     layer = wrap(case, power_iterations=100)
@@ -105,6 +106,7 @@ def test_gradient_passes_through_sigma(case):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_except("conv2d-mixed_bfloat16", "dense-float64")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16", "float64"])
 def test_sigma_is_exact_under_every_policy(case, policy):
     _, inputs, columns = case

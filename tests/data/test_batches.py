@@ -36,6 +36,7 @@ def test_order_depends_on_place_and_seed_alone():
     assert not np.array_equal(example_indices(0, 23, 23, seed=1), stream[23:46])
 
 
+@pytest.mark.slow
 def test_any_example_may_stand_anywhere_and_beside_any_other():
     orders = example_indices(0, 7 * 4000, 7, seed=3).reshape(4000, 7)
     for place in range(7):

@@ -37,6 +37,7 @@ def content(tmp_path_factory):
     return prepare_config(config).record["sha256"]
 
 
+@pytest.mark.slow_except("script without a guard")
 @pytest.mark.parametrize(
     ("arguments", "given"),
     [

@@ -4,6 +4,7 @@ import concurrent.futures
 import fcntl
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -240,14 +241,16 @@ def test_kill_at_any_moment_leaves_no_half_set(photos, tmp_path, kills):
 
 def test_killed_preparation_leaves_no_processes_and_no_lock(photos, tmp_path):
     process = start(photos, tmp_path / "data")
-    children = f"/proc/{process.pid}/task/{process.pid}/children"
+    threads = pathlib.Path(f"/proc/{process.pid}/task")
     deadline, workers = time.monotonic() + 600, []
-    while not workers and time.monotonic() < deadline:
-        with open(children) as file:
-            workers = file.read().split()
+    while not workers:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        workers = [
+            child for path in threads.glob("*/children") for child in path.read_text().split()
+        ]
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert workers
     while any(os.path.exists(f"/proc/{worker}/exe") for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)

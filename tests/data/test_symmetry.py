@@ -18,6 +18,7 @@ def prepared_set(tmp_path, dataset="symmetry:40", size=16, **changes):
     )
 
 
+@pytest.mark.slow_except("32")
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_real_images_are_coherent_and_shuffled_halves_are_not(tmp_path, size):
     prepared = prepared_set(tmp_path, size=size)

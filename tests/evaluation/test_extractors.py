@@ -225,6 +225,7 @@ def stripes(count):
     return images[..., None].astype(np.uint8), labels
 
 
+@pytest.mark.slow
 def test_classifier_learns_and_is_the_same_each_time(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 40)
     images, labels = stripes(400)

@@ -63,6 +63,7 @@ def settings(path, **changes):
     return Settings((ExtractorChoice.parse(f"inception:{path}"),), **given | changes)
 
 
+@pytest.mark.slow_except("graph.pb")
 @pytest.mark.parametrize("form", ["graph.pb", "inception.tgz", "saved_model"])
 def test_scores_by_a_toy_network_are_those_of_its_formula(form, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(inception, "WIDTHS", (toys.FEATURES, toys.CLASSES))  # As if it were it.

@@ -41,6 +41,7 @@ def test_the_calls_of_the_published_example():
     assert tfgan.inception_score(logits, 1) == pytest.approx(1.4116666108699076, rel=1e-12)
 
 
+@pytest.mark.slow_except("tfgan")
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=list(PROTOCOLS))
 def test_scores_of_all_protocols_agree(protocol, monkeypatch):
     monkeypatch.setattr(kernel, "SUBSETS", 9)
@@ -115,6 +116,7 @@ def test_nan_of_tfgan_is_no_value_to_check():
     assert check == {"tfgan": None, "relative_difference": None}
 
 
+@pytest.mark.slow
 def test_nothing_else_of_the_process_is_touched():
     """Neither tf_keras nor TensorFlow Probability's stand-in stay, and warnings are errors."""
     code = (

@@ -74,6 +74,7 @@ def removed(data):
 DAMAGES = (truncated, zeroed, flipped, emptied, removed)
 
 
+@pytest.mark.slow_except(".index-truncated")
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("suffix", [".index", ".data-00000-of-00001", SEAL])
 def test_damaged_newest_falls_back_to_the_one_before(suffix, damage, checkpoints, tmp_path):
@@ -132,6 +133,7 @@ def test_training_goes_on_over_a_damaged_one_and_keeps_the_good(checkpoints, tmp
     assert checkpoints.restore().step == 20
 
 
+@pytest.mark.slow_except("truncated")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_list_is_needed_by_nobody_and_written_for_tensorflow(damage, checkpoints, tmp_path):
     break_file(tmp_path / "checkpoint", damage)

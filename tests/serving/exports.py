@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import smallest
 import tensorflow as tf
 from scan import read, tensor_names
 
@@ -37,14 +38,7 @@ TINY = {
     "bn_momentum_last": 0.5,
     "g_lr": 0.01,
 }
-UNCONDITIONAL = {
-    "model": "dcgan",
-    "num_classes": 0,
-    "g_attention": "none",
-    "d_attention": "none",
-    "g_spectral_norm": False,
-    "d_spectral_norm": False,
-}
+UNCONDITIONAL = smallest.DCGAN | {"num_classes": 0}
 
 
 def trained_run(folder, data_dir, **fields):

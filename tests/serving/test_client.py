@@ -127,6 +127,7 @@ def test_status_and_metadata_are_the_same_over_both_protocols(server, protocol):
     assert found["serving_default"]["outputs"]["images"] == ("uint8", [None, 4, 4, 3])
 
 
+@pytest.mark.slow_except("rest")
 def test_slow_server_meets_the_deadline(server, protocol):
     server.delay = 600
     begun = time.monotonic()

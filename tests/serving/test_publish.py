@@ -172,6 +172,7 @@ def test_weights_are_those_asked_for(run, tmp_path):
         np.testing.assert_array_equal(scale, generator.output_norm.scale)
 
 
+@pytest.mark.slow
 def test_checkpoint_that_training_removes_is_followed_by_the_next(tmp_path, monkeypatch):
     """The newest one goes while it is read, as when training keeps but one."""
     run = random_run(tmp_path / "run", image_channels=1)

@@ -21,6 +21,7 @@ def config(data_dir, **changes):
     )
 
 
+@pytest.mark.slow
 def test_classifier_judges_a_thousand_fakes_against_all_real_images(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_module, "STEPS", 1)
     settings = config(str(tmp_path), eval_every=5)

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import smallest
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
@@ -20,8 +21,7 @@ GRID = np.repeat(np.arange(10), 8)
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     data_dir = str(tmp_path_factory.mktemp("data"))
-    settings = {"image_size": 16, "image_channels": 1, "z_dim": 4, "num_classes": 10}
-    settings |= {"g_channels": 2, "d_channels": 2, "batch_size": 4, "total_steps": 30}
+    settings = smallest.NETWORKS | {"num_classes": 10, "batch_size": 4, "total_steps": 30}
     return Config(**settings, data_dir=data_dir)
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import smallest
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -15,8 +16,7 @@ from keras_sagan.training.run import train
 def run(tmp_path_factory):
     """Two steps, then two with other rates; the directory and the second `Config`."""
     folder = tmp_path_factory.mktemp("change")
-    config = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2}
-    config |= {"d_channels": 2, "batch_size": 4, "data_dir": str(folder / "data")}
+    config = smallest.RUN | smallest.DCGAN | {"data_dir": str(folder / "data")}
     train(Config(**config, total_steps=2), folder / "run")
     config = Config(**config, total_steps=4, g_lr=0.5, ema_decay=0.5)
     with pytest.raises(UsageError, match=r"configuration: ema_decay=0.9999 -> 0.5\. Use another"):
@@ -24,6 +24,7 @@ def run(tmp_path_factory):
     return train(config, folder / "run", allowed=["g_lr", "ema_decay"]), config
 
 
+@pytest.mark.slow
 def test_change_is_recorded_with_the_step_it_came_at(run):
     directory, config = run
     environment = directory.read_environment()
@@ -34,6 +35,7 @@ def test_change_is_recorded_with_the_step_it_came_at(run):
     assert directory.check_config(config) == []
 
 
+@pytest.mark.slow
 def test_rate_is_that_of_the_config_and_not_of_the_checkpoint(run):
     directory, _ = run
     reader = tf.train.load_checkpoint(newest_checkpoint(directory.checkpoints))

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import smallest
 import tensorflow as tf
 
 from keras_sagan import networks
@@ -27,6 +28,8 @@ CONFIG = Config(
     ema_start=0,
     ema_decay=0.75,
 )
+# Where it does not matter which networks play.
+SIMPLE = dataclasses.replace(CONFIG, **smallest.DCGAN)
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (4, 8, 16, 16, 1), np.uint8)
 LABELS = RNG.integers(0, 3, (4, 8)).astype("int32")
@@ -105,6 +108,7 @@ def flipped(images, config, purpose):
     return np.where(coins[:, None, None, None], images[:, :, ::-1], images)
 
 
+@pytest.mark.slow_except("config1")
 @pytest.mark.parametrize(
     "config", [CONFIG, dataclasses.replace(CONFIG, flip=True, fake_labels="data")]
 )
@@ -181,6 +185,7 @@ def test_singular_vectors_advance_in_their_own_network():
             np.testing.assert_allclose(vector, value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
     match, twin = Match(dataclasses.replace(CONFIG, d_steps=2, flip=True)), Match()
     match.game.g_optimizer.learning_rate.assign(0.0)
@@ -199,11 +204,14 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         )
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("jit_compile", "base"), [(False, CONFIG), (True, SIMPLE)], ids=["plain", "compiled"]
+)
+def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile, base):
     """The second turn's: D's first turn has fakes of its own. G learns against D as it is then."""
-    config = dataclasses.replace(CONFIG, d_steps=2, reuse_fakes=True)
-    match, twin = Match(config, jit_compile=jit_compile), Match()
+    config = dataclasses.replace(base, d_steps=2, reuse_fakes=True)
+    match, twin = Match(config, jit_compile=jit_compile), Match(base)
     discriminator, generator = twin.state.discriminator, twin.state.generator
     for turn in range(2):
         real = IMAGES[turn].astype("float32") / 127.5 - 1
@@ -235,7 +243,7 @@ def descend(network, gradients):
 
 
 def test_every_turn_and_step_has_fresh_noise_and_data():
-    match = Match(dataclasses.replace(CONFIG, d_steps=2))
+    match = Match(dataclasses.replace(SIMPLE, d_steps=2))
     seen = []
     step = match.game.discriminator_step
 
@@ -252,7 +260,7 @@ def test_every_turn_and_step_has_fresh_noise_and_data():
 
 
 def test_averaged_generator_follows_every_variable():
-    match = Match()
+    match = Match(SIMPLE)
     before = [v.numpy() for v in match.state.ema_generator.variables]
     match.play()
     for average, old, variable in zip(
@@ -263,7 +271,7 @@ def test_averaged_generator_follows_every_variable():
 
 
 def test_averaged_generator_copies_until_its_start():
-    match = Match(dataclasses.replace(CONFIG, ema_start=2))
+    match = Match(dataclasses.replace(SIMPLE, ema_start=2))
     match.play(2)
     for average, variable in zip(
         match.state.ema_generator.variables, match.state.generator.variables, strict=True
@@ -279,13 +287,13 @@ def test_averaged_generator_copies_until_its_start():
 
 
 def test_loss_is_the_one_of_the_configuration():
-    hinge = Match().play()
-    other = Match(dataclasses.replace(CONFIG, loss="non_saturating")).play()
+    hinge = Match(SIMPLE).play()
+    other = Match(dataclasses.replace(SIMPLE, loss="non_saturating")).play()
     assert other["g_loss"] != pytest.approx(hinge["g_loss"], rel=1e-2)
 
 
 def test_losses_are_means_over_the_steps_of_a_call():
-    match = Match()
+    match = Match(SIMPLE)
     seen = []
     play = match.game.play
 
@@ -301,13 +309,15 @@ def test_losses_are_means_over_the_steps_of_a_call():
 
 
 # Synchronized statistics communicate, and cannot be compiled.
+@pytest.mark.slow_except("dcgan")
 @pytest.mark.parametrize(
     ("jit_compile", "options"),
     [
-        pytest.param(True, {}, marks=pytest.mark.slow),
+        pytest.param(False, smallest.DCGAN | {"sync_batch_norm": True}, id="dcgan"),
+        (True, smallest.DCGAN),
         (False, {"sync_batch_norm": True}),
-        pytest.param(False, {"sync_batch_norm": True, "fast": False}, marks=pytest.mark.slow),
-        pytest.param(False, {"sync_batch_norm": True, "reuse_fakes": True}, marks=pytest.mark.slow),
+        (False, {"sync_batch_norm": True, "fast": False}),
+        (False, {"sync_batch_norm": True, "reuse_fakes": True}),
     ],
 )
 def test_two_replicas_move_as_one_on_the_same_global_batch(two_replicas, jit_compile, options):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_game import CONFIG, ONE, Match
+from test_game import ONE, SIMPLE, Match
 
 from keras_sagan.errors import NotFinite
 from keras_sagan.sampling import noise
@@ -23,7 +23,7 @@ def spied(step, results):
 
 def test_statistics_are_those_of_the_last_step():
     """That they are the same of two replicas is in `test_game`, where all numbers are compared."""
-    match = Match()
+    match = Match(SIMPLE)
     game, d_results, g_results = match.game, [], []
     game.discriminator_step = spied(game.discriminator_step, d_results)
     game.generator_step = spied(game.generator_step, g_results)
@@ -55,9 +55,10 @@ def test_spread_of_large_logits_is_not_lost():
     assert spread == pytest.approx(logits.astype(float).std(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_first_steps_with_bad_losses_are_known_of_many(monkeypatch):
     """G's noise is bad in the third step: so are its loss there, and that of D in the fourth."""
-    match = Match()
+    match = Match(SIMPLE)
     draw = match.game.draw
 
     def unlucky(step, purpose):
@@ -93,10 +94,10 @@ def test_first_number_that_is_not_finite_is_named(changes, bad, message):
 
 
 def test_noise_after_a_rollback_is_another_one():
-    match = Match()
+    match = Match(SIMPLE)
     drawn = []
     with ONE.scope():
         for match.game.rollbacks in range(4):
             latents = ONE.run(match.game.draw, args=(tf.constant(5, tf.int64), noise.G_STEP))[0]
             drawn.append(latents.numpy())
-    assert len(np.unique(drawn)) == 4 * CONFIG.batch_size * CONFIG.z_dim
+    assert len(np.unique(drawn)) == 4 * SIMPLE.batch_size * SIMPLE.z_dim

@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+import smallest
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -21,11 +22,11 @@ from keras_sagan.training.game import Game
 from keras_sagan.training.run import train
 from keras_sagan.training.session import SAGAN
 
-SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
-SETTINGS |= {"batch_size": 4, "log_every": 5, "checkpoint_every": 5, "total_steps": 20}
-# The smallest networks: each time that a run goes back its steps are traced again.
-SETTINGS |= {"model": "dcgan", "g_attention": "none", "d_attention": "none"}
-SETTINGS |= {"g_spectral_norm": False, "d_spectral_norm": False, "keep_checkpoints": 9}
+# Each time that a run goes back, its steps are traced again.
+SETTINGS = (
+    smallest.RUN | smallest.DCGAN | {"log_every": 5, "checkpoint_every": 5, "total_steps": 20}
+)
+SETTINGS |= {"keep_checkpoints": 9}
 TIMES = ("seconds", "steps_per_s", "images_per_s")
 
 
@@ -61,6 +62,7 @@ def straight(data_dir, tmp_path_factory):
     return run, said
 
 
+@pytest.mark.slow
 def test_run_goes_back_to_its_newest_checkpoint_and_says_so(straight):
     run, said = straight
     found = rows(run.path / "train.jsonl")

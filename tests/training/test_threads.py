@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import smallest
 
 from keras_sagan.config import Config
 from keras_sagan.progress import Progress
@@ -10,15 +11,8 @@ from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.training.run import train
 
-SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
-SETTINGS |= {"batch_size": 4, "log_every": 2, "checkpoint_every": 2, "total_steps": 2}
-SETTINGS |= {"model": "dcgan", "g_attention": "none", "d_attention": "none"}
-SETTINGS |= {
-    "g_spectral_norm": False,
-    "d_spectral_norm": False,
-    "steps_per_call": 1,
-    "jit_compile": "off",
-}
+SETTINGS = smallest.RUN | smallest.DCGAN | {"log_every": 2, "checkpoint_every": 2, "total_steps": 2}
+SETTINGS |= {"steps_per_call": 1}
 
 
 @pytest.fixture
@@ -28,6 +22,7 @@ def said(monkeypatch):
     return lines
 
 
+@pytest.mark.slow
 def test_two_trainings_in_threads_equal_one_in_the_main_thread(tmp_path, said):
     """The first one also prepares the data."""
     config = Config(**SETTINGS, dataset="synthetic", data_dir=str(tmp_path / "data"))

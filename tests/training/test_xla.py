@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import smallest
 import tensorflow as tf
 
 from keras_sagan.config import Config
@@ -15,9 +16,7 @@ from keras_sagan.training import session, xla
 from keras_sagan.training.run import train
 
 ONE = Cluster(tf.distribute.MirroredStrategy(["CPU:0"]))
-SETTINGS = {"image_size": 16, "image_channels": 1, "z_dim": 4, "g_channels": 2, "d_channels": 2}
-SETTINGS |= {"batch_size": 4, "model": "dcgan", "g_attention": "none", "d_attention": "none"}
-SETTINGS |= {"g_spectral_norm": False, "d_spectral_norm": False}
+SETTINGS = smallest.NETWORKS | smallest.DCGAN | {"batch_size": 4}
 
 
 @pytest.fixture

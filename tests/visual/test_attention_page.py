@@ -114,6 +114,7 @@ def said(page, name):
     return page.locator(f"#{name}").inner_text()
 
 
+@pytest.mark.slow_except("Generator, 8 x 12")
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_map_of_the_place_under_the_pointer_is_drawn(page, name):
     (height, width), _ = SHAPES[name]
@@ -334,6 +335,7 @@ def test_everything_that_can_be_used_has_a_name(page):
     assert page.locator("#picture").get_attribute("alt") == "generated 0"
 
 
+@pytest.mark.slow_except("360-dark")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
 def test_the_page_fits_phones_and_desks_by_day_and_night(file, open_page, width, scheme):
@@ -385,6 +387,7 @@ def test_the_room_that_maps_take_is_not_underestimated(size):
     assert 0.7 * image_bytes(size) < len(pack_maps(maps).texts[0]) <= image_bytes(size)
 
 
+@pytest.mark.slow
 def test_a_page_of_32_images_opens_in_two_seconds_and_has_less_than_15_mb(tmp_path, open_page):
     """Seconds of the thread that opens it, which other work on the machine does not lengthen."""
     views = [

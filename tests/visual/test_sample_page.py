@@ -180,6 +180,7 @@ def test_keys_alone_reach_everything(page_file, open_page):
     assert "seed 0, truncation 0.5" in page.locator("#chosen").inner_text()
 
 
+@pytest.mark.slow_except("dark")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_fingers_choose_on_a_phone(page_file, open_page, scheme):
     page = open_page(page_file, width=360, has_touch=True, is_mobile=True, color_scheme=scheme)
@@ -210,6 +211,7 @@ def test_screen_readers_have_a_name_for_everything(page_file, open_page):
     assert page.get_by_role("slider", name="Frame").get_attribute("aria-valuetext") == "0 of 3"
 
 
+@pytest.mark.slow_except("360")
 @pytest.mark.parametrize("width", [360, 1440])
 def test_gray_images_without_classes_and_features(width, tmp_path, open_page):
     page = open_page(written(tmp_path, PLAIN, "There are no features."), width=width)
@@ -229,6 +231,7 @@ def test_gray_images_without_classes_and_features(width, tmp_path, open_page):
     assert not scrolls_sideways(page)
 
 
+@pytest.mark.slow_except("256-128")
 @pytest.mark.parametrize(("size", "kept"), [(64, 64), (256, 128)])
 def test_large_images_are_smaller_files_and_the_page_says_so(size, kept, tmp_path, open_page):
     ramp = np.linspace(0, 255, size)
