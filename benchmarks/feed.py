@@ -168,7 +168,9 @@ def anonymous_mib(count):
         folder = pathlib.Path(name)
         np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, 128, 128, 3))
         np.save(folder / "labels.npy", np.zeros(count, np.int32))
-        (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "counts": [count]}))
+        (folder / "dataset.json").write_text(
+            json.dumps({"classes": ["a"], "counts": [count]}), "utf-8"
+        )
         before = read_status_mib("RssAnon")
         feed = make_iterator(tf.distribute.get_strategy(), Prepared(folder), 64, seed=0, start=0)
         for _ in range(BATCHES):

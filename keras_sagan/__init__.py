@@ -24,11 +24,6 @@ __all__ = [
 # The module of each public name that is not itself a module.
 SOURCES = {"SAGAN": "keras_sagan.api", "load": "keras_sagan.api", "presets": "keras_sagan.packaged"}
 
-if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-    raise ImportError(
-        "keras_sagan runs on the TensorFlow backend of Keras: unset KERAS_BACKEND or set it to "
-        f"'tensorflow'. Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}"
-    )
 # TensorFlow's start-up notices; its warnings and errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Exports a run's generator for TensorFlow Serving, or as a Keras file.",
     "client": "Asks TensorFlow Serving for images and draws them as a grid.",
     "prepare": "Prepares an image set so that training starts immediately.",
+    "doctor": "Reports versions, devices, settings and folders, and lists what will not work.",
 }
 LISTS = {
     "recipes": "Lists the packaged recipes: flag files for --recipe=NAME.",
@@ -49,7 +50,8 @@ def run_module(name: str) -> None:
     module = importlib.import_module(f"keras_sagan.{name}")
     examples = f"python -m {module.__name__}"
     description = (module.__doc__ or "").replace(examples, f"{PROGRAM} {name}")
-    commands.run(module.main, description, module.__name__)
+    # The doctor reports the settings that others refuse.
+    commands.run(module.main, description, module.__name__, check=name != "doctor")
 
 
 def run_list(name: str) -> None:

@@ -14,13 +14,18 @@ from absl import flags
 
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.flag_files import expand_flag_files
+from keras_sagan.keras_settings import check_backend
 from keras_sagan.options import TOPICS
-from keras_sagan.packaged import find_recipe
 from keras_sagan.progress import say_line
 from keras_sagan.signals import ending_signals
+from keras_sagan.values import local_path
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
 DEFINE |= {str: flags.DEFINE_string, bool: flags.DEFINE_bool}
+# Flags that name files and folders, in all commands.
+PATHS = ("run_dir", "data_dir", "output", "export_dir", "preview", "compare", "runs_dir")
+PATHS += ("report_dir", "real_statistics", "save_statistics", "real_features", "fake_features")
 # Seconds that a process has to clean up after a signal.
 GRACE = 10.0
 CONFIG_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -35,17 +40,23 @@ def define_config_flags(values=flags.FLAGS):
         DEFINE[field.type](name, field.default, text, flag_values=values)
 
 
-def config_from_flags(values=flags.FLAGS):
-    """The `Config` that parsed flags describe."""
-    return Config(**{name: getattr(values, name) for name in CONFIG_FIELDS})
+def config_from_flags(values=flags.FLAGS, base=None):
+    """The `Config` that parsed flags describe; flags not given have the values of `base`."""
+    return Config(
+        **{
+            name: getattr(values if base is None or values[name].present else base, name)
+            for name in CONFIG_FIELDS
+        }
+    )
 
 
-def run(main, description, module=None):
+def run(main, description, module=None, check=True):
     """Parses the command line, calls `main()` and exits.
 
     Exit codes: 0 for success, 1 for a failed run, 2 for an invalid request, 128 + N if signal N
     ended it: 130 if interrupted, 143 if terminated, 141 if the reader of standard output is gone.
-    `--help` shows `description` and the flags of `module`, by default the program.
+    `--help` shows `description` and the flags of `module`, by default the program. `check`: whether
+    settings with which nothing works end it.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files and classes may have characters that standard output cannot encode.
@@ -54,7 +65,7 @@ def run(main, description, module=None):
         if number != signal.SIGINT:  # Python raises `KeyboardInterrupt`.
             signal.signal(number, terminate)
     try:
-        call_main(main, description, module or sys.argv[0])
+        call_main(main, description, module or sys.argv[0], check)
         if sys.stdout:
             sys.stdout.flush()
     except OSError:
@@ -65,21 +76,24 @@ def run(main, description, module=None):
         drop_unreadable()
 
 
-def call_main(main, description, module):
+def call_main(main, description, module, check):
     """Parses the command line and calls `main()`; failures end the process with one line."""
     # Show only errors of TensorFlow's log: our one-line warnings replace its longer ones.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     flags.DEFINE_bool("help", False, "Show this text.", short_name="h")
     flags.DEFINE_string("recipe", None, "A packaged flag file.")
     try:
-        extra = flags.FLAGS([sys.argv[0], *expand_recipes(sys.argv[1:])])[1:]
+        extra = flags.FLAGS([sys.argv[0], *expand_flag_files(sys.argv[1:])])[1:]
         if flags.FLAGS.help:
             print(help_text(description or "Python's option -OO removes the description.", module))
             return
         if extra:
             raise UsageError(f"expected flags, as --name=value. Received: {' '.join(extra)}")
+        if check:
+            check_settings()
+        expand_paths()
         main()
-    except (flags.Error, UsageError, UnicodeDecodeError) as error:
+    except (flags.Error, UsageError) as error:
         fail(error, 2)
     except RunError as error:
         fail(error, 1)
@@ -89,22 +103,19 @@ def call_main(main, description, module):
         fail("interrupted", 130)
 
 
-def expand_recipes(arguments: list[str]) -> list[str]:
-    """Replaces each `--recipe=NAME`, also in flag files, with `--flagfile=PATH` in its place.
+def expand_paths():
+    """Checks the flags that are paths, and puts the home folder in the place of `~`."""
+    for name in PATHS:
+        if name in flags.FLAGS and (value := flags.FLAGS[name].value):
+            flags.FLAGS[name].value = local_path(name, value)
 
-    Raises:
-        UsageError: if there is no such recipe.
-    """
-    # Flag files are read first, so what remains is in the order in which later flags win.
-    given = iter(flags.FLAGS.read_flags_from_files(arguments, force_gnu=False))
-    expanded = []
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        if name in ("--recipe", "-recipe"):
-            recipe = find_recipe(value if equals else next(given, ""))
-            argument = f"--flagfile={recipe}"
-        expanded.append(argument)
-    return expanded
+
+def check_settings():
+    """Raises a `UsageError` for settings of the user with which nothing works."""
+    try:
+        check_backend()
+    except ImportError as error:
+        raise UsageError(str(error)) from error
 
 
 def terminate(number, _):
@@ -136,7 +147,7 @@ def drop_unreadable():
         try:
             stream.flush()
         except OSError:
-            with open(os.devnull, "w") as nowhere:
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
@@ -182,6 +193,11 @@ def write(name, save):
     except OSError as error:
         raise RunError(f"--{name}={path} cannot be written: {error}") from error
     return path
+
+
+def page_writer(text):
+    """For `write`: saves `text`, also with file names that Python could not decode."""
+    return lambda path: path.write_text(text, "utf-8", "surrogateescape")
 
 
 def help_text(description, module):

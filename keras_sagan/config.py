@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import os
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +37,11 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
+        expanded = {
+            "data_dir": values.local_path("data_dir", self.data_dir),
+            "tfds_dir": os.path.expanduser(self.tfds_dir),
+        }
+        self.__dict__.update(expanded)  # The only way into a frozen instance.
         for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
             getattr(self, parsed)
         attention = self.g_attention_resolutions + self.d_attention_resolutions
@@ -84,13 +91,20 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
             return self
         return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
 
+    def with_absolute_paths(self) -> "Config":
+        """This `Config`, with paths that mean the same from every working directory."""
+        folder = self.image_set.dataset.folder
+        dataset = f"folder:{folder}" if folder else self.dataset
+        return dataclasses.replace(self, dataset=dataset, data_dir=os.path.abspath(self.data_dir))
+
     def changed_flags(self) -> Iterator[str]:
-        """The flags that differ from their defaults, except for paths and records."""
+        """Flags that differ from their defaults, quoted for a shell; not of paths and records."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             lasting = not field.metadata["resumable"] or field.name == "total_steps"
             if lasting and value != field.default:
-                yield f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}"
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                yield shlex.quote(f"--{field.name}={text}")
 
     def to_json(self) -> str:
         """The version and all fields as indented JSON text."""

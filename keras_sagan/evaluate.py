@@ -9,6 +9,7 @@ python -m keras_sagan.evaluate --real_features=a.npz --fake_features=b.npz --jso
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 
 from absl import flags
@@ -146,8 +147,13 @@ def score_run(run, extractors, checkpoint, load) -> None:
         found = evaluate_run(run, config, settings, load or load_generator)
     except (OSError, tf.errors.OpError) as error:
         raise RunError(f"{run.path} cannot be scored: {reason_of(error)}") from error
-    if found:
-        print_scores(run, found, others)
+    if found.scores:
+        print_scores(run, found.scores, others)
+    if found.unrecorded:
+        steps, reason = ", ".join(map(str, found.unrecorded)), next(iter(found.unrecorded.values()))
+        say_line(f"warning: scores of step {steps} of {run.path} are not recorded: {reason}")
+    if found.unrecorded or not found.is_complete:
+        sys.exit(1)
 
 
 def print_scores(run: RunDirectory, found: dict[int, list], others: list | None) -> None:

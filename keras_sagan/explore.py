@@ -15,6 +15,7 @@ import math
 import pathlib
 import shlex
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -84,25 +85,29 @@ def main() -> None:
     # TensorFlow takes seconds to import, so flags are checked first.
     from keras_sagan import networks
     from keras_sagan.pages.attention_exhibit import NetworkPair, Point
-    from keras_sagan.runs.checkpoint_files import step_of
     from keras_sagan.runs.checkpoints import choose_checkpoints
+    from keras_sagan.runs.reading import CheckpointReader
 
-    paths = choose_checkpoints(run.checkpoints, checkpoint)
-    room = MOST_ROWS if is_png else page_room(config.image_set.image_shape, resolutions, len(paths))
+    count = len(choose_checkpoints(run.checkpoints, checkpoint))
+    room = MOST_ROWS if is_png else page_room(config.image_set.image_shape, resolutions, count)
     labels = labels or range(min(config.num_classes, 10, room // len(truncations)) or 1)
     seeds = seeds or range(room // (len(labels) * len(truncations)) or 1)
     grid = itertools.product(labels, truncations, seeds)
     points = [Point(label, seed, bound) for label, bound, seed in grid]
     pair = NetworkPair(networks.generator(config), networks.discriminator(config), given.ema)
+    reader = CheckpointReader(run.checkpoints, pair.restore_weights)
     if is_png:
-        figure = make_figure(pair, paths[0], points, given.layer or layers[0])
+        steps = [reader.read_one(checkpoint).value]
+        figure = make_figure(pair, points, given.layer or layers[0])
         save = functools.partial(figure.savefig, format="png", dpi=DOTS_PER_INCH)
     else:
-        page = make_page(run, config, pair, paths, points)
-        save = functools.partial(pathlib.Path.write_text, data=page, encoding="utf-8")
+        page, steps = make_page(run, config, pair, reader.read_each(checkpoint), points)
+        save = commands.page_writer(page)
     output = commands.write("output", save)
-    steps, size = ", ".join(str(step_of(path)) for path in paths), output.stat().st_size / 1e6
-    print(f"{len(points)} generated images of step {steps}: {output} ({size:.1f} MB)")
+    shown, size = ", ".join(map(str, steps)), output.stat().st_size / 1e6
+    print(f"{len(points)} generated images of step {shown}: {output} ({size:.1f} MB)")
+    if reader.damaged:
+        sys.exit(1)
 
 
 def attended_resolutions(config: Config) -> dict[str, tuple[int, ...]]:
@@ -162,34 +167,38 @@ def page_room(
     return max(min(MOST_IMAGES, int(MOST_BYTES / size)), 1)
 
 
-def make_page(run: RunDirectory, config: Config, pair, paths: list[str], points: list) -> str:
-    """The HTML page of a `NetworkPair` at some checkpoints, with a `Point` for each image."""
-    from keras_sagan.data.prepared import prepare
+def make_page(
+    run: RunDirectory, config: Config, pair, readings: Iterable[Any], points: list[Any]
+) -> tuple[str, list[int]]:
+    """The HTML page of a `NetworkPair` at some checkpoints, and their steps.
+
+    `readings` are as for `gather_exhibit`; there is a `Point` for each image.
+    """
     from keras_sagan.pages.attention_exhibit import gamma_curves, gather_exhibit
     from keras_sagan.pages.attention_page import attention_page
+    from keras_sagan.runs.run_data import open_run_data
 
     given = flags.FLAGS
     try:
-        wanted = config.image_set, config.data_dir, config.max_bad_fraction
-        prepared = prepare(*wanted) if given.real else None
+        prepared = open_run_data(run, config) if given.real else None
     except UsageError as error:
         raise UsageError(f"{error} (--noreal leaves out the real images)") from error
     curves = gamma_curves(run.rows("train.jsonl"))
-    exhibit = gather_exhibit(pair, paths, points, prepared, curves)
+    exhibit = gather_exhibit(pair, readings, points, prepared, curves)
     weights = "averaged over training" if given.ema else "as trained"
     facts = [
         f"Data: {config.dataset} at {config.image_size} x {config.image_size} pixels. The weights "
         f"of the generator are {weights}. Gamma over training is of the weights being trained.",
         f"Made by: python -m keras_sagan.explore {shlex.join(sys.argv[1:])}",
     ]
-    return attention_page(exhibit, f"Attention maps of {run.path.resolve().name}", facts)
+    title = f"Attention maps of {run.path.resolve().name}"
+    return attention_page(exhibit, title, facts), exhibit.steps
 
 
-def make_figure(pair: Any, path: str, points: list[Any], layer: str) -> Any:
-    """The figure of one layer, given by its name in train.jsonl."""
+def make_figure(pair: Any, points: list[Any], layer: str) -> Any:
+    """The figure of one layer of a restored pair, given by its name in train.jsonl."""
     from keras_sagan.visual import attention_maps, plot_attention
 
-    pair.restore_weights(path)
     latents, labels = pair.draw_inputs(points)
     images = pair.sample(latents, labels)
     key, _, name = layer.partition("_")

@@ -185,6 +185,12 @@ class ExecutionOptions:
         "data_dir/compilation already has the result.",
         one_of("auto", "on", "off"),
     )
+    deterministic: bool = option(
+        False,
+        "Only operations whose results are the same each time, on GPUs too. Slower there; on CPUs "
+        "it changes nothing.",
+        before=False,
+    )
     strategy: str = option(
         "mirrored",
         "Where replicas run. mirrored: in this process. multi_worker: in many processes, on hosts "
@@ -224,13 +230,9 @@ class ExecutionOptions:
 class RecordOptions:
     """What a run writes, and how often."""
 
-    log_every: int = option(
-        100, "Steps between two records of the losses.", at_least(1), resumable=True
-    )
+    log_every: int = option(100, "Steps between records of losses.", at_least(1), resumable=True)
     sample_every: int = option(1000, "Steps between two sample grids.", at_least(1), resumable=True)
-    checkpoint_every: int = option(
-        1000, "Steps between two checkpoints.", at_least(1), resumable=True
-    )
+    checkpoint_every: int = option(1000, "Steps between checkpoints.", at_least(1), resumable=True)
     eval_every: int = option(
         0,
         "Steps between two fd1k scores, computed with a classifier of the data, that choose the "

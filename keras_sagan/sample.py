@@ -8,6 +8,7 @@ python -m keras_sagan.sample --run_dir=runs/digits --output=samples.html
 """
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
@@ -103,10 +104,12 @@ def main() -> None:
     columns = len(seeds) if seeds else given.columns
     labels = row_labels(config.num_classes, 1 if is_page or ends or seeds else columns)
     # TensorFlow takes seconds to import, so flags are checked first.
-    from keras_sagan.runs.checkpoints import choose_checkpoints, load_generator
+    from keras_sagan.runs.checkpoints import load_generator
+    from keras_sagan.runs.reading import CheckpointReader
 
-    (path,) = choose_checkpoints(run.checkpoints, checkpoint)
-    restored = RestoredGenerator(*load_generator(config, path, given.ema))
+    load = functools.partial(load_generator, config, ema=given.ema)
+    reading = CheckpointReader(run.checkpoints, load).read_one(checkpoint)
+    restored = RestoredGenerator(*reading.value)
     if is_page:
         seeds = seeds or [(given.seed + i) % (LARGEST_SEED + 1) for i in range(columns)]
         ends = ends or [*seeds, (seeds[0] + 1) % (LARGEST_SEED + 1)][:2]
@@ -136,13 +139,12 @@ def check_combinations(is_page: bool) -> None:
 
 def draw_page(run, config, restored, selection, extractor) -> None:
     """Writes a page; raises `UsageError` if data or extractor do not fit the run."""
-    from keras_sagan.data.prepared import prepare
     from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
+    from keras_sagan.runs.run_data import open_run_data
 
     data_dir = flags.FLAGS.data_dir or config.data_dir
-    prepared = prepare(config.image_set, data_dir, config.max_bad_fraction)
-    run.check_data(prepared.record)
-    features_of, features = feature_space(extractor, prepared, data_dir)
+    prepared = open_run_data(run, dataclasses.replace(config, data_dir=data_dir))
+    features_of, features = feature_space(extractor, prepared, str(prepared.data_dir))
     samples = gather_samples(restored.generator, selection, prepared, features_of, config.flip)
     weights = "averaged weights" if flags.FLAGS.ema else "weights as trained"
     mirrors = ", mirrored at random: a mirror image counts as the image" if config.flip else ""
@@ -151,7 +153,7 @@ def draw_page(run, config, restored, selection, extractor) -> None:
         f"{config.dataset}{mirrors}."
     )
     page = sample_page(samples, f"Samples of {run.path.resolve().name}", about, features)
-    output = commands.write("output", lambda path: path.write_text(page, encoding="utf-8"))
+    output = commands.write("output", commands.page_writer(page))
     count = samples.images[..., 0, 0, 0].size
     print(f"page of {count} images of step {restored.step}: {output}")
 

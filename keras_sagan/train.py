@@ -31,7 +31,11 @@ def main():
     if flags.FLAGS.check:
         check(run_dir)
         return
-    config, allowed = commands.config_from_flags(), flags.FLAGS.allow_config_change
+    allowed = flags.FLAGS.allow_config_change
+    run = RunDirectory(run_dir)
+    # What is not given is as it was when the run began.
+    base = run.read_config() if (run.path / "config.json").exists() else None
+    config = commands.config_from_flags(base=base)
     if not set(allowed) <= set(CHANGEABLE):
         raise UsageError(
             f"--allow_config_change must be of {', '.join(CHANGEABLE)}. "

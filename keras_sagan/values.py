@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 
 from keras_sagan.errors import UsageError
 
@@ -11,6 +12,30 @@ EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
 LARGEST_SEED = 2**31 - 1
 # Number of images and seed of `symmetry` without numbers.
 SYMMETRY_DEFAULTS = (10_000, 0)
+
+
+def local_path(name: str, text: str) -> str:
+    """A path as a user writes it, with the home folder in the place of `~`.
+
+    Args:
+        name: of the flag or argument, for the error.
+        text: an absolute or relative path.
+
+    Raises:
+        UsageError: if it is an address, as gs://bucket/run, or not a name in UTF-8.
+    """
+    try:
+        valid = "\0" not in os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        valid = False
+    if not valid:
+        raise UsageError(f"{name} must be a path in UTF-8. Received: {name}={text!r}")
+    if re.match(r"[A-Za-z][\w+.-]*://", text):
+        raise UsageError(
+            f"{name} must be a path on this machine: mount remote storage to use it. "
+            f"Received: {name}={text}"
+        )
+    return os.path.expanduser(text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +186,8 @@ class ExtractorChoice:
     def parse(cls, text: str) -> "ExtractorChoice":
         """Parses classifier or inception:PATH; raises `UsageError` for anything else."""
         kind, _, path = text.partition(":")
+        if "://" not in path:
+            path = os.path.expanduser(path)
         if text != "classifier" and not (kind == "inception" and path):
             raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")
         return cls(kind, path)

@@ -3,6 +3,7 @@
 import collections
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -10,6 +11,8 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 def pytest_configure(config):
+    # Tests send it, and under nohup the processes that they start would ignore it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # The process that only hands out tests to others does without TensorFlow.
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
         config.pluginmanager.import_plugin("with_tensorflow")

@@ -43,7 +43,7 @@ def write_results(suite: Suite, runs: list[Run], command: str) -> list[dict]:
 def read_outcome(run: Run) -> dict:
     """How a run ended, a dict; "unfinished" if it has not, "missing" if its folder is gone."""
     try:
-        outcome = json.loads(run.outcome.read_text())
+        outcome = json.loads(run.outcome.read_text("utf-8"))
     except (OSError, ValueError):
         return {"status": "unfinished", "reason": "did not run to the end", "commands": []}
     if outcome["status"] == "ok" and read_config(RunDirectory(run.path)) is None:
@@ -134,7 +134,7 @@ def score_lines(directory):
 def read_lines(path):
     """The complete JSON lines of a file; none if there is no file."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8").splitlines()
     except OSError:
         return []
     return [json.loads(line) for line in lines if line.endswith("}")]

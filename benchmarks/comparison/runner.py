@@ -77,7 +77,7 @@ def is_finished(run: Run) -> bool:
     Its command lines do not suffice, because the flag files in them may have changed.
     """
     try:
-        outcome = json.loads(run.outcome.read_text())
+        outcome = json.loads(run.outcome.read_text("utf-8"))
         same = not differences(RunDirectory(run.path).read_config(), run.config())
         commands = list(map(current_command, outcome["commands"]))
         return same and outcome["status"] == "ok" and commands == command_lines(run)
@@ -105,7 +105,7 @@ def command_lines(run: Run) -> list[str]:
 def start_run(run, free, jobs, progress):
     """Starts a run on a free device; a run with invalid flags fails here."""
     run.path.parent.mkdir(parents=True, exist_ok=True)
-    run.log.write_text("")
+    run.log.write_text("", "utf-8")
     run.outcome.unlink(missing_ok=True)
     try:
         config, (train, *left) = run.config(), run.commands()
@@ -120,7 +120,7 @@ def start_run(run, free, jobs, progress):
 def launch_command(run, command, device):
     """Starts a process that ends whenever this process does, for whatever reason."""
     environment = os.environ if device is None else os.environ | {"CUDA_VISIBLE_DEVICES": device}
-    with run.log.open("a") as log:
+    with run.log.open("a", encoding="utf-8") as log:
         return subprocess.Popen(
             command,
             stdout=log,
@@ -140,7 +140,7 @@ def advance_job(job, free, jobs, progress):
         return
     jobs.remove(job)
     free.append(job.device)
-    status, reason = explain_exit(code, job.run.log.read_text(errors="replace"))
+    status, reason = explain_exit(code, job.run.log.read_text("utf-8", errors="replace"))
     if stopped:
         status, reason = "killed", f"after {describe_stage(job)}, before the end"
     write_outcome(job.run, job.commands, status, reason, progress)

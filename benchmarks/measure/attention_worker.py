@@ -63,7 +63,9 @@ def measure_run(run, num_images, seed):
 
 def describe_run(run, step):
     """A run's configuration, its gammas over training, and its provenance."""
-    records = [json.loads(line) for line in (run.path / "train.jsonl").read_text().splitlines()]
+    records = [
+        json.loads(line) for line in (run.path / "train.jsonl").read_text("utf-8").splitlines()
+    ]
     names = [name for name in records[0] if name.startswith("gamma/")]
     config, environment = run.read_config(), run.read_environment()
     return {

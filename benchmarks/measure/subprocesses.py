@@ -126,13 +126,13 @@ def peak_memory() -> dict[str, float | None]:
 
 def reset_peak_memory() -> float:
     """Resets the peak of host memory; returns the memory in use now, MiB."""
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    pathlib.Path("/proc/self/clear_refs").write_text("5", "utf-8")
     return read_status_mib("VmRSS")
 
 
 def read_status_mib(name: str) -> float:
     """One line of /proc/self/status, in MiB."""
-    status = pathlib.Path("/proc/self/status").read_text()
+    status = pathlib.Path("/proc/self/status").read_text("utf-8")
     (line,) = [line for line in status.splitlines() if line.startswith(f"{name}:")]
     return int(line.split()[1]) / 1024
 

@@ -7,7 +7,6 @@ position in `order`.
 import io
 import math
 
-import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -27,7 +27,7 @@ def read_suite(path: pathlib.Path) -> dict:
         UsageError: if a key is missing or a value is invalid.
     """
     try:
-        suite = json.loads(path.read_text())
+        suite = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"expected JSON. Received: {path}: {error}") from error
     absent = [key for key in SUITE_KEYS if not isinstance(suite, dict) or key not in suite]
@@ -104,7 +104,7 @@ def read_lines(path: pathlib.Path) -> list[dict]:
     Raises:
         UsageError: if a line is not a row, or there are none.
     """
-    lines = enumerate(path.read_text().splitlines(), start=1)
+    lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
     rows = [read_line(line, f"{path}:{number}") for number, line in lines if line.strip()]
     if not rows:
         raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")

@@ -18,8 +18,9 @@ from keras_sagan.evaluation.score_rows import make_rows
 from keras_sagan.runs.checkpoint_files import list_checkpoints
 from keras_sagan.runs.checkpoints import Checkpoints, choose_checkpoints
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.runs.facts import read_class_names
 from keras_sagan.runs.presets import FILES, read_preset, restore_preset
+from keras_sagan.runs.reading import CheckpointReader
+from keras_sagan.runs.run_data import read_class_names
 from keras_sagan.serving.archive import Origin, Settings, export_generator
 from keras_sagan.values import CheckpointChoice
 
@@ -77,7 +78,8 @@ class SAGAN(GenerativeModel):
         Args:
             run_dir: path, folder of the run.
             checkpoint: newest, best or a step. Where no checkpoint has been scored, best is the
-                newest, with a warning.
+                newest, with a warning. Newest is the newest that can be read, with a warning for
+                each damaged one.
             data_dir: path, where the run's prepared data are now, for the names of classes and for
                 `score`. None: where the run had them.
 
@@ -98,9 +100,12 @@ class SAGAN(GenerativeModel):
         if choice.parts == ("best",) and not list_checkpoints(run.checkpoints / "best"):
             warnings.warn(f"{run.path} has no best checkpoint yet: using the newest", stacklevel=2)
             choice = CheckpointChoice(("newest",))
-        (path,) = choose_checkpoints(run.checkpoints, choice)
+        choose_checkpoints(run.checkpoints, choice)  # Creating the model takes seconds.
         gan = cls(class_names=read_class_names(run, config), **dataclasses.asdict(config))
-        Checkpoints(run.checkpoints, gan.state, config.keep_checkpoints).read(path)
+        read = Checkpoints(run.checkpoints, gan.state, config.keep_checkpoints).read
+        found = CheckpointReader(run.checkpoints, read).find_one(choice)
+        for failure in found.failures:
+            warnings.warn(f"{failure}; using {found.path}", stacklevel=2)
         gan.origin = run, int(gan.state.step.numpy())
         return gan
 
@@ -144,8 +149,8 @@ class SAGAN(GenerativeModel):
         """Scores generated images against real ones, as `keras-sagan evaluate` does.
 
         Features come from a classifier of the real images. The first call trains it, which takes
-        minutes at most, and keeps it in `data_dir`; only scores by the same classifier, named
-        after the slash, are comparable.
+        minutes at most, and keeps it in `data_dir`, or in memory if it cannot write there. Only
+        scores by the same classifier, named after the slash, are comparable.
 
         Args:
             images: real images, uint8 or float in [-1, 1] `[N, H, W, C]`. Or the name of a set, as
@@ -162,7 +167,7 @@ class SAGAN(GenerativeModel):
 
         Raises:
             ValueError: if there are no labels, or images or labels do not fit the model.
-            RunError: if `data_dir` cannot be written.
+            RunError: if a set cannot be prepared, or files in `data_dir` cannot be read.
 
         Example:
             >>> gan.score(images, labels)  # doctest: +SKIP

@@ -104,12 +104,18 @@ def label_files(root: pathlib.Path, files: list[pathlib.Path]) -> tuple[tuple[st
     if not unlabeled:
         folders = sorted(path.name for path in root.iterdir() if path.is_dir())
         classes = tuple(name for name in folders if not name.startswith("."))
+        names = tuple(map(readable_name, classes))
         numbers = {name: i for i, name in enumerate(classes)}
-        return classes, [numbers[path.parts[0]] for path in files]
+        return names, [numbers[path.parts[0]] for path in files]
     if len(unlabeled) < len(files):
         labeled = next(path for path in files if len(path.parts) > 1)
         raise UsageError(
             "expected images either in the folder or in one subfolder per class, not both. "
             f"Received: {unlabeled[0]} and {labeled} in {root}"
         )
-    return (root.name,), [0] * len(files)
+    return (readable_name(root.name),), [0] * len(files)
+
+
+def readable_name(name: str) -> str:
+    """A file name as text, also in a locale in which Python takes file names for ASCII."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")

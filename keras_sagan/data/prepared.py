@@ -4,7 +4,6 @@ import hashlib
 import json
 import pathlib
 import re
-import shutil
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class Prepared:
         try:
             self.images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
             self.labels = np.load(directory / "labels.npy", mmap_mode="r", allow_pickle=False)
-            self.record = json.loads((directory / "dataset.json").read_text())
+            self.record = json.loads((directory / "dataset.json").read_text("utf-8"))
             self.num_classes = len(self.record["classes"])
             lists = ("classes", "counts", "left_out")
             self.summary = {key: self.record[key] for key in self.record if key not in lists}
@@ -52,6 +51,11 @@ class Prepared:
                 f"prepared data in {directory} cannot be read; remove it to prepare it again. "
                 f"Received: {error}"
             ) from error
+
+    @property
+    def data_dir(self) -> pathlib.Path:
+        """The folder of all data that the set is in."""
+        return self.directory.parents[1]
 
     def verify(self) -> None:
         """Compares the whole content with its hash, which training skips to save time.
@@ -90,7 +94,10 @@ def prepare(
         RunError: if too many images are broken, or the set cannot be written or read.
     """
     parent, dataset = pathlib.Path(data_dir) / "prepared", image_set.dataset.text
-    final, earlier = locate_set(image_set, parent)
+    try:
+        final, earlier = locate_set(image_set, parent)
+    except OSError as error:
+        raise UsageError(f"dataset={dataset} cannot be read: {error}") from error
     try:
         if not final.exists():
             if earlier and not renew:
@@ -103,8 +110,6 @@ def prepare(
             with locked(parent / ".lock", "prepares data"):
                 if not final.exists():
                     write_set(image_set, data_dir, max_bad_fraction, final)
-                for version in earlier:
-                    shutil.rmtree(version)
     except OSError as error:
         raise RunError(f"data cannot be prepared in {final}: {error}") from error
     prepared = Prepared(final)

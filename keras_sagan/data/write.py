@@ -60,7 +60,7 @@ def write_arrays(
         "sha256": content.hexdigest(),
         "left_out": left_out,
     }
-    (directory / "dataset.json").write_text(json.dumps(record, indent=2) + "\n")
+    (directory / "dataset.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
 def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) -> None:

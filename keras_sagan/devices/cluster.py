@@ -82,6 +82,14 @@ class Cluster:
             raise error or getattr(errors, name)(message, **attributes)
         return value
 
+    def decide(self, function: Callable[[], Any], doing: str | None = None) -> Any:
+        """The JSON-serializable result of `function` on the chief, in every process.
+
+        Raises:
+            UsageError, RunError: in every process, if the chief's call raises them.
+        """
+        return self.broadcast(self.run_on_chief(function, doing))
+
     def any_process(self, flags: Sequence[bool]) -> list[bool]:
         """For each of `flags`, whether it is true in any process; the same list in all."""
         if self.size == 1:

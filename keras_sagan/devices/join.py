@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import functools
+import json
 import os
 import re
 import signal
@@ -61,6 +62,19 @@ def find_place() -> Place:
     return place
 
 
+def check_tf_config() -> None:
+    """Raises a `UsageError` if `TF_CONFIG` is set to what TensorFlow cannot read."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise UsageError(
+            f"TF_CONFIG must be the JSON object of a cluster, or unset. Received: TF_CONFIG={text}"
+        )
+
+
 def read_tf_config() -> Place:
     """Reads the variable `TF_CONFIG` as TensorFlow does."""
     resolver = resolvers.TFConfigClusterResolver()
@@ -117,7 +131,7 @@ def time_limit(seconds: int) -> Iterator[None]:
     No other Python thread runs while TensorFlow joins, and TensorFlow handles SIGTERM itself.
     """
     say_line(f"all workers are here; joining, within {seconds} seconds")
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
             with handlers_restored(signal.SIGTERM):

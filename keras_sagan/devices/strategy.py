@@ -5,7 +5,7 @@ import ctypes
 import tensorflow as tf
 
 from keras_sagan.devices.cluster import Cluster, task_addresses
-from keras_sagan.devices.join import find_place, join_cluster
+from keras_sagan.devices.join import check_tf_config, find_place, join_cluster
 from keras_sagan.errors import UsageError
 
 # Maximum number of devices that a CPU is divided into.
@@ -45,6 +45,7 @@ def make_cluster(
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         keep_memory()
+    check_tf_config()
     if strategy == "multi_worker":
         return join_cluster(replicas if gpus else 0, join_seconds)
     if not gpus and replicas > 1:

@@ -15,7 +15,8 @@ from keras_sagan.evaluation.extraction import Batches, extract_features
 from keras_sagan.evaluation.scores import FeatureSet
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.files import written_whole
-from keras_sagan.metrics.moments import Moments, read_statistics
+from keras_sagan.metrics.moments import Moments, Statistics, read_statistics
+from keras_sagan.progress import say_line
 
 # Increases when the stored files, or their computation, change.
 VERSION = 1
@@ -43,10 +44,11 @@ def stored_features(
 ) -> FeatureSet:
     """Features and statistics of the real images, memory-mapped from `data_dir`.
 
-    On first use, all processes make them and the chief writes the files.
+    On first use, all processes make them and the chief writes the files. If it cannot, they stay in
+    memory, and a note says so.
 
     Raises:
-        RunError: if the folder cannot be written, or its files cannot be read.
+        RunError: if the files cannot be read.
     """
     count = min(len(prepared.images), extractor.protocol.reals or len(prepared.images))
     meta = {
@@ -58,11 +60,14 @@ def stored_features(
     }
     key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(data_dir) / "features" / key
+    labels = np.asarray(prepared.labels[:count])
     if not cluster.broadcast(folder.exists()):
         images = prepared.images[:count]
         features = real_features(cluster.strategy, extractor, images, batch_size)
         meta["dataset"] = prepared.summary
-        cluster.run_on_chief(lambda: write_feature_files(folder, features, meta))
+        statistics = dataclasses.replace(Moments.of(features).statistics(), meta=meta)
+        if not cluster.decide(lambda: keep_features(folder, features, statistics)):
+            return FeatureSet(features, None, labels, statistics)
     try:
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         statistics = read_statistics(folder / "statistics.npz", "a file of features")
@@ -71,12 +76,11 @@ def stored_features(
             f"features in {folder} cannot be read; remove it to compute them again. "
             f"Received: {error}"
         ) from error
-    return FeatureSet(features, None, np.asarray(prepared.labels[:count]), statistics)
+    return FeatureSet(features, None, labels, statistics)
 
 
-def write_feature_files(folder: pathlib.Path, features: np.ndarray, meta: dict) -> None:
-    """Writes features and their statistics to `folder`, all or nothing."""
-    statistics = dataclasses.replace(Moments.of(features).statistics(), meta=meta)
+def keep_features(folder: pathlib.Path, features: np.ndarray, statistics: Statistics) -> bool:
+    """Writes features and their statistics to `folder`, all or nothing; returns whether it did."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(folder) as path:
@@ -85,4 +89,6 @@ def write_feature_files(folder: pathlib.Path, features: np.ndarray, meta: dict) 
             statistics.write_npz(path / "statistics.npz")
     except OSError as error:
         if not folder.exists():  # Otherwise another process was faster, with the same numbers.
-            raise RunError(f"features cannot be written to {folder}: {error}") from error
+            say_line(f"note: features cannot be kept for the next command: {error}")
+            return False
+    return True

@@ -91,7 +91,7 @@ def read_scores(run: RunDirectory) -> list[Row]:
     """
     path = run.path / "metrics.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise UsageError(f"expected scores in {path}. Received: {error}") from error
     return [row | {"metric": current_name(row["metric"])} for row in rows]

@@ -1,8 +1,11 @@
 """Scores of generators by one extractor, against the real images."""
 
+import base64
 import dataclasses
 import pathlib
 from typing import Any
+
+import numpy as np
 
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
@@ -11,7 +14,7 @@ from keras_sagan.evaluation import fakes
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.reals import stored_features
 from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
-from keras_sagan.extractors.classifier import classifier, train_once
+from keras_sagan.extractors.classifier import UNWRITTEN, classifier, classifier_path, train_once
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
 from keras_sagan.metrics.moments import Statistics, read_statistics
@@ -97,9 +100,24 @@ def make_scorer(
     if choice.kind == "classifier":
         known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
         cluster.run_on_chief(lambda: train_once(*known), "trains the classifier")
+        if cluster.size > 1:
+            broadcast_unwritten(cluster, classifier_path(prepared.record["sha256"], data_dir))
     extractor = make_extractor(cluster.strategy, choice, settings.protocol, prepared, data_dir)
     real = real_set(cluster, extractor, settings, prepared, data_dir)
     return Scorer(cluster, extractor, settings, real, prepared.summary)
+
+
+def broadcast_unwritten(cluster: Cluster, path: pathlib.Path) -> None:
+    """Gives every process the chief's classifier `path` if it could not be written."""
+    arrays = UNWRITTEN.get(path, {}) if cluster.is_chief else {}
+    shapes = cluster.broadcast({name: array.shape for name, array in arrays.items()})
+    received = {}
+    for name, shape in shapes.items():  # One at a time: messages have a largest size.
+        content = np.asarray(arrays[name], np.float32).tobytes() if arrays else b""
+        text = cluster.broadcast(base64.b64encode(content).decode())
+        received[name] = np.frombuffer(base64.b64decode(text), np.float32).reshape(shape)
+    if received and not cluster.is_chief:
+        UNWRITTEN[path] = received
 
 
 def make_extractor(

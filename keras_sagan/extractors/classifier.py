@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.files import locked, remove_unfinished, written_whole
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.networks.network import channels_last
+from keras_sagan.progress import say_line
 
 # Width of the features. A covariance needs several times as many images, so it is small.
 FEATURES = 128
@@ -21,6 +23,8 @@ BATCH, STEPS, LEARNING_RATE = 64, 1500, 1e-3
 MOST = 60_000
 # Part of the file name. Increase it when the network or its training changes.
 VERSION = 1
+# Arrays of the classifiers that could not be written, by the paths of their files.
+UNWRITTEN: dict[pathlib.Path, dict[str, np.ndarray]] = {}
 
 
 def classifier(
@@ -31,6 +35,8 @@ def classifier(
     strategy: tf.distribute.Strategy,
 ) -> Extractor:
     """The classifier of a data set, which the first call trains and keeps under `data_dir`.
+
+    Where it cannot be written, this process keeps it in memory, and a note says so.
 
     Only scores by the same file are comparable. To compare runs on several machines, copy the
     folder `classifiers`.
@@ -45,7 +51,7 @@ def classifier(
 
     Raises:
         UsageError: if there are fewer than two classes.
-        RunError: if the classifier cannot be written, or an existing one cannot be read.
+        RunError: if an existing classifier cannot be read.
     """
     path = train_once(images, labels, data_sha256, data_dir)
     with strategy.scope():
@@ -57,30 +63,46 @@ def classifier(
 
 
 def train_once(images, labels, data_sha256, data_dir) -> pathlib.Path:
-    """The classifier's file, which the first call writes; arguments as of `classifier`."""
+    """The classifier's file, which the first call writes; arguments as of `classifier`.
+
+    If it cannot be written, its arrays are in `UNWRITTEN`.
+    """
     classes = int(np.max(labels)) + 1
     if classes < 2:
         raise UsageError(
             "the extractor classifier needs labels of at least two classes; use "
             f"--extractor=inception:PATH. Received: {classes} class"
         )
-    path = pathlib.Path(data_dir) / "classifiers" / f"{data_sha256[:16]}-v{VERSION}.npz"
-    if path.exists():
+    path, arrays = classifier_path(data_sha256, data_dir), None
+    if path.exists() or path in UNWRITTEN:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path.parent / ".lock", "trains a classifier"):
             remove_unfinished(path.parent)
             if not path.exists():
-                # On the CPU the order of additions, and so the result, is always the same.
-                with tf.device("CPU:0"), written_whole(path) as unfinished:
-                    network = build_network(images.shape[1:], classes)
-                    accuracy = train_network(network, images[:MOST], labels[:MOST])
-                    weights = {f"weight_{i}": w for i, w in enumerate(network.get_weights())}
-                    np.savez(unfinished, test_accuracy=accuracy, **weights)
+                arrays = train_arrays(images, labels)
+                with written_whole(path) as unfinished:
+                    np.savez(unfinished, **arrays)  # pyright: ignore[reportArgumentType]
     except OSError as error:
-        raise RunError(f"the classifier cannot be written to {path}: {error}") from error
+        UNWRITTEN[path] = arrays or train_arrays(images, labels)
+        say_line(f"note: the classifier cannot be kept for the next command: {error}")
     return path
+
+
+def classifier_path(data_sha256: str, data_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """The file of the classifier of a data set."""
+    return pathlib.Path(data_dir) / "classifiers" / f"{data_sha256[:16]}-v{VERSION}.npz"
+
+
+def train_arrays(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Trains a classifier; returns what its file has."""
+    # On the CPU the order of additions, and so the result, is always the same.
+    with tf.device("CPU:0"):
+        network = build_network(images.shape[1:], int(np.max(labels)) + 1)
+        accuracy = train_network(network, images[:MOST], labels[:MOST])
+    weights = {f"weight_{i}": w for i, w in enumerate(network.get_weights())}
+    return {"test_accuracy": np.asarray(accuracy), **weights}
 
 
 @channels_last()
@@ -150,10 +172,16 @@ def scale_levels(images: np.ndarray) -> tf.Tensor:
 def load_weights(path: pathlib.Path, network: keras.Model) -> float:
     """Loads the weights; returns the test accuracy stored with them."""
     try:
+        if path in UNWRITTEN:
+            return set_weights(network, UNWRITTEN[path])
         with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            network.set_weights([arrays[f"weight_{i}"] for i in range(len(network.weights))])
-            return float(arrays["test_accuracy"])
+            return set_weights(network, np.load(file, allow_pickle=False))
     except Exception as error:  # zipfile, zlib and NumPy's readers share no type of error.
         text = f"the classifier in {path} cannot be read; remove it to train it again. Received: "
         raise RunError(f"{text}{error}") from error
+
+
+def set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray]) -> float:
+    """Gives `network` the weights in `arrays`; returns the test accuracy."""
+    network.set_weights([arrays[f"weight_{i}"] for i in range(len(network.weights))])
+    return float(arrays["test_accuracy"])

@@ -1,17 +1,17 @@
 """Keras layers of the two networks. Only TensorFlow and Keras are imported here."""
 
-import keras
+from keras_sagan.keras_settings import check_backend
 
-from keras_sagan.layers.attention import ResidualControl, SelfAttention
-from keras_sagan.layers.conditional import ConditionalBatchNormalization
-from keras_sagan.layers.spectral import SpectralConv2D, SpectralDense, SpectralEmbedding
-from keras_sagan.layers.spectral_normalization import SpectralNormalization
+check_backend()  # Before Keras is imported, and fails to import a backend that is not installed.
 
-if keras.config.backend() != "tensorflow":
-    raise ImportError(
-        "keras_sagan runs on the TensorFlow backend of Keras: set `backend` in keras.json to "
-        f"'tensorflow'. Received: backend={keras.config.backend()!r}"
-    )
+from keras_sagan.layers.attention import ResidualControl, SelfAttention  # noqa: E402
+from keras_sagan.layers.conditional import ConditionalBatchNormalization  # noqa: E402
+from keras_sagan.layers.spectral import (  # noqa: E402
+    SpectralConv2D,
+    SpectralDense,
+    SpectralEmbedding,
+)
+from keras_sagan.layers.spectral_normalization import SpectralNormalization  # noqa: E402
 
 __all__ = [
     "ConditionalBatchNormalization",

@@ -8,8 +8,7 @@ import numpy as np
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.networks.network import Network
 from keras_sagan.pages.attention_page import Exhibit, View, pack_maps
-from keras_sagan.runs.checkpoint_files import step_of
-from keras_sagan.runs.checkpoints import restore_networks
+from keras_sagan.runs.checkpoints import Reading, restore_networks
 from keras_sagan.sampling.sampler import latents_of, make_sampler
 from keras_sagan.visual.maps import attention_maps
 
@@ -35,10 +34,14 @@ class NetworkPair:
         self.sample = make_sampler(generator)
         self.generator_name = "ema_generator" if ema else "generator"
 
-    def restore_weights(self, path: str) -> None:
-        """Restores a checkpoint; raises `RunError` if it cannot be read or has other networks."""
+    def restore_weights(self, path: str) -> int:
+        """Restores a checkpoint and returns its step.
+
+        Raises:
+            RunError: if it cannot be read or has other networks.
+        """
         named = {self.generator_name: self.generator, "discriminator": self.discriminator}
-        restore_networks(path, **named)
+        return restore_networks(path, **named)
 
     def draw_inputs(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
         """A latent `[n, z_dim]` and a label `[n]` for each point."""
@@ -48,12 +51,13 @@ class NetworkPair:
 
 
 def gather_exhibit(
-    pair: NetworkPair, paths: Sequence[str], points: Sequence[Point], prepared, curves: dict
+    pair: NetworkPair, readings: Iterable[Reading], points: Sequence[Point], prepared, curves: dict
 ) -> Exhibit:
-    """The `Exhibit` of the checkpoints `paths`, in the order of their steps.
+    """The `Exhibit` of some checkpoints, in the order of their steps.
 
-    `prepared` has the real images and the names of classes; None leaves them out. `curves` are the
-    run's `gamma_curves`.
+    Each of `readings` restores `pair` when it is taken, and has the step as its value. `prepared`
+    has the real images and the names of classes; None leaves them out. `curves` are the run's
+    `gamma_curves`.
     """
     num_classes = pair.generator.num_classes
     latents, labels = pair.draw_inputs(points)
@@ -63,15 +67,15 @@ def gather_exhibit(
         indices = real_like(prepared.labels, labels, num_classes)
         images[REAL] = [prepared.images[indices]]
         captions[REAL] = [class_name(label, prepared) for label in prepared.labels[indices]]
-    seen = {}
-    for path in paths:
-        pair.restore_weights(path)
+    seen, steps = {}, []
+    for reading in readings:
+        steps.append(reading.value)
         images[GENERATED].append(pair.sample(latents, labels))
         newest = {group: of_steps[-1] for group, of_steps in images.items()}
         for key, gamma, maps in layer_maps(pair, latents, labels, newest):
             seen.setdefault(key, []).append((gamma, pack_maps(maps)))
     views = [View(*key, *map(list, zip(*pairs, strict=True))) for key, pairs in seen.items()]
-    return Exhibit([*map(step_of, paths)], images, captions, views, curves)
+    return Exhibit(steps, images, captions, views, curves)
 
 
 def layer_maps(pair, latents, labels, images) -> Iterator:

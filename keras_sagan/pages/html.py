@@ -17,7 +17,7 @@ POLICY = (
 
 def source(name: str) -> str:
     """Text of a style, script or template beside this file."""
-    return (FOLDER / name).read_text()
+    return (FOLDER / name).read_text("utf-8")
 
 
 def make_page(

@@ -13,7 +13,7 @@ import shutil
 from typing import Any
 
 from keras_sagan.errors import RunError
-from keras_sagan.files import write_atomically
+from keras_sagan.files import literal_path, write_atomically
 
 SEAL = ".sha256"
 PARTIAL_RECORD = ".partial_record.json"
@@ -63,12 +63,14 @@ def write_checkpoint(
     directory, step = path.parent, step_of(path)
     directory.mkdir(parents=True, exist_ok=True)
     remove_unfinished_checkpoints(directory)
-    written = checkpoint.write(str(directory / UNFINISHED_CHECKPOINT))
+    with literal_path(directory) as literal:
+        checkpoint.write(str(literal / UNFINISHED_CHECKPOINT))
     if partial_record is not None:
         text = json.dumps(partial_record) + "\n"
-        (directory / (UNFINISHED_CHECKPOINT + PARTIAL_RECORD)).write_text(text)
+        (directory / (UNFINISHED_CHECKPOINT + PARTIAL_RECORD)).write_text(text, "utf-8")
     remove_checkpoint(path)
-    sources = sorted(files_of(pathlib.Path(written)))  # The index, last, makes a checkpoint.
+    # The index, last, makes a checkpoint.
+    sources = sorted(files_of(directory / UNFINISHED_CHECKPOINT))
     targets = [path.name + each.name.removeprefix(UNFINISHED_CHECKPOINT) for each in sources]
     sources.append(write_seal(directory, sources, targets))
     for source, target in zip(sources, [*targets, path.name + SEAL], strict=True):
@@ -86,7 +88,8 @@ def write_seal(directory, sources, targets) -> pathlib.Path:
     """Writes the seal of `sources` under their final names; returns its temporary path."""
     path = directory / (UNFINISHED_CHECKPOINT + SEAL)
     pairs = zip(sources, targets, strict=True)
-    path.write_text("".join(f"{sha256(source)}  {target}\n" for source, target in pairs))
+    lines = [f"{sha256(source)}  {target}\n" for source, target in pairs]
+    path.write_text("".join(lines), "utf-8")
     return path
 
 
@@ -133,7 +136,7 @@ def read_partial_record(path: str | pathlib.Path) -> dict[str, Any]:
         for suffix in (PARTIAL_RECORD, EARLIER_PARTIAL_RECORD):
             file = path.with_name(path.name + suffix)
             if file.exists():
-                return json.loads(file.read_text())
+                return json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"checkpoint {path} cannot be read: {error}") from error
     return {}
@@ -153,7 +156,7 @@ def check_seal(path: str | pathlib.Path) -> None:
     try:
         if not seal.exists():
             return
-        expected = [line.split("  ") for line in seal.read_text().splitlines()]
+        expected = [line.split("  ") for line in seal.read_text("utf-8").splitlines()]
         found = [[sha256(each), each.name] for each in sorted(files_of(path))]
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"checkpoint {path} cannot be read: {error}") from error

@@ -1,8 +1,10 @@
 """Writes, lists, chooses and restores checkpoints of a run."""
 
+import contextlib
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import keras
@@ -13,6 +15,7 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.errors import RunError, UsageError, reason_of
+from keras_sagan.files import literal_path
 from keras_sagan.runs.checkpoint_files import (
     check_seal,
     list_checkpoints,
@@ -45,6 +48,16 @@ class Restored:
     partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
     # Newer checkpoints that could not be read; empty in other processes.
     warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """A checkpoint that was read."""
+
+    path: str
+    value: Any  # What reading it returned.
+    # Why newer checkpoints could not be read.
+    failures: list[str] = dataclasses.field(default_factory=list)
 
 
 class Checkpoints:
@@ -90,20 +103,16 @@ class Checkpoints:
 
     def restore_newest(self) -> Restored:
         """Does what `restore` does, in this process alone."""
-        failures = []
-        for path in reversed(list_checkpoints(self.directory)):
-            try:
-                self.read(path)
-                partial_record = read_partial_record(path)
-            except RunError as error:
-                failures.append(error)
-            else:
-                warnings = [f"{failure}; resuming from {path}" for failure in failures]
-                return Restored(step_of(path), partial_record, warnings)
-        if failures:
-            others = f", nor can {len(failures) - 1} before it" if failures[1:] else ""
-            raise RunError(f"{failures[0]}{others}")
-        return Restored(int(self.state.step.numpy()))
+        if not list_checkpoints(self.directory):
+            return Restored(int(self.state.step.numpy()))
+
+        def read_with_record(path):
+            self.read(path)
+            return read_partial_record(path)
+
+        found = read_newest(lambda: list_checkpoints(self.directory), read_with_record)
+        warnings = [f"{failure}; resuming from {found.path}" for failure in found.failures]
+        return Restored(step_of(found.path), found.value, warnings)
 
     def read(self, path: str) -> None:
         """Restores the checkpoint `path`, which must have every variable of the state.
@@ -111,11 +120,34 @@ class Checkpoints:
         Raises:
             RunError: if it cannot be read or is of other networks.
         """
-        check_seal(path)
+        with readable(path) as prefix:
+            self.checkpoint.restore(prefix).assert_consumed()
+
+
+def read_newest(list_paths: Callable[[], list[str]], read: Callable[[str], Any]) -> Reading:
+    """Reads the newest readable checkpoint, also while training writes and removes checkpoints.
+
+    Args:
+        list_paths: function that returns the paths of all checkpoints, from old to new; at least
+            one.
+        read: function of a path that raises `RunError` if the checkpoint cannot be read.
+
+    Raises:
+        RunError: if none is readable.
+    """
+    failed: dict[str, RunError] = {}
+    while left := [path for path in list_paths() if path not in failed]:
         try:
-            self.checkpoint.restore(path).assert_consumed()
-        except UNREADABLE as error:
-            raise unreadable(path, error) from error
+            value = read(left[-1])
+        except RunError as error:
+            failed[left[-1]] = error
+        else:
+            # Training may have removed what could not be read: then it is not damaged.
+            damaged = [path for path in reversed(list_paths()) if path in failed]
+            return Reading(left[-1], value, [str(failed[path]) for path in damaged])
+    first, *others = failed.values()
+    rest = f", nor can {len(others)} before it" if others else ""
+    raise RunError(f"{first}{rest}") from first
 
 
 def load_generator(config: Config, path: str, ema: bool = True) -> tuple[keras.Model, int]:
@@ -141,11 +173,8 @@ def restore_networks(path: str, **named: keras.Model) -> int:
     """
     step = tf.Variable(tf.constant(0, tf.int64))
     checkpoint = tf.train.Checkpoint(step=step, **named)
-    check_seal(path)
-    try:
-        checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
-    except UNREADABLE as error:
-        raise unreadable(path, error) from error
+    with readable(path) as prefix:
+        checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
     return int(step.numpy())
 
 
@@ -194,12 +223,9 @@ def digest(path: str) -> str:
         RunError: if a variable cannot be read or has a non-finite value.
     """
     total = hashlib.sha256()
-    check_seal(path)
-    try:
-        reader = tf.train.load_checkpoint(path)
+    with readable(path) as prefix:
+        reader = tf.train.load_checkpoint(prefix)
         values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except UNREADABLE as error:
-        raise unreadable(path, error) from error
     for name, value in sorted(values.items()):
         # Bookkeeping of the checkpoint itself, not of the run.
         if name == "_CHECKPOINTABLE_OBJECT_GRAPH" or name.startswith("save_counter/"):
@@ -211,6 +237,18 @@ def digest(path: str) -> str:
     return total.hexdigest()
 
 
-def unreadable(path: str, error: Exception) -> RunError:
-    """The error of a checkpoint that cannot be read."""
-    return RunError(f"checkpoint {path} cannot be read: {reason_of(error)}")
+@contextlib.contextmanager
+def readable(path: str) -> Iterator[str]:
+    """Yields the checkpoint `path` as TensorFlow can read it.
+
+    Raises:
+        RunError: if its files have changed, or what is done with it fails.
+    """
+    check_seal(path)
+    folder = literal = pathlib.Path(path).parent
+    try:
+        with literal_path(folder) as literal:
+            yield str(literal / pathlib.Path(path).name)
+    except (OSError, *UNREADABLE) as error:
+        reason = reason_of(error).replace(f"{literal}/", f"{folder}/")
+        raise RunError(f"checkpoint {path} cannot be read: {reason}") from error

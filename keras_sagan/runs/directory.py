@@ -16,6 +16,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, write_atomically
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
+from keras_sagan.values import local_path
 
 # Fields that affect the numbers of a run but may change, on request, when it resumes.
 CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
@@ -31,7 +32,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(local_path("run_dir", os.fspath(path)))
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.samples = self.path / "samples"
@@ -67,7 +68,7 @@ class RunDirectory:
         """
         path = self.path / "config.json"
         try:
-            return Config.from_json(path.read_text())
+            return Config.from_json(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"expected a run directory with config.json. Received: run_dir={self.path}"
@@ -97,7 +98,7 @@ class RunDirectory:
 
     def write_config(self, config: Config) -> None:
         """Claims the folder for `config`."""
-        write_atomically(self.path / "config.json", config.to_json())
+        write_atomically(self.path / "config.json", config.with_absolute_paths().to_json())
 
     def check_data(self, record: dict[str, Any]) -> None:
         """Checks that prepared data with this `dataset.json` are what the run started with.
@@ -122,7 +123,7 @@ class RunDirectory:
         """
         path = self.path / "environment.json"
         try:
-            environment = json.loads(path.read_text())
+            environment = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -174,7 +175,7 @@ class RunDirectory:
     def read_stop(self, step: int | None = None) -> dict[str, Any] | None:
         """The record of `write_stop`, or None; if `step` is given, only a record of that step."""
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            stop = json.loads((self.path / "stop.json").read_text())
+            stop = json.loads((self.path / "stop.json").read_text("utf-8"))
             return stop if step in (stop["step"], None) and stop["signal"] else None
         return None
 
@@ -234,6 +235,7 @@ def step_in(line: bytes) -> int | None:
 
 def differences(old: Config, new: Config) -> list[str]:
     """Fields that differ and prevent a run from resuming, each as `name=old -> new`."""
+    old, new = old.with_absolute_paths(), new.with_absolute_paths()
     if new.num_classes == -1:  # The data's own number, not known yet.
         new = dataclasses.replace(new, num_classes=old.num_classes)
     return [

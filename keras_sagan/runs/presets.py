@@ -19,9 +19,11 @@ from keras_sagan import networks
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.packaged import PRESET_FILE
-from keras_sagan.runs.checkpoints import choose_checkpoints, restore_networks
+from keras_sagan.runs.checkpoints import restore_networks
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.runs.facts import newest_scores, read_class_names
+from keras_sagan.runs.facts import newest_scores
+from keras_sagan.runs.reading import CheckpointReader
+from keras_sagan.runs.run_data import read_class_names
 from keras_sagan.values import CheckpointChoice
 
 # Name of the network in `State` to its file.
@@ -61,18 +63,18 @@ def save_preset(
     run, folder = RunDirectory(pathlib.Path(run_dir)), pathlib.Path(folder)
     config = run.read_config()
     choice = CheckpointChoice.parse(checkpoint, several=False)
-    (path,) = choose_checkpoints(run.checkpoints, choice)
     generators = {name: networks.generator(config) for name in ("ema_generator", "generator")}
     found = {**generators, "discriminator": networks.discriminator(config)}
-    step = restore_networks(path, **found)
+    reader = CheckpointReader(run.checkpoints, lambda path: restore_networks(path, **found))
+    step = reader.read_one(choice).value
     record = {"description": description, "license": license, **describe_weights(run, config, step)}
     arrays = {name: weight_arrays(network, dtype) for name, network in found.items()}
     folder.mkdir(parents=True)
     for name, file in FILES.items():
         np.savez_compressed(folder / file, **arrays[name])  # pyright: ignore[reportArgumentType]
     elsewhere = dataclasses.replace(config, data_dir=Config.data_dir, tfds_dir=Config.tfds_dir)
-    (folder / "config.json").write_text(elsewhere.to_json())
-    (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n")
+    (folder / "config.json").write_text(elsewhere.to_json(), "utf-8")
+    (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     return folder
 
 
@@ -106,8 +108,8 @@ def read_preset(folder: pathlib.Path) -> tuple[dict[str, Any], Config]:
         RunError: if they cannot be read.
     """
     try:
-        record = json.loads((folder / PRESET_FILE).read_text())
-        return record, Config.from_json((folder / "config.json").read_text())
+        record = json.loads((folder / PRESET_FILE).read_text("utf-8"))
+        return record, Config.from_json((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, UsageError) as error:
         raise RunError(f"the preset in {folder} cannot be read: {error}") from error
 

@@ -40,7 +40,7 @@ def machine() -> str:
 def processor(cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:
     """The first processor's model, in parentheses after a space; empty if unknown."""
     try:
-        name = re.search(r"^model name\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+        name = re.search(r"^model name\s*:(.*)$", cpuinfo.read_text("utf-8"), re.MULTILINE)
     except OSError:
         name = None
     return f" ({name[1].strip()})" if name else ""

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from keras_sagan import networks
 from keras_sagan.config import Config
-from keras_sagan.errors import RunError
+from keras_sagan.errors import UsageError
 from keras_sagan.networks.network import Network
-from keras_sagan.runs.checkpoints import choose_checkpoints, restore_weights
+from keras_sagan.runs.checkpoints import restore_weights
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.runs.facts import read_class_names
+from keras_sagan.runs.reading import CheckpointReader
+from keras_sagan.runs.run_data import read_class_names
 from keras_sagan.serving.card import model_card
 from keras_sagan.serving.configs import configs
 from keras_sagan.serving.folding import fold_spectral_norm
@@ -31,6 +32,14 @@ class Settings:
     ema: bool  # Whether to export the averaged weights.
     version: int | None  # None for the step.
     model: str  # Name by which clients know the model.
+
+    def __post_init__(self) -> None:
+        path = str(self.export_dir.absolute())
+        if self.format == "saved_model" and re.search(r"[\[\\]", path):
+            raise UsageError(
+                "export_dir must have neither [ nor \\ in its path, which TensorFlow takes for a "
+                f"pattern when it loads a model. Received: export_dir={path}"
+            )
 
 
 class Origin(NamedTuple):
@@ -54,7 +63,10 @@ def export_run(run: RunDirectory, config: Config, settings: Settings) -> tuple[s
     """
     # First, because it takes longer than reading: training may write a checkpoint every second.
     generator = networks.generator(config)
-    step = restore_chosen(generator, run.checkpoints, settings)
+    reader = CheckpointReader(
+        run.checkpoints, lambda path: restore_weights(generator, path, settings.ema)
+    )
+    step = reader.read_one(settings.checkpoint).value
     origin = Origin(step, read_class_names(run, config), run)
     return export_generator(generator, config, settings, origin)
 
@@ -75,27 +87,13 @@ def export_generator(
     notes = []
     with new_version(settings.export_dir, str(version), configs(settings.model)) as path:
         write_saved_model(generator, path)
-        (path / "README.md").write_text(card)
+        (path / "README.md").write_text(card, "utf-8", "surrogateescape")
         try:
             write_warmup(generator, settings.model, path)
         except ImportError:
             note = "no warm-up requests: they need the extra `serving`, pip install .[serving]"
             notes.append(note)
-    served = (settings.export_dir / "models.config").read_text(errors="replace")
+    served = (settings.export_dir / "models.config").read_text("utf-8", errors="replace")
     if not re.search(rf"\bname\s*:\s*(['\"]){re.escape(settings.model)}\1", served):
         notes.append(f"the existing models.config names no model {settings.model}")
     return path.name, step, notes
-
-
-def restore_chosen(generator: Network, checkpoints: pathlib.Path, settings: Settings) -> int:
-    """Gives `generator` the weights of the chosen checkpoint; returns the step.
-
-    If training replaces the newest or the best one during the read, the replacement is read.
-    """
-    while True:
-        paths = choose_checkpoints(checkpoints, settings.checkpoint)
-        try:
-            return restore_weights(generator, paths[0], settings.ema)
-        except RunError:
-            if choose_checkpoints(checkpoints, settings.checkpoint) == paths:
-                raise

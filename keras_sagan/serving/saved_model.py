@@ -5,6 +5,7 @@ four times, and for each weight a dozen operations to save it again. The graph o
 would be larger than its weights.
 """
 
+import os
 import pathlib
 import re
 from typing import Any
@@ -34,7 +35,7 @@ def write_saved_model(generator: Network, path: pathlib.Path) -> None:
     (path / WEIGHTS).parent.mkdir(parents=True)
     (path / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
     tf.raw_ops.SaveV2(
-        prefix=str(path / WEIGHTS),
+        prefix=os.fsencode(path / WEIGHTS),
         tensor_names=list(weights),
         shape_and_slices=[""] * len(weights),
         tensors=[variable.value for variable in weights.values()],

@@ -1,5 +1,6 @@
 """Requests that a server answers before it is ready, so that no user waits for a cold start."""
 
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -24,7 +25,7 @@ def write_warmup(generator: Network, model: str, path: pathlib.Path) -> None:
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     (path / FILE).parent.mkdir()
-    with tf.io.TFRecordWriter(str(path / FILE)) as writer:
+    with tf.io.TFRecordWriter(os.fsencode(path / FILE)) as writer:
         for name, rows in warmup_requests(generator):
             request = predict_pb2.PredictRequest()
             request.model_spec.name = model

@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
 from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.metrics.protocol import current_name
@@ -36,11 +39,20 @@ class Records:
 
     def __init__(self, directory: RunDirectory, start: int, total_steps: int | None) -> None:
         self.directory = directory
-        self.writer = tf.summary.create_file_writer(str(directory.tensorboard))
+        self.writer = tf.summary.create_file_writer(os.fsencode(directory.tensorboard))
+        if start:
+            self.purge(start + 1)
         self.progress = Progress("step", total_steps, "steps", start)
         for name in ("train.jsonl", "scores.jsonl"):
             if warning := directory.drop_rows_after(name, start):
                 self.progress.say(f"warning: {warning}")
+
+    def purge(self, step: int) -> None:
+        """Makes TensorBoard drop what it has from `step` on, which this process writes again."""
+        started = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        event = event_pb2.Event(step=step, wall_time=time.time(), session_log=started)
+        for _ in range(2):  # It takes the first in a run for the run's own beginning.
+            tf.raw_ops.ImportEvent(writer=self.writer._resource, event=event.SerializeToString())
 
     def write_row(self, name: str, step: int, scalars: dict[str, float]) -> None:
         """Adds a row to the JSON lines of file `name`, and its scalars to TensorBoard."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
@@ -17,6 +17,7 @@ from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.run_data import open_run_data
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
@@ -49,6 +50,8 @@ def train(
         The run's directory; `describe_ending` says how training ended.
     """
     directory = RunDirectory(run_dir)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     workers, replicas = count_replicas(config.strategy, config.replicas)
     xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, workers * replicas)
     cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
@@ -57,6 +60,7 @@ def train(
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
             prepared, changes = prepare_together(config, directory, cluster, allowed)
             config = config.with_data_classes(prepared.num_classes)
+            config = dataclasses.replace(config, data_dir=str(prepared.data_dir.absolute()))
             state, keep = method.create_state(cluster.strategy, config), config.keep_checkpoints
             checkpoints = Checkpoints(directory.checkpoints, state, keep, cluster)
             training = Training(config, directory, cluster, prepared, state, checkpoints)
@@ -85,9 +89,8 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
     def prepare_for_run():
         # Before the slow preparation of the data, and again when their classes are known.
         directory.check_config(config, allowed)
-        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+        prepared = open_run_data(directory, config)
         changes = directory.check_config(config.with_data_classes(prepared.num_classes), allowed)
-        directory.check_data(prepared.summary)
         return prepared, changes
 
     prepared, changes = cluster.run_on_chief(prepare_for_run, "prepares the data") or (None, [])
@@ -175,6 +178,8 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
     networks = {network.name: costs(network) for network in (state.generator, state.discriminator)}
     facts = {"data": training.prepared.summary, "device": device_name(), "networks": networks}
     facts |= {"processes": training.cluster.size, "xla": choice}
+    facts["deterministic"] = config.deterministic
+    facts["paths"] = {"run_dir": str(directory.path.absolute()), "data_dir": config.data_dir}
     if changes:
         facts["config_changes"] = list(changes)
     earlier = directory.write_environment(restored.step, devices, facts)

@@ -135,7 +135,7 @@ def cache_path(config: Config, cluster: Cluster) -> pathlib.Path:
 def read_choice(path: pathlib.Path) -> Choice | None:
     """The choice in a file; None if there is no valid one."""
     try:
-        return valid_choice(json.loads(path.read_text()))
+        return valid_choice(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
         return None
 

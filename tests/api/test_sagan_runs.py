@@ -133,6 +133,16 @@ def test_without_a_best_checkpoint_the_newest_is_restored_with_a_warning(tmp_pat
     assert int(gan.state.step) == 20
 
 
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_with_a_warning(tmp_path):
+    shutil.copytree(FIXTURE, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "step-20.index").unlink()
+    with pytest.warns(UserWarning, match=r"step-20 cannot be read: .*; using .*step-10$"):
+        gan = ks.SAGAN.from_run(tmp_path / "run", "newest")
+    assert int(gan.state.step.numpy()) == 10
+    with pytest.raises(RunError, match="step-20 cannot be read"):
+        ks.SAGAN.from_run(tmp_path / "run", 20)
+
+
 def test_runs_and_checkpoints_that_do_not_exist_are_named(tmp_path):
     with pytest.raises(UsageError, match="expected a run directory"):
         ks.SAGAN.from_run(tmp_path)
@@ -186,7 +196,7 @@ def test_scores_are_those_of_evaluate(tmp_path, monkeypatch):
         real_statistics=None,
         save_statistics=None,
     )
-    (rows,) = evaluate_run(run, gan.config, settings).values()
+    (rows,) = evaluate_run(run, gan.config, settings).scores.values()
     assert by_name == pytest.approx({row["metric"]: row["value"] for row in rows}, rel=1e-6)
     (folder,) = (tmp_path / "data" / "prepared").glob("digits*")
     arrays = [np.load(folder / f"{name}.npy") for name in ("images", "labels")]

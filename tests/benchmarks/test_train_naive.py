@@ -241,7 +241,7 @@ def scored_here(run_dir, step, ema):
         save_statistics=None,
     )
     run = RunDirectory(run_dir)
-    found = evaluate_run(run, run.read_config(), settings, load_generator)
+    found = evaluate_run(run, run.read_config(), settings, load_generator).scores
     return next(row["value"] for row in found[step] if row["metric"].startswith("fd100/"))
 
 

@@ -85,8 +85,12 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     train(run_dir, tmp_path, *more)  # Goes on, though its flags leave the classes to the data.
     picture = Image.open(photos / "cats" / "0.png")
     picture.save(photos / "cats" / "another.png")
-    result = run("train", *flags(run_dir, tmp_path, *more))
+    result = run("train", *flags(tmp_path / "new", tmp_path, *more))
     assert_one_line(result, 2, "have changed since they were prepared", "keras_sagan.prepare")
+    _, err = train(run_dir, tmp_path, *more)
+    assert err.count("has changed since this run began, and the run keeps the images") == 1
+    (before,) = (tmp_path / "prepared").glob("photos-16x16x1-*")
+    before.rename(tmp_path / "elsewhere")
     assert prepare(photos, tmp_path, "--image_channels=1")[0] == 0
     result = run("train", *flags(run_dir, tmp_path, *more))
     assert_one_line(result, 2, "began with other images than folder:", "use another run_dir")

@@ -1,12 +1,13 @@
 """Scores as a user asks for them: tables, records, JSON, and one line for each mistake."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from process import SIMPLE, assert_one_line, rows, run, train
+from process import SIMPLE, assert_one_line, environment, free_ports, rows, run, start, train
 
 RNG = np.random.default_rng(0)
 
@@ -107,7 +108,9 @@ def test_classifier_chooses_the_best_checkpoint(scored):
 @pytest.mark.slow
 def test_curve_over_all_checkpoints(scored):
     run_dir, _ = scored
-    out = evaluate(f"--run_dir={run_dir}", "--num_samples=50", "--checkpoint=all", "--json")
+    # In so few steps, the averaged weights hardly move.
+    more = ["--num_samples=50", "--checkpoint=all", "--noema", "--json"]
+    out = evaluate(f"--run_dir={run_dir}", *more)
     values = json.loads(out)
     (index,) = (run_dir / "checkpoints" / "best").glob("step-*.index")
     steps = sorted({10, 20, int(index.stem[5:])})
@@ -239,13 +242,58 @@ def test_evaluation_says_what_is_wrong(scored, given, part):
 
 
 def test_records_that_cannot_be_written_are_one_line(scored, tmp_path):
-    run_dir, _ = scored
-    shutil.copytree(run_dir, tmp_path / "run")
-    (tmp_path / "run" / "metrics.jsonl").unlink()
-    (tmp_path / "run" / "metrics.jsonl").mkdir()
-    code, out, err = run("evaluate", f"--run_dir={tmp_path / 'run'}", "--num_samples=50")
-    assert (code, out) == (1, "")
-    assert "cannot be scored: [Errno 21] Is a directory" in err.splitlines()[-1]
+    run_dir, out = scored
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    (copy / "metrics.jsonl").unlink()
+    (copy / "metrics.jsonl").mkdir()
+    code, again, err = run("evaluate", f"--run_dir={copy}", "--num_samples=300")
+    assert code == 1
+    assert again.splitlines()[1:] == out.splitlines()[1:]
+    (line,) = [line for line in err.splitlines() if "warning" in line]
+    reason = f"[Errno 21] Is a directory: '{copy}/metrics.jsonl'"
+    assert line == f"warning: scores of step 20 of {copy} are not recorded: {reason}"
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_damaged_checkpoints_are_named_and_the_others_scored(scored, tmp_path):
+    copy = shutil.copytree(scored[0], tmp_path / "run")
+    (copy / "checkpoints" / "step-20.index").write_text("")
+    shutil.rmtree(copy / "checkpoints" / "best")
+    given = f"--run_dir={copy}", "--num_samples=50", "--json"
+    code, out, err = run("evaluate", *given, "--checkpoint=all")
+    assert (code, [*json.loads(out)]) == (1, ["10"])
+    named = [line for line in err.splitlines() if "step-20 cannot be read: " in line]
+    assert [line.rpartition("; ")[2] for line in named] == ["leaving it out"]
+    code, newest, err = run("evaluate", *given)
+    assert (code, newest) == (0, out)
+    assert f"; using {copy}/checkpoints/step-10" in err
+    assert_one_line(run("evaluate", *given, "--checkpoint=20"), 1, "step-20 cannot be read: ")
+
+
+@pytest.mark.slow
+def test_two_processes_leave_out_the_same_and_share_what_is_not_written(scored, tmp_path):
+    copy = shutil.copytree(scored[0], tmp_path / "run")
+    data_dir = pathlib.Path(json.loads((copy / "config.json").read_text())["data_dir"])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "prepared").symlink_to(data_dir / "prepared")
+    for name in ("classifiers", "features"):
+        (tmp_path / "data" / name).write_text("")
+    (copy / "checkpoints" / "step-20.index").write_text("")
+    given = [f"--run_dir={copy}", f"--data_dir={tmp_path / 'data'}", "--num_samples=50", "--json"]
+    alone = json.loads(evaluate(*given, "--replicas=2"))
+    given.append("--strategy=multi_worker")
+    ports = free_ports(2)
+    processes = [start("evaluate", *given, env=environment(ports, i)) for i in range(2)]
+    results = [(*process.communicate(timeout=600), process.returncode) for process in processes]
+    assert [code for _, _, code in results] == [0, 0], results
+    assert [out != "" for out, _, _ in results] == [True, False]
+    together = json.loads(results[0][0])
+    assert together.keys() == alone.keys() == {"10"}
+    for name, value in alone["10"].items():
+        assert together["10"][name] == pytest.approx(value, rel=1e-3)
+    for part in ("; using ", "the classifier cannot be kept", "features cannot be kept"):
+        assert [err.count(part) for _, err, _ in results] == [1, 0]
 
 
 @pytest.fixture

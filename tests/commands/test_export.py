@@ -119,7 +119,8 @@ def test_checkpoint_that_cannot_be_read_is_one_line(finished, broken, tmp_path):
         data.unlink()
     else:
         data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-    result = export(tmp_path / "run", tmp_path / "out")
+    given = [] if broken == "missing" else ["--checkpoint=20"]
+    result = export(tmp_path / "run", tmp_path / "out", *given)
     part = "expected a checkpoint. Received: none" if broken == "missing" else "cannot be read: "
     assert_one_line(result, 1, part)
     assert not (tmp_path / "out").exists()

@@ -97,7 +97,7 @@ def test_flag_files_make_a_config(path):
 
 def test_binary_flag_file_is_one_line(tmp_path):
     (tmp_path / "a.flags").write_bytes(b"\xff\xfe--batch_size=3")
-    assert_one_line(run("train", f"--flagfile={tmp_path / 'a.flags'}"), 2, "decode")
+    assert_one_line(run("train", f"--flagfile={tmp_path / 'a.flags'}"), 2, "no text in utf-16")
 
 
 def test_flag_files_include_each_other_and_later_flags_win(tmp_path):

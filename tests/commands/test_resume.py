@@ -103,3 +103,18 @@ def test_two_replicas_with_xla_train_from_the_command_line(tmp_path, data_dir):
     train(tmp_path, data_dir, *SIMPLE, "--total_steps=2", "--replicas=2", "--jit_compile=on")
     devices = json.loads((tmp_path / "environment.json").read_text())["devices"]
     assert len(devices) == 2
+
+
+def test_a_run_resumes_by_its_own_configuration(tmp_path, data_dir):
+    """Only what is given again is compared."""
+    train(tmp_path, data_dir, *SIMPLE, "--total_steps=1", "--d_lr=0.5")
+    place = f"--run_dir={tmp_path}"
+    code, out, err = run("train", place, "--total_steps=2")
+    assert (code, out[:15]) == (0, "trained to step"), err
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["d_lr"], config["model"], config["total_steps"]) == (0.5, "dcgan", 2)
+    result = run("train", place, "--d_lr=0.25", "--seed=0")
+    assert_one_line(result, 2, "another configuration: d_lr=0.5 -> 0.25. Use")
+    (tmp_path / "a.flags").write_text("--g_lr=0.25\n")
+    result = run("train", place, f"--flagfile={tmp_path / 'a.flags'}")
+    assert_one_line(result, 2, "another configuration: g_lr=0.0001 -> 0.25. Use")

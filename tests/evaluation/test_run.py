@@ -69,7 +69,7 @@ def test_scores_by_a_toy_network_are_those_of_its_formula(form, trained, tmp_pat
     monkeypatch.setattr(inception, "WIDTHS", (toys.FEATURES, toys.CLASSES))  # As if it were it.
     run, config, generator = trained
     toys.FORMS[form](tmp_path / form)
-    found = evaluate_run(run, config, settings(tmp_path / form))
+    found = evaluate_run(run, config, settings(tmp_path / form)).scores
     values = {row["metric"]: row["value"] for row in found[0]}
     assert set(values) == {
         f"{name}50/tfgan" for name in ("fid", "is", "kid", "precision", "recall", "intra_fid")
@@ -91,12 +91,12 @@ def test_features_of_real_images_are_computed_once(trained, tmp_path, monkeypatc
     run, config, _ = trained
     toys.write_frozen(tmp_path / "graph.pb")
     chosen = settings(tmp_path / "graph.pb")
-    before = evaluate_run(run, config, chosen)[0]
+    before = evaluate_run(run, config, chosen).scores[0]
     monkeypatch.setattr(reals, "real_features", None)
-    after = evaluate_run(run, config, chosen)[0]
+    after = evaluate_run(run, config, chosen).scores[0]
     assert [row["value"] for row in after] == [row["value"] for row in before]
     assert before[0]["metric"].startswith("fd50/graph-")  # Of other widths than Inception's.
     monkeypatch.undo()
     # Another number of real images is another set.
     fewer = settings(tmp_path / "graph.pb", protocol=dataclasses.replace(PROTOCOL, reals=55))
-    assert evaluate_run(run, config, fewer)[0][0]["n_real"] == 55
+    assert evaluate_run(run, config, fewer).scores[0][0]["n_real"] == 55

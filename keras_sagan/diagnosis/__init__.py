@@ -1,0 +1,1 @@
+"""What `doctor` examines: versions, the machine, Keras, TensorFlow and folders."""

@@ -1,0 +1,101 @@
+"""The prepared images that a run began with, wherever run and data are now."""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from keras_sagan.config import Config
+from keras_sagan.data.folder import current_fingerprint
+from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.errors import RunError, UsageError
+from keras_sagan.progress import say_line
+from keras_sagan.runs.directory import RunDirectory
+
+
+def open_run_data(run: RunDirectory, config: Config) -> Prepared:
+    """Opens the images that a run began with; without any, prepares those of `config`.
+
+    The content decides, not the name: images that were added later, or another folder of the same
+    name, do not change what a run is trained on and scored against.
+
+    Args:
+        run: a run that has started, or is about to.
+        config: its configuration, with the `data_dir` to look in first.
+
+    Raises:
+        UsageError: if the run's images are nowhere, and those of `config` are others.
+        RunError: if they cannot be read or prepared.
+    """
+    record = find_record(run, config)
+    if record:
+        prepared = Prepared(record.parent)
+        note_changes(prepared, config)
+        return prepared
+    try:
+        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+    except (UsageError, RunError) as error:
+        began_with = run.read_environment().get("data")
+        if not began_with:
+            raise
+        looked_in = ", ".join(map(str, data_folders(run, config)))
+        raise type(error)(f"{error} (looked for the run's prepared data in {looked_in})") from error
+    run.check_data(prepared.summary)
+    return prepared
+
+
+def note_changes(prepared: Prepared, config: Config) -> None:
+    """Tells the user if a folder has other images now than when it was prepared."""
+    folder = config.image_set.dataset.folder
+    now = folder and current_fingerprint(folder)
+    if now and now != prepared.record.get("fingerprint"):
+        say_line(
+            f"note: {config.dataset} has changed since this run began, and the run keeps the "
+            f"images it began with, in {prepared.directory}"
+        )
+
+
+def read_class_names(run: RunDirectory, config: Config) -> list[str] | None:
+    """The names of a run's classes; None if its data are in no place where they could be."""
+    if not config.num_classes:
+        return []
+    record = find_record(run, config)
+    return read_record(record)["classes"] if record else None
+
+
+def find_record(run: RunDirectory, config: Config) -> pathlib.Path | None:
+    """The `dataset.json` of the images that a run began with; None before its first start."""
+    data = run.read_environment().get("data")
+    sha256 = data.get("sha256") if isinstance(data, dict) else None
+    for folder in data_folders(run, config) if sha256 else ():
+        for path in sorted(folder.glob("prepared/*/dataset.json")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                record = read_record(path)
+                if record["sha256"] == sha256 and fits(record, config):
+                    return path
+    return None
+
+
+def read_record(path: pathlib.Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))
+
+
+def fits(record: dict[str, Any], config: Config) -> bool:
+    """Whether prepared images, whose hash omits their shape, have the shape of `config`."""
+    shape = config.image_set.image_shape
+    return tuple(record.get("image_shape", shape)) == shape
+
+
+def data_folders(run: RunDirectory, config: Config) -> Iterator[pathlib.Path]:
+    """Where the data of a run may be: in `config.data_dir`, or moved together with the run."""
+    folder = pathlib.Path(config.data_dir)
+    yield folder
+    paths = run.read_environment().get("paths")
+    if isinstance(paths, dict):
+        if str(folder) == paths.get("data_dir"):
+            moved = os.path.relpath(folder, paths["run_dir"])
+            yield pathlib.Path(os.path.normpath(run.path.absolute() / moved))
+    elif not folder.is_absolute():  # As earlier versions recorded it: from where training started.
+        yield from (parent / folder for parent in run.path.absolute().parents)
