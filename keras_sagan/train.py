@@ -4,11 +4,16 @@ python -m keras_sagan.train --recipe=sagan_digits --run_dir=runs/digits
 python -m keras_sagan.train --check --run_dir=runs/digits
 """
 
+import dataclasses
+
 from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.directory import CHANGEABLE, RunDirectory
+
+# Fields of `Config` that are of the machine and not of the run.
+WHERE = ("strategy", "replicas", "join_seconds")
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")
 flags.DEFINE_bool(
@@ -33,8 +38,11 @@ def main():
         return
     allowed = flags.FLAGS.allow_config_change
     run = RunDirectory(run_dir)
-    # What is not given is as it was when the run began.
-    base = run.read_config() if (run.path / "config.json").exists() else None
+    base = None
+    if (run.path / "config.json").exists():
+        # What is not given is as it was, except for where the run is trained.
+        here = {name: commands.CONFIG_FIELDS[name].default for name in WHERE}
+        base = dataclasses.replace(run.read_config(), **here)
     config = commands.config_from_flags(base=base)
     if not set(allowed) <= set(CHANGEABLE):
         raise UsageError(

@@ -9,8 +9,7 @@ import tensorflow as tf
 from benchmarks.keras_naive.model import NaiveGan, make_gan
 from benchmarks.keras_naive.stock_layers import NaiveSelfAttention
 from keras_sagan.data.batches import shares
-from keras_sagan.runs.checkpoint_files import check_seal
-from keras_sagan.runs.checkpoints import UNREADABLE, unreadable
+from keras_sagan.runs.checkpoints import readable
 from keras_sagan.sampling.sampler import make_sampler
 from keras_sagan.training import health
 from keras_sagan.training.session import Method
@@ -109,11 +108,8 @@ NAIVE = Method(
 def load_generator(config, path, ema):
     """Like `runs.checkpoints.load_generator`, for a checkpoint of `NaiveState`."""
     state = NaiveState.create(config)
-    check_seal(path)
-    try:
-        state.checkpoint().restore(path).assert_consumed()
-    except UNREADABLE as error:
-        raise unreadable(path, error) from error
+    with readable(path) as prefix:
+        state.checkpoint().restore(prefix).assert_consumed()
     if ema:
         state.g_optimizer.finalize_variable_values(state.gan.generator.trainable_variables)
     return state.generator, int(state.step.numpy())
