@@ -92,7 +92,7 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
         return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
 
     def with_absolute_paths(self) -> "Config":
-        """This `Config`, with paths that mean the same from every working directory."""
+        """This `Config`, with absolute paths of the data and of a folder of images."""
         folder = self.image_set.dataset.folder
         dataset = f"folder:{folder}" if folder else self.dataset
         return dataclasses.replace(self, dataset=dataset, data_dir=os.path.abspath(self.data_dir))

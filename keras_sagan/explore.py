@@ -187,8 +187,9 @@ def make_page(
     exhibit = gather_exhibit(pair, readings, points, prepared, curves)
     weights = "averaged over training" if given.ema else "as trained"
     facts = [
-        f"Data: {config.dataset} at {config.image_size} x {config.image_size} pixels. The weights "
-        f"of the generator are {weights}. Gamma over training is of the weights being trained.",
+        f"Data: {config.image_set.dataset.public_text} at {config.image_size} x "
+        f"{config.image_size} pixels. The weights of the generator are {weights}. Gamma over "
+        "training is of the weights being trained.",
         f"Made by: python -m keras_sagan.explore {shlex.join(sys.argv[1:])}",
     ]
     title = f"Attention maps of {run.path.resolve().name}"

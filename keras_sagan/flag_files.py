@@ -49,7 +49,7 @@ def read_flag_file(path: str) -> list[str]:
         with open(path, "rb") as file:
             data = file.read()
         encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
-        lines = [line.strip() for line in data.decode(encoding).splitlines()]
+        lines = [line.strip() for line in data.decode(encoding).split("\n")]
         if "\0" in "".join(lines) or (lines and encoding == "utf-16" and not lines[0].isascii()):
             raise ValueError(f"no text in {encoding}")
     except (OSError, ValueError) as error:

@@ -150,7 +150,7 @@ def draw_page(run, config, restored, selection, extractor) -> None:
     mirrors = ", mirrored at random: a mirror image counts as the image" if config.flip else ""
     about = (
         f"Step {restored.step:,}, {weights}. Trained on {len(prepared.images):,} images of "
-        f"{config.dataset}{mirrors}."
+        f"{config.image_set.dataset.public_text}{mirrors}."
     )
     page = sample_page(samples, f"Samples of {run.path.resolve().name}", about, features)
     output = commands.write("output", commands.page_writer(page))

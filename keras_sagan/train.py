@@ -12,7 +12,7 @@ from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.directory import CHANGEABLE, RunDirectory
 
-# Fields of `Config` that are of the machine and not of the run.
+# Fields of `Config` that describe the machine, not the run.
 WHERE = ("strategy", "replicas", "join_seconds")
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")

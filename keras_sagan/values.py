@@ -48,6 +48,11 @@ class DatasetName:
     count: int = 0  # Number of images of `symmetry`.
     seed: int = 0  # Seed of `symmetry`.
 
+    @property
+    def public_text(self) -> str:
+        """Its text without the path of a folder, for pages and models that go to others."""
+        return f"folder:{self.folder.name}" if self.folder else self.text
+
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
         """Parses `folder:PATH` or the name of an embedded set; any other name is of a TFDS set.

@@ -97,10 +97,10 @@ def try_hard_link(folder: pathlib.Path) -> None:
 
 TRIALS = {
     "writable": try_writing,
-    "flock": try_locking,
+    "locks": try_locking,
     "rename": try_renaming,
     "symbolic links": try_symbolic_link,
     "hard links": try_hard_link,
 }
 # What a command depends on, as it stands in a problem. None of them makes links.
-NEEDED = {"writable": "not writable", "flock": "flock fails", "rename": "renaming fails"}
+NEEDED = {"writable": "not writable", "locks": "locking fails", "rename": "renaming fails"}

@@ -1,6 +1,5 @@
 """Versions, the machine, the locale and the environment variables that matter."""
 
-import codecs
 import importlib.util
 import locale
 import os
@@ -28,7 +27,6 @@ VARIABLES = re.compile(
     "KERAS_BACKEND|CUDA_VISIBLE_DEVICES|XLA_FLAGS|SLURM_STEP_NODELIST|TF_CONFIG|TF_(CPU|CUBLAS|CUDA|"
     "CUDNN|DETERMINISTIC|DISABLE|ENABLE|FORCE|GPU|MLIR|NUM|ONEDNN|USE|XLA)_.*"
 )
-UTF8 = "set LC_ALL=C.UTF-8 and unset PYTHONUTF8"
 
 
 def examine_versions() -> Section:
@@ -72,21 +70,14 @@ def describe_memory(meminfo: pathlib.Path = pathlib.Path("/proc/meminfo")) -> st
 
 def examine_locale() -> Section:
     """How Python encodes the names and the contents of files."""
-    names, texts = sys.getfilesystemencoding(), locale.getpreferredencoding(False)
     facts = {
         "locale": locale.setlocale(locale.LC_CTYPE),
         "UTF-8 mode": "on" if sys.flags.utf8_mode else "off",
-        "file system encoding": names,
-        "preferred encoding": texts,
+        "file system encoding": sys.getfilesystemencoding(),
+        "preferred encoding": locale.getpreferredencoding(False),
         "standard output": str(getattr(sys.stdout, "encoding", None)),
     }
-    problems = []
-    if any(codecs.lookup(encoding).name != "utf-8" for encoding in (names, texts)):
-        problems.append(
-            f"encodings: Python reads file names as {names} and text files as {texts}: names and "
-            f"flag files with other characters fail; {UTF8}"
-        )
-    return Section("Locale", facts, problems)
+    return Section("Locale", facts, [])
 
 
 def examine_variables() -> Section:

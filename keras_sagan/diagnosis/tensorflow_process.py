@@ -89,8 +89,7 @@ def describe_cluster() -> tuple[str, list[str]]:
         place = find_place()
     except UsageError as error:
         problem = (
-            f"train --strategy=multi_worker cannot start: {error}. Correct the variable, or train "
-            "in one process"
+            f"train --strategy=multi_worker cannot start: {error}. Correct the variable or unset it"
         )
         return "none that TensorFlow can read", [problem]
     addresses = ", ".join(task_addresses(place.spec))

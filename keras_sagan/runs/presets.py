@@ -72,7 +72,9 @@ def save_preset(
     folder.mkdir(parents=True)
     for name, file in FILES.items():
         np.savez_compressed(folder / file, **arrays[name])  # pyright: ignore[reportArgumentType]
-    elsewhere = dataclasses.replace(config, data_dir=Config.data_dir, tfds_dir=Config.tfds_dir)
+    places = {"data_dir": Config.data_dir, "tfds_dir": Config.tfds_dir}
+    places["dataset"] = config.image_set.dataset.public_text
+    elsewhere = dataclasses.replace(config, **places)
     (folder / "config.json").write_text(elsewhere.to_json(), "utf-8")
     (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     return folder

@@ -16,7 +16,7 @@ from keras_sagan.runs.directory import RunDirectory
 
 
 def open_run_data(run: RunDirectory, config: Config) -> Prepared:
-    """Opens the images that a run began with; without any, prepares those of `config`.
+    """Opens the images that a run began with, or prepares the images of a new run.
 
     The content decides, not the name: images that were added later, or another folder of the same
     name, do not change what a run is trained on and scored against.
@@ -26,7 +26,7 @@ def open_run_data(run: RunDirectory, config: Config) -> Prepared:
         config: its configuration, with the `data_dir` to look in first.
 
     Raises:
-        UsageError: if the run's images are nowhere, and those of `config` are others.
+        UsageError: if the run's images are not found, and `config` names different ones.
         RunError: if they cannot be read or prepared.
     """
     record = find_record(run, config)
@@ -48,8 +48,9 @@ def open_run_data(run: RunDirectory, config: Config) -> Prepared:
 
 def note_changes(prepared: Prepared, config: Config) -> None:
     """Tells the user if a folder has other images now than when it was prepared."""
-    folder = config.image_set.dataset.folder
-    now = folder and current_fingerprint(folder)
+    folder, now = config.image_set.dataset.folder, None
+    with contextlib.suppress(OSError):  # The run does not need the folder any more.
+        now = folder and current_fingerprint(folder)
     if now and now != prepared.record.get("fingerprint"):
         say_line(
             f"note: {config.dataset} has changed since this run began, and the run keeps the "

@@ -31,8 +31,7 @@ def model_card(
         facts: `model`, the name by which clients know it; `version`; `step`; `ema`, whether the
             weights are averaged; `class_names`, a list, or None if they are unknown.
     """
-    if folder := config.image_set.dataset.folder:  # The card may go to others; the path stays.
-        config = dataclasses.replace(config, dataset=f"folder:{folder.name}")
+    config = dataclasses.replace(config, dataset=config.image_set.dataset.public_text)
     shape = config.image_set.image_shape
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"

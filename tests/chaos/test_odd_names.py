@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 PIECES = [*"abz09 []()<>*?{}$#%&!'\"`\\|;:,=~^@+-._\n\t", "ü", "猫", "é", "\u202e", "..", "%s"]
 BYTES = ["\udcff", "\udce9"]  # Not UTF-8.
-# One name in so many is of 250 letters, or is not UTF-8; data are prepared in one in so many.
+# One in `LONG` names has 250 characters, and one in `BROKEN` may not be UTF-8. One in `DATA` also
+# gets prepared data.
 LONG, BROKEN, DATA = 20, 10, 10
 # Why a name is refused, before anything is written there.
 REASONS = ("must be a path in UTF-8", "File name too long")

@@ -51,6 +51,7 @@ def test_prepare_says_what_it_made_and_draws_it(photos, tmp_path):
     ("given", "parts"),
     [
         (["--dataset=cifar_10"], ["Did you mean: cifar10"]),
+        ([f"--dataset=folder:{'x' * 300}"], ["cannot be read", "File name too long"]),
         (["--dataset=folder:nowhere"], ["of a folder. Received: folder:nowhere"]),
         (["--max_bad_fraction=2"], ["max_bad_fraction must be in [0, 1]. Received: 2.0"]),
         (["--num_classes=3", "--dataset=synthetic", "--image_size=8"], ["Received: 8"]),

@@ -118,3 +118,17 @@ def test_a_run_resumes_by_its_own_configuration(tmp_path, data_dir):
     (tmp_path / "a.flags").write_text("--g_lr=0.25\n")
     result = run("train", place, f"--flagfile={tmp_path / 'a.flags'}")
     assert_one_line(result, 2, "another configuration: g_lr=0.0001 -> 0.25. Use")
+
+
+@pytest.mark.slow
+def test_deterministic_operations_change_nothing_on_cpus(tmp_path, data_dir):
+    digests = []
+    for name, more in (("plain", ()), ("deterministic", ("--deterministic",))):
+        train(tmp_path / name, data_dir, *SIMPLE, "--total_steps=4", *more)
+        digests.append(digest(tmp_path / name))
+    assert digests[0] == digests[1]
+    starts = [
+        json.loads((tmp_path / name / "environment.json").read_text())["deterministic"]
+        for name in ("plain", "deterministic")
+    ]
+    assert starts == [False, True]

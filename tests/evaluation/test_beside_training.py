@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import smallest
 import tensorflow as tf
 import toys
 
@@ -33,12 +34,8 @@ def networks(tmp_path_factory):
     """A state to save, its configuration with prepared data, and two toy Inception networks."""
     folder = tmp_path_factory.mktemp("networks")
     config = Config(
-        image_size=16,
-        image_channels=1,
+        **smallest.NETWORKS,
         num_classes=10,
-        z_dim=4,
-        g_channels=2,
-        d_channels=2,
         dataset="synthetic",
         data_dir=str(folder / "data"),
     )

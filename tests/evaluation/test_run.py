@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import smallest
 import toys
 
 from keras_sagan.config import Config
@@ -31,12 +32,8 @@ def trained(tmp_path_factory):
     """A run of no steps, and its generator."""
     folder = tmp_path_factory.mktemp("run")
     config = Config(
-        image_size=16,
-        image_channels=1,
+        **smallest.NETWORKS,
         num_classes=10,
-        z_dim=4,
-        g_channels=4,
-        d_channels=4,
         dataset="synthetic",
         data_dir=str(folder / "data"),
     )

@@ -25,7 +25,7 @@ def damage(path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Checkpoints of steps 10, 20 and 30; the best is of step 15."""
+    """Checkpoints at steps 10, 20 and 30, and the best one at step 15."""
     for step in (10, 20, 30):
         write(tmp_path, step)
     write(tmp_path / "best", 15)
