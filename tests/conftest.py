@@ -11,8 +11,10 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 def pytest_configure(config):
-    # Tests send it, and under nohup the processes that they start would ignore it.
+    # Tests send them; the processes that they start would ignore them under nohup, or in a shell's
+    # background.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # The process that only hands out tests to others does without TensorFlow.
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
         config.pluginmanager.import_plugin("with_tensorflow")
