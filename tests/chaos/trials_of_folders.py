@@ -68,17 +68,14 @@ def moved_and_renamed_run(place):
 
 
 def moved_run_without_its_data(place):
-    _, run_dir = copy(place)
-    run_dir.rename(place / "alone")
-    shutil.rmtree(place / "copy")
-    data = trained() / "data"
-    data.rename(trained() / "hidden")
-    try:
-        given = f"--run_dir={place}/alone"
-        refuse("looked for the run's prepared data in", "evaluate", given, "--num_samples=16")
-    finally:
-        (trained() / "hidden").rename(data)
-    return "one line that says where it looked"
+    given = [f"--dataset=folder:{draw_photos(place / 'photos')}", f"--data_dir={place}/data"]
+    train(place / "run", *given, "--num_classes=-1")
+    for name in ("photos", "data"):
+        shutil.rmtree(place / name)
+    (place / "run").rename(place / "alone")
+    for command in ("evaluate", "train"):
+        refuse("looked for the run's prepared data in ", command, f"--run_dir={place}/alone")
+    return "evaluate and train end in one line that says where they looked"
 
 
 def no_locks_and_no_hard_links(place):

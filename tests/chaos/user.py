@@ -15,7 +15,9 @@ import numpy as np
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "commands"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "commands")]
+os.environ["PYTHONPATH"] = str(ROOT)
+import forks  # noqa: E402
 import smallest  # noqa: E402
 
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="trials-"))
@@ -30,11 +32,17 @@ DROP, OVERRIDE, SEARCH = 24, 1, 2
 
 
 def start(command, *flags, **options):
-    """A process of the command; `options` are those of `Popen`, `variables`, and `python`."""
-    variables = {"HOME": str(TOP), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    variables = os.environ | variables | options.pop("variables", {})
+    """A process of `python -m keras_sagan.COMMAND FLAGS`; see `forks.executable`.
+
+    Options are those of `Popen`; `variables` that differ from the usual ones; and `python`, options
+    of Python.
+    """
+    variables = {"HOME": str(TOP), "CUDA_VISIBLE_DEVICES": ""} | options.pop("variables", {})
+    variables = os.environ | variables
     module = command if "." in command else f"keras_sagan.{command}"
-    program = [sys.executable, *options.pop("python", []), "-m", module]
+    is_plain = not {"python", "preexec_fn"} & set(options)
+    python = forks.executable() if is_plain else sys.executable
+    program = [python, *options.pop("python", []), "-m", module]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([*program, *flags], env=variables, **pipes | {"cwd": TOP} | options)
 
