@@ -50,7 +50,9 @@ def read_flag_file(path: str) -> list[str]:
             data = file.read()
         encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
         lines = [line.strip() for line in data.decode(encoding).split("\n")]
-        if "\0" in "".join(lines) or (lines and encoding == "utf-16" and not lines[0].isascii()):
+        text = "".join(lines)
+        begin = ("-", *COMMENTS) if encoding == "utf-16" else ""  # Any bytes may be UTF-16.
+        if "\0" in text or (text and not text.startswith(begin)):
             raise ValueError(f"no text in {encoding}")
     except (OSError, ValueError) as error:
         raise UsageError(

@@ -30,7 +30,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="In tests/chaos: 100 kills, every size of disk and 2,000 command lines, not a few. "
+        help="In tests/chaos: 100 kills, every disk size, 1,000 names and 2,000 command lines. "
         "Elsewhere matrices of full size.",
     )
 

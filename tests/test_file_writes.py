@@ -1,8 +1,13 @@
 """Files and folders are there whole or not at all, and one process holds a lock."""
 
+import errno
+import os
+
+import numpy as np
 import pytest
 
 from keras_sagan import files
+from keras_sagan.extractors import classifier
 
 
 class Killed(BaseException):
@@ -68,3 +73,19 @@ def test_lock_is_held_once_and_says_by_whom(tmp_path):
             pass
     with files.locked(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_trained_classifier_is_kept_where_there_are_no_links(number, tmp_path, monkeypatch):
+    """As on exFAT and some file systems of FUSE."""
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    for name in ("link", "symlink"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(classifier, "STEPS", 1)
+    images = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 1), np.uint8)
+    path = classifier.train_once(images, np.arange(100) % 2, "0" * 64, tmp_path)
+    assert path.exists()
+    assert not classifier.UNWRITTEN

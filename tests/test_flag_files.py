@@ -30,6 +30,14 @@ def test_a_flag_file_is_read_as_editors_write_it(data, form, tmp_path):
     assert list(expand_flag_files(given)) == ["--seed=0", *FLAGS, "--seed=2"]
 
 
+@pytest.mark.parametrize("first", ["# Größe 猫", "--tfds_dir=ü", "", " // ü"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_the_first_line_may_have_any_characters(encoding, first, tmp_path):
+    (tmp_path / "a.flags").write_text(f"{first}\n--seed=1\n", encoding)
+    expanded = list(expand_flag_files([f"--flagfile={tmp_path / 'a.flags'}"]))
+    assert expanded == [flag for flag in (first, "--seed=1") if flag.startswith("--")]
+
+
 def test_files_nest_with_each_other_and_with_recipes(tmp_path):
     (tmp_path / "inner").write_text("--seed=1\n")
     (tmp_path / "outer").write_text(f"--flagfile={tmp_path / 'inner'}\n--recipe=sagan\n--seed=2\n")
@@ -47,6 +55,8 @@ def test_files_nest_with_each_other_and_with_recipes(tmp_path):
         (None, "No such file"),
         (b"--class=caf\xe9\n", "invalid continuation byte"),
         ("--seed=1\n".encode("utf-16-le"), "no text in utf-8"),
+        (codecs.BOM_UTF16_LE + b"\x89PNG\r\n", "no text in utf-16"),
+        (codecs.BOM_UTF16_BE + b"\0", "truncated data"),
         (b"--seed=1\n--flagfile=a.flags\n", "must not include themselves"),
     ],
 )

@@ -13,8 +13,8 @@ from absl import flags
 from benchmarks.comparison.suite import Run, Suite
 from keras_sagan.errors import UsageError
 from keras_sagan.files import write_atomically
-from keras_sagan.metrics.protocol import current_name
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.facts import recorded_scores
 
 # The columns of a value, and the columns of its run.
 VALUE = ("step", "images", "seconds", "metric", "protocol", "value", "error", "n_fake", "n_real")
@@ -104,7 +104,7 @@ def training_lines(directory):
     return [
         {"step": row["step"], "seconds": row["seconds"]}
         | {"metric": name, "protocol": "train", "value": value}
-        for row in read_lines(directory.path / "train.jsonl")
+        for row in directory.rows("train.jsonl")
         for name, value in row.items()
         if name not in ("step", "seconds") and not isinstance(value, str)
     ]
@@ -114,7 +114,7 @@ def diversity_lines(directory):
     """Lines for the diversity of samples during training."""
     return [
         {"step": row["step"], "metric": "diversity", "protocol": "watch", "value": row["diversity"]}
-        for row in read_lines(directory.path / "scores.jsonl")
+        for row in directory.rows("scores.jsonl")
         if "diversity" in row
     ]
 
@@ -122,22 +122,13 @@ def diversity_lines(directory):
 def score_lines(directory):
     """Lines for the scores, by their current names; the newest of each metric at each step."""
     newest = {}
-    for row in read_lines(directory.path / "metrics.jsonl"):
-        metric, _, protocol = current_name(row["metric"]).partition("/")
+    for row in recorded_scores(directory):
+        metric, _, protocol = row["metric"].partition("/")
         error = row.get("standard_error") or row.get("standard_deviation")
         counts = {"n_fake": row.get("n_fake"), "n_real": row.get("n_real")}
         names = {"step": row["step"], "metric": metric, "protocol": protocol}
         newest[tuple(names.values())] = names | {"value": row["value"], "error": error} | counts
     return newest.values()
-
-
-def read_lines(path):
-    """The complete JSON lines of a file; none if there is no file."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError:
-        return []
-    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def seconds_at(lines):

@@ -11,6 +11,7 @@ from absl import flags
 from benchmarks.measure.subprocesses import ROOT
 from keras_sagan import commands
 from keras_sagan.errors import UsageError
+from keras_sagan.flag_files import expand_flag_files
 
 # Folders that are searched for a model's flag file before its name is taken as a path.
 MODEL_FOLDERS = (ROOT / "benchmarks" / "rows", ROOT / "keras_sagan" / "configs")
@@ -190,7 +191,7 @@ def parse_flags(given: list[str]) -> flags.FlagValues:
     """Parses a list of flags and flag files into the flags of `Config`."""
     values = flags.FlagValues()
     commands.define_config_flags(values)
-    extra = values(["compare", *given])[1:]
+    extra = values(["compare", *expand_flag_files(given)])[1:]
     if extra:
         raise UsageError(f"expected flags of the form --name=value. Received: {' '.join(extra)}")
     return values

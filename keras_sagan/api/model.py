@@ -93,7 +93,7 @@ class SAGAN(GenerativeModel):
         Example:
             >>> gan = ks.SAGAN.from_run("runs/digits", checkpoint="best")  # doctest: +SKIP
         """
-        run = RunDirectory(pathlib.Path(run_dir))
+        run = RunDirectory(run_dir)
         config = run.read_config()
         config = dataclasses.replace(config, data_dir=data_dir or config.data_dir)
         choice = CheckpointChoice.parse(str(checkpoint), several=False)

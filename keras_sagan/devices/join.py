@@ -62,16 +62,27 @@ def find_place() -> Place:
     return place
 
 
-def check_tf_config() -> None:
-    """Raises a `UsageError` if `TF_CONFIG` is set to what TensorFlow cannot read."""
-    text = os.environ.get("TF_CONFIG") or "{}"
+def check_tf_config(strategy: str) -> None:
+    """Checks the variable `TF_CONFIG`, which TensorFlow reads under every strategy.
+
+    Tells the user if it names other processes and `strategy` does not use them.
+
+    Raises:
+        UsageError: if TensorFlow cannot read it.
+    """
     try:
-        is_object = isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    if not is_object:
+        if not isinstance(json.loads(os.environ.get("TF_CONFIG", "{}")), dict):
+            raise ValueError("no JSON object")
+        processes = len(task_addresses(resolvers.TFConfigClusterResolver().cluster_spec()))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            f"TF_CONFIG must be the JSON object of a cluster, or unset. Received: TF_CONFIG={text}"
+            "TF_CONFIG must be the JSON object of a cluster, or unset. "
+            f"Received: TF_CONFIG={os.environ['TF_CONFIG']} ({error})"
+        ) from error
+    if processes > 1 and strategy != "multi_worker":
+        say_line(
+            f"note: this process works alone, although TF_CONFIG names {processes}; use "
+            "--strategy=multi_worker to share the work"
         )
 
 

@@ -45,7 +45,7 @@ def make_cluster(
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         keep_memory()
-    check_tf_config()
+    check_tf_config(strategy)
     if strategy == "multi_worker":
         return join_cluster(replicas if gpus else 0, join_seconds)
     if not gpus and replicas > 1:

@@ -1,14 +1,14 @@
 """Scores as rows with everything they depend on, as tables, and compared with another run's."""
 
 import datetime
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_sagan.errors import UsageError
-from keras_sagan.metrics.protocol import check_comparable, current_name, differences, metric_name
+from keras_sagan.metrics.protocol import check_comparable, differences, metric_name
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.facts import recorded_scores
 from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
 COLUMNS = ("metric", "value", "real images", "TF-GAN differs by")
@@ -91,10 +91,12 @@ def read_scores(run: RunDirectory) -> list[Row]:
     """
     path = run.path / "metrics.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except (OSError, ValueError) as error:
+        rows = recorded_scores(run)
+    except OSError as error:
         raise UsageError(f"expected scores in {path}. Received: {error}") from error
-    return [row | {"metric": current_name(row["metric"])} for row in rows]
+    if not rows:
+        raise UsageError(f"expected scores in {path}. Received: none")
+    return rows
 
 
 def match_rows(rows: Sequence[Row], others: Sequence[Row]) -> list[Row | None]:

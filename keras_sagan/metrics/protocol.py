@@ -73,8 +73,8 @@ CONDITIONS = ("metric", "n_real", "n_fake", "protocol", "extractor_sha256", "dat
 
 def differences(first: dict, second: dict) -> list[str]:
     """The conditions in which two rows of `metrics.jsonl` differ, each as text."""
-    differing = [name for name in CONDITIONS if first[name] != second[name]]
-    return [f"{name}={first[name]} and {second[name]}" for name in differing]
+    differing = [name for name in CONDITIONS if first.get(name) != second.get(name)]
+    return [f"{name}={first.get(name)} and {second.get(name)}" for name in differing]
 
 
 def check_comparable(first: dict, second: dict) -> None:

@@ -31,7 +31,7 @@ class RunDirectory:
         path: the folder; `lock` creates it if it does not exist.
     """
 
-    def __init__(self, path: str | pathlib.Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = pathlib.Path(local_path("run_dir", os.fspath(path)))
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"

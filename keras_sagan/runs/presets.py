@@ -60,7 +60,7 @@ def save_preset(
         UsageError: if there is no such run or checkpoint.
         RunError: if the checkpoint cannot be read, or a weight does not fit `dtype`.
     """
-    run, folder = RunDirectory(pathlib.Path(run_dir)), pathlib.Path(folder)
+    run, folder = RunDirectory(run_dir), pathlib.Path(folder)
     config = run.read_config()
     choice = CheckpointChoice.parse(checkpoint, several=False)
     generators = {name: networks.generator(config) for name in ("ema_generator", "generator")}

@@ -9,6 +9,7 @@ from rendered import render, write_speed
 
 from benchmarks.report import results
 from benchmarks.report.suite_text import explain_metric
+from benchmarks.report.summary import summarize_suite
 
 
 def without_a_column(folder):
@@ -103,6 +104,37 @@ def test_metrics_of_earlier_results_have_their_current_names(tmp_path):
     assert suite == suites.SUITE
     read = results.read_table(folder / "results.parquet", suite)
     pd.testing.assert_frame_equal(read, suites.table())
+
+
+def test_results_of_a_newer_version_are_read_as_far_as_they_are_known(tmp_path):
+    folder = suites.write(tmp_path / "report")
+    table = suites.table().assign(power=1.5, host="a")
+    table["step"] = table["step"].astype("int32")
+    table.to_parquet(folder / "results.parquet", row_group_size=3, compression="gzip")
+    newer = suites.SUITE | {"version": "99.0.0", "colors": {}}
+    (folder / "suite.json").write_text(json.dumps(newer))
+    suite = results.read_suite(folder / "suite.json")
+    read = results.read_table(folder / "results.parquet", suite)
+    assert summarize_suite(read, suite).equals(summarize_suite(suites.table(), suites.SUITE))
+
+
+def test_columns_that_were_added_later_may_be_absent(tmp_path):
+    folder = suites.write(tmp_path / "report")
+    added = ["n_fake", "n_real", "commit", "config_hash"]
+    suites.table().drop(columns=added).to_parquet(folder / "results.parquet")
+    read = results.read_table(folder / "results.parquet", suites.SUITE)
+    assert summarize_suite(read, suites.SUITE).equals(summarize_suite(suites.table(), suites.SUITE))
+
+
+def test_a_score_of_a_newer_version_is_one_line(tmp_path):
+    folder = suites.write(tmp_path / "report")
+    table = suites.table()
+    table["metric"] = table["metric"].replace({"recall2k": "waves2k"})
+    table.to_parquet(folder / "results.parquet")
+    code, error = render(folder)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "expected a metric of " in error
+    assert "Received: metric=waves2k" in error
 
 
 def test_an_inception_score_is_told_from_a_classifiers():

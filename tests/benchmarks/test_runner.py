@@ -1,5 +1,6 @@
 """What the runner makes of trainings that exit with 0: some were stopped before their end."""
 
+import codecs
 import dataclasses
 import json
 import pathlib
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from benchmarks.comparison.runner import execute_runs, explain_exit
+from benchmarks.comparison.suite import parse_flags
 from keras_sagan.config import Config
 
 
@@ -71,3 +73,15 @@ def test_training_that_was_stopped_is_not_scored(step, minutes, status, tmp_path
 )
 def test_exit_code_tells_which_signal_ended_a_run(code, outcome):
     assert explain_exit(code, "a line\nthe last line\n") == outcome
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (b"", "utf-8")],
+)
+def test_flag_files_of_rows_are_read_as_those_of_commands(mark, encoding, tmp_path):
+    (tmp_path / "row.flags").write_bytes(
+        mark + "--dataset=folder:猫\n--recipe=sagan_digits\n".encode(encoding)
+    )
+    values = parse_flags([f"--flagfile={tmp_path / 'row.flags'}", "--seed=3"])
+    assert (values.dataset, values.seed, values.image_size) == ("digits", 3, 16)

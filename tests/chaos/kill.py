@@ -1,4 +1,4 @@
-"""Commands that are killed at random moments: `python kill.py FOLDER KILLS SEED`.
+"""Commands that are killed at random moments: `python kill.py FOLDER KILLS SEED JIT_COMPILE`.
 
 TensorFlow is imported once, and each command is a fork of that: its runtime starts in the fork.
 What the command is at, it notes in memory that this process sees. First `FOLDER/killed` is trained,
@@ -27,15 +27,16 @@ from keras_sagan.runs.checkpoint_files import check_seal, list_checkpoints, step
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training import run as training
-from keras_sagan.training import session
+from keras_sagan.training import session, xla
 from keras_sagan.training.records import Log, Records, Score
 from keras_sagan.training.state import State
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Records that end between checkpoints: a run that resumes must know what they were begun with.
 CHECKPOINT_EVERY = 50
+# Fewest steps of the runs, by --jit_compile: auto does not measure for fewer.
+LEAST = {"auto": 1000, "off": 0}
 TRAIN = [
-    "--jit_compile=off",
     "--image_size=16",
     "--image_channels=1",
     "--z_dim=4",
@@ -74,6 +75,7 @@ NOTED = (
     (Checkpoints, "save", "checkpoint"),
     (training, "open_run_data", "data"),
     (State, "create", "networks"),
+    (xla, "choose_xla", "XLA"),
     (scoring, "open_run_data", "data"),
     (scorer, "classifier", "classifier"),
     (scorer, "real_set", "real images"),
@@ -124,6 +126,8 @@ class Mark:
 
         def make_noted(strategy, game):
             train, phases = make_train_call(strategy, game), iter(["first call"])
+            if self.read()[0] == "XLA":  # Its steps are measured, not trained.
+                return train
 
             def noted(iterator, step, num_steps):
                 with self.during(next(phases, "steps")):
@@ -203,10 +207,11 @@ def kill(child, mark, number):
     return phase, mark.read()[1], code
 
 
-def train_killed(folder, kills, numbers, mark):
+def train_killed(folder, kills, numbers, mark, jit_compile):
     """Returns the last step of which anything is known."""
     run, log, last = RunDirectory(folder / "killed"), folder / "log", 0
     given = ["train", f"--run_dir={run.path}", f"--data_dir={folder / 'data'}", *TRAIN, ENDLESS]
+    given.append(jit_compile)
     for i in range(kills):
         number = SIGNALS[i % 3]
         begun = time.monotonic()
@@ -265,21 +270,22 @@ def report(**values):
     sys.stdout.flush()
 
 
-def main(folder, kills, seed):
+def main(folder, kills, seed, jit_compile):
     numbers, mark = random.Random(seed), Mark()
     for owner, name, phase in NOTED:
         mark.note(owner, name, phase)
     mark.note_calls()
     begun = time.monotonic()
-    last = train_killed(folder, kills, numbers, mark)
+    least, jit_compile = LEAST[jit_compile], f"--jit_compile={jit_compile}"
+    last = max(train_killed(folder, kills, numbers, mark, jit_compile), least)
     total = f"--total_steps={(last // CHECKPOINT_EVERY + 2) * CHECKPOINT_EVERY}"
     for name in ("killed", "straight"):
         place = [f"--run_dir={folder / name}", f"--data_dir={folder / 'data'}"]
-        finish(mark, folder / "log", "train", *place, *TRAIN, total)
+        finish(mark, folder / "log", "train", *place, *TRAIN, total, jit_compile)
     if kills >= 10:
         evaluate_killed(folder, kills // 10, numbers, mark)
     report(total=total, seconds=round(time.monotonic() - begun, 1))
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from fuzz import REQUIRED
+from command_lines import REQUIRED
 
 from keras_sagan.config import Config
 from keras_sagan.runs.checkpoints import Checkpoints

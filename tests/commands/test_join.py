@@ -1,13 +1,14 @@
 """How processes find each other, and what keeps them from it."""
 
 import json
+import re
 import threading
 
 import pytest
 from process import free_ports
 
 from keras_sagan.devices.cluster import Cluster
-from keras_sagan.devices.join import find_place
+from keras_sagan.devices.join import check_tf_config, find_place
 from keras_sagan.devices.rendezvous import wait_for_all
 from keras_sagan.devices.strategy import make_cluster
 from keras_sagan.errors import RunError, UsageError
@@ -99,6 +100,28 @@ def test_other_variables_are_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match="needs the addresses of workers.* Received: TF_CONFIG="):
         find_place()
+
+
+UNREADABLE = ["", "garbage", "[1]", '"cluster"', "[" * 100_000, '{"cluster": null}']
+UNREADABLE += ['{"cluster": ["a:1"]}', '{"cluster": {"worker": 5}}', '{"cluster": {"worker": [5]}}']
+UNREADABLE += ['{"cluster": {"worker": {"a": "b:1"}}}']
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_what_tensorflow_cannot_read_is_refused_under_every_strategy(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    message = re.escape(f"JSON object of a cluster, or unset. Received: TF_CONFIG={text} (")
+    with pytest.raises(UsageError, match=message):
+        check_tf_config("mirrored")
+
+
+def test_a_process_of_several_that_works_alone_says_so(monkeypatch, capsys):
+    for workers, strategy in ((["a:1"], "mirrored"), (["a:1", "b:1"], "multi_worker")):
+        tf_config(monkeypatch, worker=workers)
+        check_tf_config(strategy)
+        assert capsys.readouterr().err == ""
+    check_tf_config("mirrored")
+    assert "this process works alone, although TF_CONFIG names 2; " in capsys.readouterr().err
 
 
 def test_without_variables_or_with_an_odd_batch_nothing_starts(monkeypatch):

@@ -1,6 +1,7 @@
 """Output without a reader, and Python's option -OO, which removes descriptions."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -50,6 +51,45 @@ def test_help_without_a_reader_is_quiet(program, module):
     assert run_unread(program, module, "--help") == (141, [])
 
 
+# What commands write to OUT, and what of it is there in the end.
+WORK = {
+    "sample": ("--output=OUT/grid.png", "grid.png"),
+    "explore": ("--output=OUT/attention.html", "attention.html"),
+    "export": ("--export_dir=OUT", "20/saved_model.pb"),
+    "train": ("--total_steps=21", "finished/checkpoints/step-21.index"),
+}
+
+
+@pytest.fixture
+def work(request, finished, tmp_path):
+    """A command with its flags, for a copy of a run, and the path of what it is to write."""
+    run_dir = shutil.copytree(finished[0], tmp_path / "finished")
+    flag, path = WORK[request.param]
+    flags = [f"--run_dir={run_dir}", flag.replace("OUT", str(tmp_path))]
+    return [f"keras_sagan.{request.param}", *flags], tmp_path / path
+
+
+@pytest.mark.slow_except("sample")
+@pytest.mark.parametrize("work", WORK, indirect=True)
+def test_work_without_a_reader_is_done_and_quiet(work):
+    command, path = work
+    code, lines = run_unread(forks.executable(), *command)
+    assert code == 141
+    assert not [line for line in lines if "Error" in line]
+    assert path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", WORK, indirect=True)
+def test_work_without_docstrings_and_assertions_is_done(work):
+    command, path = work
+    command = [sys.executable, "-OO", "-m", *command]
+    options = {"capture_output": True, "text": True, "env": environment()}
+    result = subprocess.run(command, check=False, **options)
+    assert result.returncode == 0, result.stderr
+    assert path.exists()
+
+
 def test_errors_without_a_reader_keep_their_exit_code():
     program, module = forks.executable(), "keras_sagan.sample"
     assert run_unread(program, module, unread="stderr") == (2, [])
@@ -70,7 +110,10 @@ def test_broken_pipe_of_something_else_is_no_reader_that_left(monkeypatch):
 
 
 @pytest.mark.slow_except("keras_sagan.sample")
-@pytest.mark.parametrize("module", ["keras_sagan.sample", "benchmarks.render"])
+@pytest.mark.parametrize(
+    "module",
+    ["keras_sagan.sample", "keras_sagan.client", "keras_sagan.doctor", "benchmarks.render"],
+)
 def test_help_works_without_docstrings(module):
     result = subprocess.run(
         [sys.executable, "-OO", "-m", module, "--help"],

@@ -27,10 +27,23 @@ def test_another_backend_of_keras_json_is_one_line(command, tmp_path):
     assert_one_line(result, 2, "backend='jax' in", str(tmp_path / "keras.json"))
 
 
-@pytest.mark.parametrize("text", ["garbage", "[1]", '{"cluster":'])
+@pytest.mark.slow_except("garbage")
+@pytest.mark.parametrize("text", ["garbage", '{"cluster": {"worker": 5}}', ""])
 def test_a_cluster_that_is_no_json_is_one_line(text, tmp_path):
     result = run_with({"TF_CONFIG": text}, "train", *flags(tmp_path / "run", tmp_path))
     assert_one_line(result, 2, "TF_CONFIG must be the JSON object of a cluster", f"={text}")
+
+
+@pytest.mark.slow
+def test_processes_of_a_cluster_that_work_alone_do_not_wait_for_each_other(tmp_path):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    for index in range(2):
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        place = flags(tmp_path / f"{index}", tmp_path, *SIMPLE, "--total_steps=1")
+        for command in (["train", *place], ["sample", place[0], f"--output={tmp_path}/a.png"]):
+            code, _, err = run_with({"TF_CONFIG": config}, *command)
+            assert code == 0, err
+            assert ("works alone, although TF_CONFIG names 2" in err) == (command[0] == "train")
 
 
 @pytest.mark.slow
