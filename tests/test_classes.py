@@ -90,6 +90,7 @@ def test_names_that_differ_in_case_alone_are_found_as_they_are_written():
     assert [find_class(name, names) for name in ("Cats", "cats", "Dogs ")] == [0, 1, 3]
     assert find_class("CATS", names) is None
     assert find_class("a", ["a", "a"]) is None
+    assert find_class("STRASSE", ["Straße"]) == 0
     composed = ["É", "é"]
     assert find_class(unicodedata.normalize("NFD", "é"), composed) == 1
 

@@ -9,6 +9,7 @@ from server import Server
 
 import keras_sagan as ks
 from keras_sagan.serving.client import Client
+from keras_sagan.serving.warmup import FILE
 
 NAMES = ["ant", "black, white", "Käfer \N{BUG}"]
 INT64, STRING = 9, 7
@@ -45,6 +46,7 @@ def test_every_row_of_the_signature_has_all_names(exported, tmp_path):
     expected = [[name.encode() for name in NAMES]] * 2
     answers = run_in_c_api(version, tmp_path, asked)
     assert answers["two/classes/class_names"].tolist() == expected
+    assert b"classes" in (version / FILE).read_bytes()  # The server warms it up.
     card = (version / "README.md").read_text()
     assert "    1  black, white\n" in card
     assert "**classes**: `labels` to `class_names`\n" in card
