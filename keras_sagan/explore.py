@@ -109,12 +109,18 @@ def main() -> None:
         page, steps = make_page(run, config, pair, reader.read_each(checkpoint), points)
         save = commands.page_writer(page)
     output = commands.write("output", save)
-    shown, size = ", ".join(map(str, steps)), output.stat().st_size / 1e6
-    print(f"{len(points)} generated images of step {shown}: {output} ({size:.1f} MB)")
-    if names:
-        print(describe_classes(names))
+    print_summary(len(points), steps, output, names)
     if reader.damaged:
         sys.exit(1)
+
+
+def print_summary(
+    count: int, steps: list[int], output: pathlib.Path, names: list[str] | None
+) -> None:
+    shown, size = ", ".join(map(str, steps)), output.stat().st_size / 1e6
+    print(f"{count} generated images of step {shown}: {output} ({size:.1f} MB)")
+    if names:
+        print(describe_classes(names))
 
 
 def attended_resolutions(config: Config) -> dict[str, tuple[int, ...]]:
