@@ -1,5 +1,6 @@
 """Code that commands share: flags made from `Config`, help by topic, one-line errors."""
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -12,6 +13,7 @@ import threading
 
 from absl import flags
 
+from keras_sagan.classes import parse_labels
 from keras_sagan.config import Config
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.flag_files import expand_flag_files
@@ -178,6 +180,31 @@ def integers(name, least=-(2**63), most=2**63 - 1):
             f"Received: {','.join(texts)}"
         )
     return values
+
+
+def class_labels(run, config):
+    """The flag `--labels` as labels of a run, and the names of the run's classes.
+
+    Args:
+        run: its `RunDirectory`.
+        config: its configuration, with the `data_dir` to look in.
+
+    Returns:
+        The labels, None if the flag was not given; the names, None if they are unknown.
+
+    Raises:
+        UsageError: if the run has no classes, or not these.
+    """
+    from keras_sagan.runs.run_data import read_class_names
+
+    names, texts = None, flags.FLAGS.labels
+    with contextlib.suppress(RunError):  # A damaged record hides only the names.
+        names = read_class_names(run, config)
+    if texts is None:
+        return None, names
+    if not config.num_classes:
+        raise UsageError(f"--labels needs a run with classes. Received: {','.join(texts)}")
+    return parse_labels("--labels", texts, config.num_classes, names), names
 
 
 def write(name, save):

@@ -22,10 +22,11 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.classes import describe_classes
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.values import CheckpointChoice
+from keras_sagan.values import LARGEST_SEED, CheckpointChoice
 
 flags.DEFINE_string("run_dir", None, "Folder of a run. Required.")
 flags.DEFINE_string("output", "attention.html", "File to write.")
@@ -36,7 +37,12 @@ flags.DEFINE_enum(
     "html: the page. png: a figure as in the paper, with five places of each image and their maps "
     "in one layer; it needs matplotlib. Default: png if the output ends in .png, otherwise html.",
 )
-flags.DEFINE_list("labels", None, "Classes. Default: every class, at most 10.")
+flags.DEFINE_list(
+    "labels",
+    None,
+    "Classes by label or name, as for sample, e.g. 0,2 or cats,dogs. Default: every class, at most "
+    "10.",
+)
 flags.DEFINE_list(
     "seeds",
     None,
@@ -71,16 +77,15 @@ DOTS_PER_INCH = 200
 def main() -> None:
     given = flags.FLAGS
     run = RunDirectory(commands.require("run_dir"))
-    suffix = pathlib.Path(given.output).suffix
-    is_png = given.format == "png" or (given.format is None and suffix == ".png")
+    is_png = (given.format or pathlib.Path(given.output).suffix[1:]) == "png"
     config = run.read_config()
-    if given.data_dir:
-        config = dataclasses.replace(config, data_dir=given.data_dir)
+    config = dataclasses.replace(config, data_dir=given.data_dir or config.data_dir)
     resolutions = attended_resolutions(config)
     layers = [f"{key}_attention_{size}" for key, sizes in resolutions.items() for size in sizes]
     checkpoint = CheckpointChoice.parse(given.checkpoint)
     check_flags(layers, checkpoint, is_png)
-    labels, seeds = labels_and_seeds(config.num_classes)
+    labels, names = commands.class_labels(run, config)
+    seeds = commands.integers("seeds", 0, LARGEST_SEED)
     truncations = [parse_truncation(text) for text in given.truncation or [""]]
     # TensorFlow takes seconds to import, so flags are checked first.
     from keras_sagan import networks
@@ -104,10 +109,18 @@ def main() -> None:
         page, steps = make_page(run, config, pair, reader.read_each(checkpoint), points)
         save = commands.page_writer(page)
     output = commands.write("output", save)
-    shown, size = ", ".join(map(str, steps)), output.stat().st_size / 1e6
-    print(f"{len(points)} generated images of step {shown}: {output} ({size:.1f} MB)")
+    print_summary(len(points), steps, output, names)
     if reader.damaged:
         sys.exit(1)
+
+
+def print_summary(
+    count: int, steps: list[int], output: pathlib.Path, names: list[str] | None
+) -> None:
+    shown, size = ", ".join(map(str, steps)), output.stat().st_size / 1e6
+    print(f"{count} generated images of step {shown}: {output} ({size:.1f} MB)")
+    if names:
+        print(describe_classes(names))
 
 
 def attended_resolutions(config: Config) -> dict[str, tuple[int, ...]]:
@@ -134,15 +147,6 @@ def check_flags(layers: list[str], checkpoint: CheckpointChoice, is_png: bool) -
         raise UsageError("--layer is for --format=png: a page has every layer")
     if layer not in (None, *layers):
         raise UsageError(f"--layer must be one of {', '.join(layers)}. Received: {layer}")
-
-
-def labels_and_seeds(num_classes: int) -> tuple[list[int] | None, list[int] | None]:
-    """The labels and seeds of the flags; None where a flag was not given."""
-    given = flags.FLAGS.labels
-    if given is not None and num_classes == 0:
-        raise UsageError(f"--labels needs a run with classes. Received: {','.join(given)}")
-    labels = commands.integers("labels", 0, num_classes - 1)
-    return labels, commands.integers("seeds", 0, 2**31 - 1)
 
 
 def parse_truncation(text: str) -> float | None:

@@ -2,6 +2,7 @@
 
 python -m keras_sagan.sample --run_dir=runs/digits --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --labels=3,7 --truncation=1 --output=grid.png
+python -m keras_sagan.sample --run_dir=runs/pets --labels=cats,dogs --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --seeds=0,1 --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --interpolate=0,1 --output=grid.png
 python -m keras_sagan.sample --run_dir=runs/digits --output=samples.html
@@ -16,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from keras_sagan import commands
+from keras_sagan.classes import describe_classes
 from keras_sagan.errors import UsageError
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.pages.sample_page import Selection, sample_page
@@ -36,8 +38,9 @@ flags.DEFINE_enum(
 flags.DEFINE_list(
     "labels",
     None,
-    "Classes, one row each. Default: every class, at most 10. A run without classes gives a square "
-    "grid, or one row with --interpolate.",
+    "Classes by label or name, e.g. 0,2 or cats,dogs, one row each. A number is always a label. "
+    "Quote a name with a comma: '--labels=\"black, white\",cats'. Default: every class, at most "
+    "10. A run without classes gives a square grid, or one row with --interpolate.",
 )
 flags.DEFINE_integer("columns", 8, "Images per row; on a page, number of seeds.", lower_bound=1)
 flags.DEFINE_integer(
@@ -78,7 +81,12 @@ flags.DEFINE_string(
     "Network for the feature distances of a page, as for evaluate: classifier or inception:PATH. "
     "Default: classifier, if the data have classes.",
 )
-flags.DEFINE_string("data_dir", None, "Folder of a page's prepared data. Default: the run's own.")
+flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of prepared data, which have the names of classes and the real images of a page. "
+    "Default: the run's own.",
+)
 
 
 class RestoredGenerator(NamedTuple):
@@ -100,9 +108,12 @@ def main() -> None:
     extractor = ExtractorChoice.parse(given.extractor) if given.extractor else None
     run = RunDirectory(run_dir)
     config = run.read_config()
-    config = dataclasses.replace(config, precision=given.precision or config.precision)
+    precision, data_dir = given.precision or config.precision, given.data_dir or config.data_dir
+    config = dataclasses.replace(config, precision=precision, data_dir=data_dir)
     columns = len(seeds) if seeds else given.columns
-    labels = row_labels(config.num_classes, 1 if is_page or ends or seeds else columns)
+    given_labels, names = commands.class_labels(run, config)
+    plain_rows = 1 if is_page or ends or seeds else columns
+    labels = given_labels or default_labels(config.num_classes, plain_rows)
     # TensorFlow takes seconds to import, so flags are checked first.
     from keras_sagan.runs.checkpoints import load_generator
     from keras_sagan.runs.reading import CheckpointReader
@@ -117,6 +128,8 @@ def main() -> None:
     else:
         latents = make_latents(ends, seeds, len(labels), columns, config.z_dim)
         draw_grid(restored, labels, latents, config.is_symmetry)
+    if names:
+        print(describe_classes(names))
 
 
 def check_combinations(is_page: bool) -> None:
@@ -128,7 +141,7 @@ def check_combinations(is_page: bool) -> None:
     by_seeds = ["columns", "seed", *([] if is_page else ["interpolate"])]
     rules = {
         "a page offers several truncations": (is_page, ["truncation"]),
-        "a grid shows no neighbors; --format=html does": (not is_page, ["extractor", "data_dir"]),
+        "a grid shows no neighbors; --format=html does": (not is_page, ["extractor"]),
         "--seeds defines the columns": (given.seeds is not None, by_seeds),
     }
     for reason, (holds, names) in rules.items():
@@ -142,8 +155,7 @@ def draw_page(run, config, restored, selection, extractor) -> None:
     from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
     from keras_sagan.runs.run_data import open_run_data
 
-    data_dir = flags.FLAGS.data_dir or config.data_dir
-    prepared = open_run_data(run, dataclasses.replace(config, data_dir=data_dir))
+    prepared = open_run_data(run, config)
     features_of, features = feature_space(extractor, prepared, str(prepared.data_dir))
     samples = gather_samples(restored.generator, selection, prepared, features_of, config.flip)
     weights = "averaged weights" if flags.FLAGS.ema else "weights as trained"
@@ -185,18 +197,9 @@ def make_latents(ends, seeds, rows: int, columns: int, z_dim: int) -> np.ndarray
     return latents_of(flags.FLAGS.seed, rows * columns, z_dim, truncation).numpy()
 
 
-def row_labels(num_classes: int, rows: int) -> list[int]:
-    """The class of each row; for a run without classes, `rows` times label 0, which is ignored."""
-    labels = commands.integers("labels", 0)
-    if num_classes == 0:
-        if labels is not None:
-            raise UsageError(f"--labels needs a run with classes. Received: {labels}")
-        return [0] * rows
-    if labels is None:
-        return list(range(min(num_classes, 10)))
-    if max(labels) >= num_classes:
-        raise UsageError(f"--labels must be in 0...{num_classes - 1}. Received: {labels}")
-    return labels
+def default_labels(num_classes: int, rows: int) -> list[int]:
+    """The first ten classes; for a run without classes, `rows` times label 0, which is ignored."""
+    return [*range(min(num_classes, 10))] or [0] * rows
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"options", "values", "files", "losses", "progress", "signals", "packaged"},
+    {"options", "values", "classes", "files", "losses", "progress", "signals", "packaged"},
     {"keras_settings", "flag_files"},
     {"config"},
     {"layers"},

@@ -37,7 +37,8 @@ class GenerativeModel(GameModel):
         weights, labels and seeds. A single label or seed holds for all of the others.
 
         Args:
-            labels: numbers or names of classes, one or several. None cycles through the classes.
+            labels: classes, one or several: an int is a label, a str is a name. None cycles through
+                the classes.
             seeds: ints in [0, 2^31), one or several. None counts from 0.
             truncation: float, the largest absolute value of a latent's entries; lower values give
                 more typical, less varied images. None: no bound.
@@ -70,7 +71,7 @@ class GenerativeModel(GameModel):
         """Where each position of the averaged generator attends; arguments as of `generate`.
 
         Args:
-            labels: numbers or names of classes.
+            labels: ints or names of classes.
             seeds: ints in [0, 2^31).
             truncation: float or None.
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from keras_sagan.classes import describe_names, find_class
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
 from keras_sagan.values import LARGEST_SEED
 
 # One value or several, e.g. labels or seeds.
 OneOrMore = int | str | Sequence[int | str] | np.ndarray
-# Most classes that an error lists, and images that are made by default.
-LISTED, CLASSES = 20, 10
+# Most images that are made by default.
+CLASSES = 10
 
 
 def make_config(options: Mapping[str, Any]) -> Config:
@@ -57,7 +58,7 @@ def check_labels_and_seeds(
     """The class and the seed of each image.
 
     Args:
-        labels: numbers or names of classes; None cycles through the classes.
+        labels: ints or names of classes; None cycles through the classes.
         seeds: ints in [0, 2^31); None counts from 0.
         class_names: of all classes; empty for a network without classes.
 
@@ -99,17 +100,26 @@ def items(values: Any) -> list[Any]:
 
 
 def class_number(label: Any, class_names: Sequence[str]) -> int:
-    """The number of a class that is given as a number or as its name."""
+    """The label of a class that is given as an int or, as a str, by its name."""
     if isinstance(label, str):
-        if label not in class_names:
-            more = ", ..." if len(class_names) > LISTED else ""
-            known = ", ".join(class_names[:LISTED]) + more
-            raise ValueError(f"expected names of classes: {known}. Received: {label!r}")
-        return class_names.index(label)
+        number = find_class(label, class_names)
+        if number is None:
+            raise ValueError(f"expected {describe_choice(label, class_names)}. Received: {label!r}")
+        return number
     number = as_int(label)
     if number is None or not 0 <= number < len(class_names):
         raise ValueError(f"expected labels in 0...{len(class_names) - 1}. Received: {label!r}")
     return number
+
+
+def describe_choice(wrong: str, class_names: Sequence[str]) -> str:
+    """What is expected in the place of the name `wrong`."""
+    if class_names == [*map(str, range(len(class_names)))]:
+        return (
+            f"labels in 0...{len(class_names) - 1}: these classes have no other names; "
+            "class_names=[...] or, for a run, data_dir=... gives them"
+        )
+    return describe_names(class_names, wrong)
 
 
 def check_seed(seed: Any) -> int:

@@ -86,10 +86,10 @@ def export_generator(
     card = model_card(origin.run, config, generator, facts)
     notes = []
     with new_version(settings.export_dir, str(version), configs(settings.model)) as path:
-        write_saved_model(generator, path)
+        write_saved_model(generator, path, origin.class_names)
         (path / "README.md").write_text(card, "utf-8", "surrogateescape")
         try:
-            write_warmup(generator, settings.model, path)
+            write_warmup(generator, origin.class_names, settings.model, path)
         except ImportError:
             note = "no warm-up requests: they need the extra `serving`, pip install .[serving]"
             notes.append(note)

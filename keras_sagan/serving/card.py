@@ -9,7 +9,7 @@ from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.facts import newest_scores
 from keras_sagan.runs.provenance import version
 from keras_sagan.serving.configs import BATCH_SIZES, REST_PORT
-from keras_sagan.serving.signatures import signatures
+from keras_sagan.serving.signatures import Names, signatures
 
 NO_SCORES = """\
 There are none for these weights at this step. To add some, score the run, delete this version and
@@ -35,10 +35,11 @@ def model_card(
     shape = config.image_set.image_shape
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"
+    signed, (z_dim,) = signatures(generator, facts["class_names"]), generator.example_shape
     sections = {
         "Classes": class_list(config.num_classes, facts["class_names"]),
         "Signatures": f"{behavior(shape, config.num_classes, config.precision)}\n"
-        + "\n".join(usage(name, generator, facts["model"]) for name in signatures(generator)),
+        + "\n".join(usage(name, *names, facts["model"], z_dim) for name, names in signed.items()),
         "Scores": score_table(run, facts) if run else "None.",
         "Training": training_section(run, config, facts["step"]),
     }
@@ -89,12 +90,11 @@ def behavior(image_shape: tuple[int, ...], num_classes: int, precision: str) -> 
     )
 
 
-def usage(name: str, generator: Network, model: str) -> str:
+def usage(name: str, inputs: Names, outputs: Names, model: str, z_dim: int) -> str:
     """A signature's inputs and outputs, and a command that asks for it."""
-    inputs, outputs = signatures(generator)[name]
     url = f"http://localhost:{REST_PORT}/v1/models/{model}:predict"
     values = {"labels": "[0]", "seeds": "[7]"}
-    values["latents"] = "[[0.5" + ", 0.5" * (generator.example_shape[0] - 1) + "]]"
+    values["latents"] = "[[0.5" + ", 0.5" * (z_dim - 1) + "]]"
     given = ", ".join(f'"{key}": {values[key]}' for key in inputs)
     body = f'{{"signature_name": "{name}", "inputs": {{{given}}}}}'
     decode = (
@@ -116,7 +116,8 @@ def class_list(num_classes: int, names: list[str] | None) -> str:
     if not names:
         return f"0 to {num_classes - 1}. Their names are not available here."
     # Indented, so that nothing in a name is Markdown.
-    return "\n".join(f"    {label}  {' '.join(name.split())}" for label, name in enumerate(names))
+    listed = "\n".join(f"    {label}  {' '.join(name.split())}" for label, name in enumerate(names))
+    return f"{listed}\n\nEach row of the signature `classes` has all of these names."
 
 
 def score_table(run: RunDirectory, facts: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ images = client.images(labels=[3, 3, 7], seeds=[0, 1, 0])  # uint8 [3, height, w
 
 import contextlib
 import io
-import operator
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from PIL import Image
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.serving import over_rest
 from keras_sagan.serving.failures import Target, Unavailable, failure
+from keras_sagan.serving.rows import label_of, rows_of
 
 # With batching, a server rejects a request of more rows than its largest batch.
 ROWS_PER_REQUEST = 16
@@ -68,11 +68,12 @@ class Client:
         self.transport = transport_of(protocol)
         self.timeout, self.retries = timeout, retries
 
-    def images(self, labels: Iterable[int] | None, seeds: Iterable[int]) -> np.ndarray:
+    def images(self, labels: Iterable[int | str] | None, seeds: Iterable[int]) -> np.ndarray:
         """Gets one image for each pair of label and seed.
 
         Args:
-            labels: n classes; None for a network without classes.
+            labels: n classes, ints or names; None for a network without classes. Names take another
+                request, and a model that was exported with them.
             seeds: n numbers, at least one.
 
         Returns:
@@ -83,8 +84,10 @@ class Client:
                 rejects the request.
             RunError: if the server cannot be reached in time, fails, or answers no images.
         """
-        rows = rows_of(labels, seeds)
         deadline, files = time.monotonic() + self.timeout, []
+        if isinstance(labels, Iterable):
+            labels = self.resolve_names([*labels], deadline)
+        rows = rows_of(labels, seeds)
         for i in range(0, len(rows), ROWS_PER_REQUEST):
             part = rows[i : i + ROWS_PER_REQUEST]
             request = self.transport.request_strings
@@ -97,6 +100,33 @@ class Client:
         if len(shapes) > 1:
             raise self.unexpected("images of one shape", sorted(shapes))
         return np.stack(images)
+
+    def class_names(self) -> list[str]:
+        """Gets the names of the model's classes, in the order of their labels.
+
+        Raises:
+            UsageError: if the model was exported without them, or as `images`.
+            RunError: as `images`.
+        """
+        return self.ask_class_names(time.monotonic() + self.timeout)
+
+    def resolve_names(self, labels: list[Any], deadline: float) -> list[Any]:
+        """Labels with numbers in the place of names; asks the server for these if there are any."""
+        if not any(isinstance(label, str) for label in labels):
+            return labels
+        names = self.ask_class_names(deadline)
+        return [label_of(label, names) for label in labels]
+
+    def ask_class_names(self, deadline: float) -> list[str]:
+        request, row = self.transport.request_strings, {"labels": 0}
+        try:
+            found = self.ask(request, "classes", "class_names", [row], deadline=deadline)
+        except UsageError as error:
+            raise UsageError(
+                "labels by name need a model that was exported with the names of its classes; the "
+                f"README.md of the export lists the labels: {error}"
+            ) from error
+        return [name.decode("utf-8", "replace") for name in found]
 
     def status(self) -> list[dict[str, Any]]:
         """Gets the state of the model's versions.
@@ -208,26 +238,6 @@ def transport_of(protocol: str) -> ModuleType:
             f"{error}"
         ) from error
     return over_grpc
-
-
-def rows_of(labels: Iterable[int] | None, seeds: Iterable[int]) -> list[dict[str, int]]:
-    """For each image, name of an input to value.
-
-    Raises:
-        UsageError: if they are not integers, or not as many labels as seeds.
-    """
-    given = {"seeds": seeds} if labels is None else {"labels": labels, "seeds": seeds}
-    try:
-        columns = {name: [operator.index(value) for value in given[name]] for name in given}
-        np.array(list(columns.values()), np.int64)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise UsageError(
-            "expected lists of the same length of 64-bit integers. "
-            f"Received: labels={labels}, seeds={seeds}"
-        ) from error
-    if not columns["seeds"]:
-        raise UsageError(f"expected at least one seed. Received: seeds={seeds}")
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def tensor_of(info: dict[str, Any]) -> tuple[str, list[int | None]]:

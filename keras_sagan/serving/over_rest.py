@@ -21,7 +21,7 @@ CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DE
 def request_strings(
     target: Target, signature: str, output: str, rows: list[dict[str, int]], seconds: float
 ) -> list[bytes]:
-    """Asks a signature for its only output, of strings: one for each of `rows`.
+    """Asks a signature for its only output, of strings: one or several for each of `rows`.
 
     Args:
         target: the model on a server.
@@ -39,11 +39,20 @@ def request_strings(
     request = {"signature_name": signature, "instances": rows}
     answer = request_json(target, "POST", ":predict", seconds, json.dumps(request))
     try:
-        return [base64.b64decode(each["b64"], validate=True) for each in answer["predictions"]]
+        return strings_in(answer["predictions"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
-            f"expected {output} in base64. Received: {target}: {json.dumps(answer)[:200]}"
+            f"expected {output}. Received: {target}: {json.dumps(answer)[:200]}"
         ) from error
+
+
+def strings_in(value: Any) -> list[bytes]:
+    """All strings of an answer; those of an output whose name ends in `_bytes` are in base64."""
+    if isinstance(value, list):
+        return [text for each in value for text in strings_in(each)]
+    if isinstance(value, str):
+        return [value.encode()]
+    return [base64.b64decode(value["b64"], validate=True)]
 
 
 def request_status(target: Target, seconds: float) -> dict[str, Any]:

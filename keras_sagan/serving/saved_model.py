@@ -1,13 +1,14 @@
 """A generator as the files that TensorFlow Serving loads: one graph, its weights, its signatures.
 
-`keras.export` and `tf.saved_model.save` are not used: for four signatures they write the network
-four times, and for each weight a dozen operations to save it again. The graph of a small generator
+`keras.export` and `tf.saved_model.save` are not used: for each signature they write the network
+again, and for each weight a dozen operations to save it again. The graph of a small generator
 would be larger than its weights.
 """
 
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -23,13 +24,15 @@ PATH, RESTORE = "path_of_weights", "restore"  # Nodes.
 NOTES = ("_output_shapes", "_gradient_op_type", "_has_manual_control_dependencies")
 
 
-def write_saved_model(generator: Network, path: pathlib.Path) -> None:
+def write_saved_model(
+    generator: Network, path: pathlib.Path, class_names: Sequence[str] | None = None
+) -> None:
     """Writes the SavedModel of `signatures`, with the tag `serve`, to a folder `path` to create.
 
-    The generator was made outside any strategy.
+    The generator was made outside any strategy. `class_names` are of all its classes, or None.
     """
     weights = {variable.path: variable for variable in generator.variables}
-    meta = meta_graph(generator, weights)
+    meta = meta_graph(generator, weights, class_names)
     meta.meta_info_def.tags.append("serve")
     saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
     (path / WEIGHTS).parent.mkdir(parents=True)
@@ -42,7 +45,9 @@ def write_saved_model(generator: Network, path: pathlib.Path) -> None:
     )
 
 
-def meta_graph(generator: Network, weights: dict[str, Any]) -> meta_graph_pb2.MetaGraphDef:
+def meta_graph(
+    generator: Network, weights: dict[str, Any], class_names: Sequence[str] | None
+) -> meta_graph_pb2.MetaGraphDef:
     """The `MetaGraphDef`: the graph, how to restore `weights`, and the signatures."""
     saver = saver_pb2.SaverDef(
         filename_tensor_name=f"{PATH}:0",
@@ -56,13 +61,13 @@ def meta_graph(generator: Network, weights: dict[str, Any]) -> meta_graph_pb2.Me
             for name, each in weights.items()
         ]
         add_restore(weights, handles)
-        tensors = add_generator(generator, handles)
+        tensors = add_generator(generator, handles, class_names)
         # A server rejects attributes newer than itself, even with their default values.
         meta = tf.compat.v1.train.export_meta_graph(saver_def=saver, strip_default_attrs=True)
     named = {tensor.op.name: name for name, tensor in tensors.items()}
     compact_graph(meta.graph_def, named | {PATH: PATH, RESTORE: RESTORE})
     meta.meta_info_def.ClearField("stripped_op_list")
-    for name, (inputs, outputs) in signatures(generator).items():
+    for name, (inputs, outputs) in signatures(generator, class_names).items():
         definition = meta.signature_def[name]
         definition.method_name = "tensorflow/serving/predict"
         for described, names in ((definition.inputs, inputs), (definition.outputs, outputs)):
@@ -89,7 +94,9 @@ def add_restore(weights: dict[str, keras.Variable], handles: list[tf.Tensor]) ->
     tf.group(*assignments, name=RESTORE)
 
 
-def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+def add_generator(
+    generator: Network, handles: list[tf.Tensor], class_names: Sequence[str] | None
+) -> dict[str, tf.Tensor]:
     """Adds inputs and the network with weights from `handles`; returns its `outputs_of`."""
     values = [
         (variable, tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype))
@@ -98,7 +105,7 @@ def add_generator(generator: Network, handles: list[tf.Tensor]) -> dict[str, tf.
     names = ["seeds", "labels"] if generator.num_classes else ["seeds"]
     inputs = {name: tf.compat.v1.placeholder(tf.int64, [None], name) for name in names}
     with keras.StatelessScope(state_mapping=values):
-        return outputs_of(generator, **inputs)
+        return outputs_of(generator, class_names, **inputs)
 
 
 def compact_graph(graph_def: Any, named: dict[str, str]) -> None:

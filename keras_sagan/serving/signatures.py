@@ -1,8 +1,10 @@
-"""What a server computes: images of classes and seeds, PNG files, images of latents, attention.
+"""What a server computes: images of classes and seeds, PNG files, attention, names of classes.
 
 One graph computes everything; a signature names its inputs and outputs. Each of them has one row
 per image, because the server joins requests into batches. An image depends on its own row alone.
 """
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -10,8 +12,13 @@ from keras_sagan.layers import SelfAttention
 from keras_sagan.networks.network import Network
 from keras_sagan.sampling.sampler import latents_of_rows, to_uint8
 
+# Of the inputs or outputs of a signature: name to name in `outputs_of`.
+Names = dict[str, str]
 
-def signatures(generator: Network) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+
+def signatures(
+    generator: Network, class_names: Sequence[str] | None
+) -> dict[str, tuple[Names, Names]]:
     """The names of the inputs and outputs of each signature.
 
     - `serving_default`: `labels`, `seeds` to `images`, uint8 `[n, height, width, channels]`.
@@ -20,11 +27,13 @@ def signatures(generator: Network) -> dict[str, tuple[dict[str, str], dict[str, 
     - `attention`, if the generator has any: `labels`, `seeds` to `images`, uint8, and `attention`,
       float32 `[n, queries, keys]`, of its last attention layer. An earlier layer, e.g. at 32x32,
       has the output `attention_32`.
+    - `classes`, if the names of classes are known: `labels`, whatever they are, to `class_names`,
+      text `[n, classes]`. Every row has all names, in the order of their labels.
 
     A generator without classes takes no `labels`.
 
     Returns:
-        Name of the signature to inputs and outputs, each from name to name in `outputs_of`.
+        Name of the signature to inputs and outputs.
     """
     labels = {"labels": "labels"} if generator.num_classes else {}
     seeds = labels | {"seeds": "seeds"}
@@ -37,6 +46,8 @@ def signatures(generator: Network) -> dict[str, tuple[dict[str, str], dict[str, 
     maps = attention_names(generator).values()
     if maps:
         found["attention"] = (seeds, {"images": "levels"} | {name: name for name in maps})
+    if labels and class_names:
+        found["classes"] = (labels, {"class_names": "class_names"})
     return found
 
 
@@ -47,23 +58,36 @@ def attention_names(generator: Network) -> dict[str, str]:
 
 
 def outputs_of(
-    generator: Network, seeds: tf.Tensor, labels: tf.Tensor | None = None
+    generator: Network,
+    class_names: Sequence[str] | None,
+    seeds: tf.Tensor,
+    labels: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Every input and output of a signature, by name.
 
     Args:
         generator: network.
+        class_names: of all its classes, or None.
         seeds: int64 `[n]`, see `latents_of_rows`.
         labels: int64 `[n]`; None for a generator without classes. A label out of range is an error.
     """
     inputs = {"seeds": seeds} if labels is None else {"seeds": seeds, "labels": labels}
     latents = tf.identity(latents_of_rows(seeds, *generator.example_shape))
+    named = {}
     if labels is not None:
+        if class_names:
+            named["class_names"] = repeat_names(class_names, tf.size(labels))
         labels = check_labels(labels, tf.shape(latents)[0], generator.num_classes)
     images, attention = with_attention(generator, latents, labels)
     levels = to_uint8(images)
     own = {"latents": latents, "images": images, "levels": levels}
-    return inputs | own | {"image_bytes": tf.io.encode_png(levels)} | attention
+    return inputs | own | {"image_bytes": tf.io.encode_png(levels)} | attention | named
+
+
+def repeat_names(names: Sequence[str], rows: tf.Tensor) -> tf.Tensor:
+    """All names, text `[rows, len(names)]`. Answers of a server have to be UTF-8."""
+    encoded = [name.encode("utf-8", "backslashreplace") for name in names]
+    return tf.broadcast_to(tf.constant(encoded), [rows, len(encoded)])
 
 
 def check_labels(labels: tf.Tensor, rows: tf.Tensor, num_classes: int) -> tf.Tensor:

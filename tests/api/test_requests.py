@@ -13,6 +13,7 @@ from keras_sagan.api.requests import (
 from keras_sagan.errors import UsageError
 
 NAMES = ["cat", "dog", "eel"]
+OTHERS = ["black, white", "Käfer", "\N{CAT FACE}", "10", "2"]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,14 @@ def test_labels_and_seeds_have_defaults_and_hold_for_each_other(labels, seeds, e
     found, of_images = check_labels_and_seeds(labels, seeds, NAMES)
     assert found.dtype == np.int32
     assert (found.tolist(), of_images) == expected
+
+
+def test_names_are_found_in_other_case_and_a_number_in_a_str_is_a_name():
+    given = ["KA\u0308FER", "Black,  white", "\N{CAT FACE}", "2", 2, np.str_("10")]
+    labels, _ = check_labels_and_seeds(given, None, OTHERS)
+    assert labels.tolist() == [1, 0, 2, 4, 2, 3]
+    with pytest.raises(ValueError, match=r"0\.\.\.1: these classes have no other names.*'cat'"):
+        check_labels_and_seeds("cat", None, ["0", "1"])
 
 
 def test_a_model_without_classes_takes_seeds_alone():

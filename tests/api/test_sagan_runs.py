@@ -77,6 +77,7 @@ def test_an_export_serves_the_same_images(gan, tmp_path):
 
 def test_the_preset_digits_draws_the_digits_that_it_is_asked_for():
     found = ks.SAGAN.from_preset("digits")
+    assert found.class_names == [*"0123456789"]
     labels = np.repeat(range(10), 5)
     images = found.generate(labels, [*range(50)])[..., 0].astype(float)
     small = images.reshape(50, 8, 2, 8, 2).mean(axis=(2, 4))

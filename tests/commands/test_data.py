@@ -80,9 +80,11 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     assert json.loads((run_dir / "config.json").read_text())["num_classes"] == 2
     data = json.loads((run_dir / "environment.json").read_text())["data"]
     assert (data["count"], data["source"]) == (40, "folder photos")
-    code, out, err = run("sample", f"--run_dir={run_dir}", f"--output={tmp_path / 'grid.png'}")
+    place = [f"--run_dir={run_dir}", f"--output={tmp_path / 'grid.png'}"]
+    code, out, err = run("sample", *place, "--labels=DOGS,0")
     assert code == 0, err
-    assert "one row for each label of [0, 1]" in out
+    assert "one row for each label of [1, 0]" in out
+    assert out.endswith("\nclasses: 0 cats, 1 dogs\n")
     train(run_dir, tmp_path, *more)  # Goes on, though its flags leave the classes to the data.
     picture = Image.open(photos / "cats" / "0.png")
     picture.save(photos / "cats" / "another.png")

@@ -44,6 +44,7 @@ def unpacked(text, view):
 def test_a_page_has_the_maps_of_both_networks_at_every_checkpoint(explored, finished):
     page, out = explored
     assert out.startswith("4 generated images of step 10, 20: ")
+    assert out.endswith("\nclasses: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n")
     exhibit = element(page, "exhibit")
     assert exhibit["steps"] == [10, 20]
     assert exhibit["captions"] == {
@@ -105,7 +106,7 @@ def test_a_figure_is_drawn(finished, tmp_path):
             ["--checkpoint=all", "--format=png"],
             "shows a single checkpoint. Received: all",
         ),
-        (["--labels=10"], "--labels must be whole numbers of 0 to 9"),
+        (["--labels=10"], "--labels must be numbers in 0...9. Received: 10"),
         (["--seeds=-1"], "--seeds must be whole numbers"),
         (["--truncation=0"], "--truncation must be positive numbers or none. Received: 0"),
         (["--layer=g_attention_16", "--format=png"], "one of g_attention_8, d_attention_8"),

@@ -154,8 +154,8 @@ def test_a_moved_run_is_used_from_anywhere(moved):
     place = "--run_dir=../after/runs/run"
     for command in (
         ["train", place, "--total_steps=3"],
-        ["sample", place, "--output=a.html"],
-        ["explore", place, "--output=b.html"],
+        ["sample", place, "--output=a.html", "--labels=bee"],
+        ["explore", place, "--output=b.html", "--labels=Ant"],
         ["evaluate", place, "--num_samples=16"],
         ["export", place, "--export_dir=exports"],
     ):
@@ -176,6 +176,8 @@ def test_a_run_whose_data_are_gone_says_where_it_looked(moved, tmp_path):
     assert_one_line(
         result, 2, "folder:", "looked for the run's prepared data in", str(tmp_path.parent / "data")
     )
+    place = [f"--run_dir={tmp_path / 'run'}", f"--output={tmp_path / 'a.png'}"]
+    assert_one_line(run("sample", *place, "--labels=bee"), 2, "names of the classes are unknown")
 
 
 @pytest.mark.slow

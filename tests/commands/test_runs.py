@@ -201,4 +201,4 @@ def test_interpolation_goes_from_one_seed_to_the_other(finished, tmp_path):
 def test_labels_outside_the_classes_are_named(finished):
     run_dir, _ = finished
     result = run("sample", f"--run_dir={run_dir}", "--labels=3,10")
-    assert_one_line(result, 2, "--labels must be in 0...9. Received: [3, 10]")
+    assert_one_line(result, 2, "--labels must be numbers in 0...9. Received: 10")

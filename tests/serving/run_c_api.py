@@ -72,8 +72,8 @@ class Library:
         data = self.call("TF_TensorData", tensor)
         kind = self.call("TF_TensorType", tensor, returns=ctypes.c_int)
         if kind == STRING:
-            starts = range(data, data + shape[0] * STRING_BYTES, STRING_BYTES)
-            return np.array([self.string(start) for start in starts])
+            starts = range(data, data + int(np.prod(shape)) * STRING_BYTES, STRING_BYTES)
+            return np.array([self.string(start) for start in starts]).reshape(shape)
         dtype = np.dtype({number: name for name, number in NUMBERS.items()}[kind])
         size = int(np.prod(shape)) * dtype.itemsize
         return np.frombuffer(ctypes.string_at(data, size), dtype).reshape(shape)

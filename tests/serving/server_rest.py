@@ -116,4 +116,6 @@ def plain(name, values):
     """An output as JSON has it: strings as base64 where the name says that they are bytes."""
     if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(value).decode()} for value in values]
+    if values.dtype == object:
+        return [[text.decode() for text in row] for row in values]
     return values.tolist()

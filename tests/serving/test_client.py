@@ -38,7 +38,7 @@ SIGNATURES = {
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     base = tmp_path_factory.mktemp("sagan")
-    tiny.Tiny().save(base / "3")
+    tiny.Tiny(has_names=True).save(base / "3")
     tiny.Tiny(channels=1).save(base / "20")
     with Server(base, "sagan") as server:
         yield server
@@ -85,6 +85,19 @@ def test_network_without_classes_takes_seeds_alone(tmp_path, protocol):
         # Columns of JSON would leave the labels out of account, without a word.
         with pytest.raises(UsageError, match="labels"):
             client.images([3], [4])
+
+
+def test_classes_are_asked_for_by_name(server, protocol):
+    client = ask(server, protocol, version=3)
+    assert client.class_names() == tiny.NAMES
+    server.requests = 0
+    images = client.images(["KA\u0308FER", 7, "black, white"], [0, 1, 2])
+    np.testing.assert_array_equal(images, expected([3, 7, 2], [0, 1, 2], channels=3))
+    assert server.requests == 2
+    with pytest.raises(UsageError, match="expected names of classes: ant, .* Received: 'cat'"):
+        client.images(["cat"], [0])
+    with pytest.raises(UsageError, match='by name need a model .*"classes".* not found'):
+        ask(server, protocol).images(["bee"], [0])
 
 
 def test_rows_of_64_requests_at_a_time_come_back_in_order(server, protocol):
@@ -398,14 +411,14 @@ def test_command_draws_a_row_a_label_and_a_column_a_seed(server, tmp_path, proto
     address = f"--server={getattr(server, protocol)}"
     # With REST TensorFlow must not be there to be imported.
     before = "import sys; sys.modules['tensorflow'] = None" if protocol == "rest" else ""
-    more = ["--labels=3,7", "--seeds=0,1,5", f"--output={output}", f"--protocol={protocol}"]
+    more = ["--labels=3,Bee", "--seeds=0,1,5", f"--output={output}", f"--protocol={protocol}"]
     code, out, err = run(address, *more, "--version=3", before=before)
-    assert (code, out) == (0, f"6 images, one row for each of the labels [3, 7]: {output}\n"), err
+    assert (code, out) == (0, f"6 images, one row for each of the labels [3, 1]: {output}\n"), err
     picture = np.asarray(Image.open(output))[::16, ::16]
     assert picture.shape == (2 * 5 - 1, 3 * 5 - 1, 3)
     for row, column in itertools.product(range(2), range(3)):
         place = picture[5 * row : 5 * row + 4, 5 * column : 5 * column + 4]
-        np.testing.assert_array_equal(place, tiny.image([3, 7][row], [0, 1, 5][column]))
+        np.testing.assert_array_equal(place, tiny.image([3, 1][row], [0, 1, 5][column]))
 
 
 def test_command_prints_status_and_metadata(server):
@@ -425,7 +438,9 @@ def test_command_says_in_one_line_what_is_wrong(server, tmp_path):
     for flags, exit_code, part in (
         ([], 2, "--server is required"),
         ([address, "--labels=10"], 2, "labels must be in 0...9"),
-        ([address, "--labels=a"], 2, "--labels must be whole numbers"),
+        ([address, "--labels=a"], 2, "README.md of the export lists the labels: "),
+        ([address, "--labels=a", "--version=3"], 2, "or names of classes: ant, bee, "),
+        ([address, "--labels="], 2, "--labels must be numbers in "),
         ([address, "--seeds="], 2, "--seeds must be whole numbers"),
         ([address], 2, "keys must be equal to: labels,seeds"),
         ([address, "--model=other", "--status"], 2, "Could not find any versions of model other"),

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 CLASSES, SIZE, Z_DIM = 10, 4, 2
+NAMES = ["ant", "bee", "black, white", "Käfer", "\N{CAT FACE}", "猫", "1", "x", "y", "z"]
 
 
 def image(label, seed, channels=3):
@@ -20,10 +21,12 @@ class Tiny(tf.Module):
     Args:
         has_classes: bool, whether signatures have `labels`.
         channels: int.
+        has_names: bool, whether the signature `classes` tells `NAMES`.
     """
 
-    def __init__(self, has_classes=True, channels=3):
+    def __init__(self, has_classes=True, channels=3, has_names=False):
         super().__init__()
+        self.has_names = has_names
         self.has_classes, self.channels = has_classes, channels
         self.scale = tf.Variable(20, dtype=tf.int64)  # A weight, which the server must restore.
 
@@ -62,10 +65,15 @@ class Tiny(tf.Module):
             rows = tf.ones([tf.size(seeds), SIZE * SIZE, SIZE]) / SIZE
             return {"images": self.images(labels, seeds), "attention": rows}
 
+        def classes(labels):
+            return {"class_names": tf.broadcast_to(NAMES, [tf.size(labels), CLASSES])}
+
         signatures = {
             "serving_default": signature(lambda *both: {"images": self.images(*both)}),
             "png": signature(lambda *both: {"image_bytes": self.png(*both)}),
             "latents": tf.function(floats).get_concrete_function(latents, *labels),
             "attention": signature(attended),
         }
+        if self.has_names:
+            signatures["classes"] = tf.function(classes).get_concrete_function(*labels)
         tf.saved_model.save(self, str(path), signatures=signatures)
