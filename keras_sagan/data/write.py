@@ -50,17 +50,8 @@ def write_arrays(
     if source.count is not None:
         check_left_out(findings.left_out, source.count, max_bad_fraction, dataset)
     directory.mkdir()
-    content, numbers = hashlib.sha256(), array.array("i")
-    with (directory / "images.npy").open("wb") as file:
-        write_header(file, 0, image_set.image_shape)
-        for label, image in decode_examples(source, image_set, findings):
-            numbers.append(label)
-            content.update(image.data)
-            file.write(image.data)
-        file.seek(0)
-        write_header(file, len(numbers), image_set.image_shape)
-    check_left_out(findings.left_out, len(numbers), max_bad_fraction, dataset)
-    labels = np.array(numbers, np.int32)
+    labels, content = write_images(source, image_set, findings, directory / "images.npy")
+    check_left_out(findings.left_out, len(labels), max_bad_fraction, dataset)
     content.update(labels.tobytes())
     np.save(directory / "labels.npy", labels)
     record = {
@@ -79,6 +70,22 @@ def write_arrays(
     write_json(record, directory / "dataset.json")
     if findings.hashes:
         write_json(findings.hashes, directory / "hashes.json")
+
+
+def write_images(
+    source: ImageSource, image_set: ImageSet, findings: Findings, path: pathlib.Path
+) -> tuple[np.ndarray, Any]:
+    """Writes the images as an array; returns their labels, and the SHA-256 object of the pixels."""
+    content, numbers = hashlib.sha256(), array.array("i")
+    with path.open("wb") as file:
+        write_header(file, 0, image_set.image_shape)
+        for label, image in decode_examples(source, image_set, findings):
+            numbers.append(label)
+            content.update(image.data)
+            file.write(image.data)
+        file.seek(0)
+        write_header(file, len(numbers), image_set.image_shape)
+    return np.array(numbers, np.int32), content
 
 
 def write_json(content: dict[str, Any], path: pathlib.Path) -> None:
