@@ -11,13 +11,14 @@ from typing import Any
 from keras_sagan import __version__, values
 from keras_sagan.errors import UsageError
 from keras_sagan.options import (
-    ALWAYS,
     DataOptions,
     ExecutionOptions,
     ModelOptions,
     OptimizationOptions,
     RecordOptions,
 )
+from keras_sagan.preprocessing import Preprocessing, PreprocessingOptions
+from keras_sagan.rules import ALWAYS
 
 # The version that wrote a `config.json` without a `version`.
 FIRST_VERSION = "0.1.0"
@@ -27,8 +28,17 @@ LOWEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, ModelOptions):
-    """Everything that a run depends on besides code and data. The fields are in `options.py`.
+class Config(
+    RecordOptions,
+    ExecutionOptions,
+    OptimizationOptions,
+    PreprocessingOptions,
+    DataOptions,
+    ModelOptions,
+):
+    """Everything that a run depends on besides code and data.
+
+    The fields are in `options.py` and `preprocessing.py`.
 
     Raises:
         UsageError: if a value, or a combination of values, is impossible.
@@ -59,8 +69,10 @@ class Config(RecordOptions, ExecutionOptions, OptimizationOptions, DataOptions, 
     def image_set(self) -> values.ImageSet:
         """The real images."""
         name = values.DatasetName.parse(self.dataset)
-        shape = self.image_size, self.image_channels
-        return values.ImageSet(name, self.split, self.tfds_dir, *shape, self.num_classes)
+        options = dataclasses.fields(PreprocessingOptions)
+        how = {field.name: getattr(self, field.name) for field in options}
+        preprocessing = Preprocessing(self.image_size, self.image_channels, **how)
+        return values.ImageSet(name, self.split, self.tfds_dir, preprocessing, self.num_classes)
 
     @functools.cached_property
     def g_attention_resolutions(self) -> tuple[int, ...]:

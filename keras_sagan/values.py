@@ -6,6 +6,7 @@ import pathlib
 import re
 
 from keras_sagan.errors import UsageError
+from keras_sagan.preprocessing import Preprocessing
 
 EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
 # Largest seed of latents: TensorFlow's seeds are int32.
@@ -91,9 +92,18 @@ class ImageSet:
     dataset: DatasetName  # Where its images come from.
     split: str  # Name of a split of a folder with splits, or of a TensorFlow Datasets set.
     tfds_dir: str  # Where TensorFlow Datasets keeps its own files; empty: its default.
-    image_size: int  # Height and width, in pixels.
-    image_channels: int  # 1 or 3.
+    preprocessing: Preprocessing  # How their files become pixels.
     num_classes: int  # Classes that the data must have; -1: any number, 0: none are used.
+
+    @property
+    def image_size(self) -> int:
+        """Height and width, in pixels."""
+        return self.preprocessing.size
+
+    @property
+    def image_channels(self) -> int:
+        """1 or 3."""
+        return self.preprocessing.channels
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ import pytest
 import keras_sagan
 from keras_sagan.config import Config
 from keras_sagan.errors import UsageError
-from keras_sagan.options import ALWAYS
+from keras_sagan.rules import ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,19 @@ from keras_sagan.options import ALWAYS
         ),
         ({"g_lr": 0.0}, "g_lr must be positive and finite. Received: 0.0"),
         ({"g_lr": float("nan")}, "g_lr must be positive and finite. Received: nan"),
+        ({"fit": "zoom"}, "fit must be one of crop, pad, stretch. Received: zoom"),
+        ({"crop_at": "middle"}, "crop_at must be one of center, top, bottom, left, right. Rec"),
+        (
+            {"crop_at": "top", "fit": "pad"},
+            "center unless fit=crop. Received: crop_at=top, fit=pad",
+        ),
+        ({"background": "whitish"}, "name of a color or #rrggbb. Received: background=whitish"),
+        ({"background": "#ffffff80"}, "or #rrggbb. Received: background=#ffffff80"),
+        ({"background": "rgb(300, 0, 0)"}, "or #rrggbb. Received: background=rgb"),
+        ({"white_level": 0}, "white_level must be from 1 to 65535. Received: 0"),
+        ({"white_level": 65536}, "white_level must be from 1 to 65535. Received: 65536"),
+        ({"max_megapixels": 0.0}, "max_megapixels must be positive and finite. Received: 0.0"),
+        ({"max_megapixels": float("inf")}, "must be positive and finite. Received: inf"),
         ({"model": "dcgan"}, "dcgan has neither attention nor spectral normalization"),
     ],
 )

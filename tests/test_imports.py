@@ -13,7 +13,9 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 # A module imports only from groups before its own, or from its own.
 ORDER = [
     {"errors"},
-    {"options", "values", "classes", "files", "losses", "progress", "signals", "packaged"},
+    {"rules", "classes", "files", "losses", "progress", "signals", "packaged"},
+    {"preprocessing"},
+    {"options", "values"},
     {"keras_settings", "flag_files"},
     {"config"},
     {"layers"},

@@ -1,10 +1,14 @@
-"""A process that decodes images: `python -m keras_sagan.data.decode_process SIZE CHANNELS`.
+"""A process that decodes images: `python -m keras_sagan.data.decode_process PREPROCESSING`.
 
-It writes `READY`. Then it reads requests from standard input, each a line of JSON and the payload's
-bytes, and answers each on standard output: a line of JSON, and the pixels unless that has a reason
-why there are none. It ends with its standard input.
+PREPROCESSING is a `Preprocessing` as JSON. The process writes `READY`. Then it reads requests from
+standard input, each a line of JSON and the payload's bytes, and answers each on standard output: a
+line of JSON, and the pixels unless that has a reason why there are none. It ends with its standard
+input.
 """
 
+import dataclasses
+import hashlib
+import io
 import json
 import os
 import sys
@@ -13,13 +17,26 @@ from typing import Any
 import numpy as np
 import PIL
 
-from keras_sagan.data.pixels import decode_image
+from keras_sagan.data.formats import explain_unknown
+from keras_sagan.data.pixels import RefusedImageError, decode_image
 from keras_sagan.data.source import Payload
+from keras_sagan.preprocessing import Preprocessing
 
 READY = b"ready\n"
+# Bytes of a file that is not read at once.
+LARGE = 2**26
 
 
-def main(size: int, channels: int) -> None:
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A decoded image."""
+
+    pixels: np.ndarray  # uint8 `[size, size, channels]`.
+    notes: dict[str, int]  # What `decode_image` found and changed.
+    sha256: str | None  # Of the file; None for an array.
+
+
+def main(preprocessing: Preprocessing) -> None:
     """Answers requests until there are no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What libraries print must not get between the answers.
@@ -28,10 +45,13 @@ def main(size: int, channels: int) -> None:
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         data = sys.stdin.buffer.read(request["bytes"])
-        result = decode_or_explain(unpack_payload(data, request), size, channels)
-        is_reason = isinstance(result, str)
-        answers.write(json.dumps({"reason": result if is_reason else None}).encode() + b"\n")
-        answers.write(b"" if is_reason else result.tobytes())
+        result = decode_or_explain(unpack_payload(data, request), preprocessing)
+        if isinstance(result, str):
+            answers.write(json.dumps({"reason": result}).encode() + b"\n")
+        else:
+            answer = {"notes": result.notes, "sha256": result.sha256}
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.write(result.pixels.tobytes())
         answers.flush()
 
 
@@ -56,15 +76,34 @@ def unpack_payload(data: bytes, request: dict[str, Any]) -> Payload:
     return data
 
 
-def decode_or_explain(payload: Payload, size: int, channels: int) -> np.ndarray | str:
-    """The pixels of an image, or the reason why it has none."""
+def open_payload(payload: str | bytes) -> io.BytesIO | io.BufferedReader:
+    """A file, in memory unless it is large, because Pillow reads it in small parts."""
+    if isinstance(payload, bytes):
+        return io.BytesIO(payload)
+    with open(payload, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size <= LARGE:
+            return io.BytesIO(file.read())
+    return open(payload, "rb")
+
+
+def decode_or_explain(payload: Payload, preprocessing: Preprocessing) -> Decoded | str:
+    """A decoded image, or the reason why it is not decoded."""
     try:
-        return decode_image(payload, size, channels)
-    except PIL.UnidentifiedImageError:
-        return "no image of a known kind"
+        if isinstance(payload, np.ndarray):
+            return Decoded(*decode_image(payload, preprocessing), None)
+        with open_payload(payload) as file:
+            try:
+                pixels, notes = decode_image(file, preprocessing)
+            except PIL.UnidentifiedImageError:
+                file.seek(0)
+                return explain_unknown(file.read(64))
+            file.seek(0)
+            return Decoded(pixels, notes, hashlib.file_digest(file, hashlib.sha256).hexdigest())
+    except RefusedImageError as error:
+        return str(error)
     except Exception as error:  # Pillow's readers raise anything on a broken file.
         return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(Preprocessing(**json.loads(sys.argv[1])))

@@ -5,8 +5,8 @@ if that came from standard input, and never ends if it prepares data itself.
 """
 
 import contextlib
+import dataclasses
 import json
-import math
 import os
 import signal
 import subprocess
@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from keras_sagan.data import decode_process
-from keras_sagan.data.decode_process import READY, pack_payload
+from keras_sagan.data.decode_process import READY, Decoded, pack_payload
 from keras_sagan.data.source import Payload
 from keras_sagan.errors import RunError
+from keras_sagan.preprocessing import Preprocessing
 
 # Seconds in which a process must be ready, also on a slow disk.
 STARTING = 300
@@ -31,24 +32,23 @@ class Decoders:
     """One process per core, each with a thread here. All end with this process.
 
     Args:
-        size: height and width of the images that they make, in pixels.
-        channels: 1 for gray or 3 for RGB.
+        preprocessing: how they make pixels of images.
     """
 
-    def __init__(self, size: int, channels: int) -> None:
-        self.shape = (size, size, channels)
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self.preprocessing = preprocessing
         self.threads = ThreadPoolExecutor(count_cores())
         self.own = threading.local()  # The process of each thread.
         self.processes, self.lock, self.is_closed = [], threading.Lock(), False
 
-    def submit(self, name: str, payload: Payload) -> Future[np.ndarray | str]:
-        """Starts decoding; the result is the image's pixels, or a reason why it has none.
+    def submit(self, name: str, payload: Payload) -> Future[Decoded | str]:
+        """Starts decoding; the result is the decoded image, or the reason why it is not decoded.
 
         The result raises a `RunError` with `name` if the process cannot start or ends.
         """
         return self.threads.submit(self.decode, name, payload)
 
-    def decode(self, name: str, payload: Payload) -> np.ndarray | str:
+    def decode(self, name: str, payload: Payload) -> Decoded | str:
         if not hasattr(self.own, "process"):
             self.own.process = self.start()
         process = self.own.process
@@ -56,14 +56,17 @@ class Decoders:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n" + data)
             process.stdin.flush()
-        line, size = process.stdout.readline(), math.prod(self.shape)
-        if line.endswith(b"\n") and (reason := json.loads(line)["reason"]):
-            return reason
-        pixels = process.stdout.read(size)
-        if len(pixels) < size:
+        line = process.stdout.readline()
+        answer = json.loads(line) if line.endswith(b"\n") else {}
+        if "reason" in answer:
+            return answer["reason"]
+        size, channels = self.preprocessing.size, self.preprocessing.channels
+        pixels = process.stdout.read(size * size * channels)
+        if len(pixels) < size * size * channels:
             ended = explain_end(process.wait())
             raise RunError(f"a process that decodes images {ended}, while decoding {name}")
-        return np.frombuffer(pixels, np.uint8).reshape(self.shape)
+        image = np.frombuffer(pixels, np.uint8).reshape(size, size, channels)
+        return Decoded(image, answer["notes"], answer["sha256"])
 
     def start(self) -> Any:
         """A `subprocess.Popen` that is ready for requests.
@@ -71,11 +74,10 @@ class Decoders:
         Raises:
             RunError: if `sys.executable` cannot start it.
         """
-        size, _, channels = self.shape
         with self.lock:
             if self.is_closed:
                 raise RunError("no more images are decoded")
-            process: Any = launch(size, channels)  # Its streams are not None.
+            process: Any = launch(self.preprocessing)  # Its streams are not None.
             self.processes.append(process)
         timer = threading.Timer(STARTING, process.kill)
         timer.start()
@@ -103,7 +105,7 @@ class Decoders:
             process.communicate()
 
 
-def launch(size: int, channels: int) -> subprocess.Popen:
+def launch(preprocessing: Preprocessing) -> subprocess.Popen:
     """Starts a process with this one's import path, and without its main module.
 
     Raises:
@@ -112,8 +114,8 @@ def launch(size: int, channels: int) -> subprocess.Popen:
     if not sys.executable or getattr(sys, "frozen", False):
         frozen = ", a frozen program" if sys.executable else ""
         raise RunError(f"{EXPECTED}. Received: sys.executable={sys.executable}{frozen}")
-    module = decode_process.__name__
-    command = [sys.executable, "-P", "-m", module, str(size), str(channels)]
+    how = json.dumps(dataclasses.asdict(preprocessing))
+    command = [sys.executable, "-P", "-m", decode_process.__name__, how]
     try:
         return subprocess.Popen(
             command,

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from keras_sagan.data.pixels import image_extensions
+from keras_sagan.data.formats import image_extensions
 from keras_sagan.data.source import Example, ImageSource, check_classes
 from keras_sagan.errors import UsageError
 from keras_sagan.values import ImageSet

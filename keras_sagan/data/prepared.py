@@ -156,6 +156,8 @@ def set_name(image_set: ImageSet) -> str:
         key = [*key, image_set.tfds_dir]
     elif dataset.kind == "synthetic":
         key = [*key, image_set.num_classes]
+    if changes := image_set.preprocessing.changes():
+        key = [*key, changes]
     legible = re.sub(r"\W+", "_", legible, flags=re.ASCII)[:40]
     size = "x".join(map(str, image_set.image_shape))
     return f"{legible}-{size}-{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"

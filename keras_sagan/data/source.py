@@ -31,6 +31,8 @@ class ImageSource:
     # Iterates over the examples, always in the same order. The order mixes the classes, so any
     # prefix represents the whole set.
     examples: Callable[[], Iterable[Example]]
+    # Files that could not even be opened, each with `name` and `reason`.
+    left_out: tuple[dict[str, str], ...] = ()
 
 
 def check_classes(classes: Sequence[str], counts: Sequence[int], dataset: str) -> None:

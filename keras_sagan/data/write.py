@@ -2,17 +2,19 @@
 
 import array
 import collections
+import dataclasses
 import hashlib
 import json
 import pathlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
 
 from keras_sagan.data.decoders import Decoders, count_cores
-from keras_sagan.data.pixels import PREPROCESSING
+from keras_sagan.data.notices import add_notes
+from keras_sagan.data.pixels import describe_preprocessing
 from keras_sagan.data.source import ImageSource
 from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
@@ -24,43 +26,70 @@ QUEUED = 16
 NAMED = 20
 
 
+@dataclasses.dataclass
+class Findings:
+    """What preparation learns about image files besides their pixels."""
+
+    left_out: list[dict[str, str]]  # Files without pixels: `name` and `reason`.
+    noticed: dict[str, int] = dataclasses.field(default_factory=dict)  # See `add_notes`.
+    hashes: dict[str, str] = dataclasses.field(default_factory=dict)  # SHA-256 by name.
+
+
 def write_arrays(
     source: ImageSource, image_set: ImageSet, max_bad_fraction: float, directory: pathlib.Path
 ) -> None:
     """Creates `directory`, with `images.npy`, `labels.npy` and `dataset.json`.
 
-    Only a few images are in memory at a time.
+    `hashes.json` is added if images come from files: the SHA-256 of each, by name. Only a few
+    images are in memory at a time.
 
     Raises:
         RunError: if more than `max_bad_fraction` of the images are broken, or all of them.
     """
+    dataset, findings = image_set.dataset.text, Findings(list(source.left_out))
+    if source.count is not None:
+        check_left_out(findings.left_out, source.count, max_bad_fraction, dataset)
     directory.mkdir()
-    content = hashlib.sha256()
-    numbers, left_out = array.array("i"), []
-    with (directory / "images.npy").open("wb") as file:
+    labels, content = write_images(source, image_set, findings, directory / "images.npy")
+    check_left_out(findings.left_out, len(labels), max_bad_fraction, dataset)
+    content.update(labels.tobytes())
+    np.save(directory / "labels.npy", labels)
+    record = {
+        "dataset": dataset,
+        **source.record,
+        "count": len(labels),
+        "classes": source.classes,
+        "counts": np.bincount(labels, minlength=len(source.classes)).tolist(),
+        "preprocessing": describe_preprocessing(image_set.preprocessing)
+        + f" (Pillow {PIL.__version__})",
+        "image_shape": image_set.image_shape,
+        "sha256": content.hexdigest(),
+        "noticed": findings.noticed,
+        "left_out": findings.left_out,
+    }
+    write_json(record, directory / "dataset.json")
+    if findings.hashes:
+        write_json(findings.hashes, directory / "hashes.json")
+
+
+def write_images(
+    source: ImageSource, image_set: ImageSet, findings: Findings, path: pathlib.Path
+) -> tuple[np.ndarray, Any]:
+    """Writes the images as an array; returns their labels, and the SHA-256 object of the pixels."""
+    content, numbers = hashlib.sha256(), array.array("i")
+    with path.open("wb") as file:
         write_header(file, 0, image_set.image_shape)
-        for label, image in decode_examples(source, image_set, left_out):
+        for label, image in decode_examples(source, image_set, findings):
             numbers.append(label)
             content.update(image.data)
             file.write(image.data)
         file.seek(0)
         write_header(file, len(numbers), image_set.image_shape)
-    check_left_out(left_out, len(numbers), max_bad_fraction, image_set.dataset.text)
-    labels = np.array(numbers, np.int32)
-    content.update(labels.tobytes())
-    np.save(directory / "labels.npy", labels)
-    record = {
-        "dataset": image_set.dataset.text,
-        **source.record,
-        "count": len(labels),
-        "classes": source.classes,
-        "counts": np.bincount(labels, minlength=len(source.classes)).tolist(),
-        "preprocessing": f"{PREPROCESSING} (Pillow {PIL.__version__})",
-        "image_shape": image_set.image_shape,
-        "sha256": content.hexdigest(),
-        "left_out": left_out,
-    }
-    (directory / "dataset.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    return np.array(numbers, np.int32), content
+
+
+def write_json(content: dict[str, Any], path: pathlib.Path) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def write_header(file: BinaryIO, count: int, image_shape: tuple[int, int, int]) -> None:
@@ -82,27 +111,31 @@ def check_left_out(left_out: list, good: int, max_bad_fraction: float, dataset: 
     )
 
 
-def decode_examples(source, image_set, left_out: list) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields label and pixels of each example; `left_out` gets the rest, with reasons.
+def decode_examples(
+    source: ImageSource, image_set: ImageSet, findings: Findings
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields label and pixels of each example; `findings` gets everything else.
 
     Raises:
         RunError: if a process that decodes cannot start, or ends.
     """
     queue = collections.deque()
-    size, channels = image_set.image_size, image_set.image_channels
     progress = Progress(f"preparing {image_set.dataset.text}: image", source.count, "images")
 
     def next_results():
         example, future = queue.popleft()
         result = future.result()
         progress.update()
-        if not isinstance(result, str):
-            yield example.label, result
+        if isinstance(result, str):
+            findings.left_out.append({"name": example.name, "reason": result})
+            progress.say(f"left out: {example.name}: {result}")
             return
-        left_out.append({"name": example.name, "reason": result})
-        progress.say(f"left out: {example.name}: {result}")
+        add_notes(findings.noticed, result.notes)
+        if result.sha256:
+            findings.hashes[example.name] = result.sha256
+        yield example.label, result.pixels
 
-    with progress, Decoders(size, channels) as decoders:
+    with progress, Decoders(image_set.preprocessing) as decoders:
         for example in source.examples():
             queue.append((example, decoders.submit(example.name, example.payload)))
             if len(queue) == QUEUED * count_cores():

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_sagan.layers.tensors import at_least_float32
-from keras_sagan.options import IMAGE_SIZE
+from keras_sagan.rules import IMAGE_SIZE
 
 # Height and width, in pixels, of the smallest feature maps.
 LOWEST = 4

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from keras_sagan.data.decode_process import pack_payload, unpack_payload
 from keras_sagan.data.decoders import Decoders
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.errors import RunError
+from keras_sagan.preprocessing import Preprocessing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 # Without `if __name__ == "__main__"`, and only its own import path leads to the package.
@@ -82,9 +84,12 @@ def test_payloads_arrive_as_they_were(payload):
 def blocked(tmp_path):
     """A decoder that waits for ever, on a file that nobody writes, and the result it owes."""
     os.mkfifo(tmp_path / "pipe")
-    with Decoders(16, 3) as decoders:
-        assert decoders.submit("good", noise(16, 16)).result().shape == (16, 16, 3)
-        yield decoders, decoders.submit("cats/0.png", str(tmp_path / "pipe"))
+    with Decoders(Preprocessing(16, 3)) as decoders:
+        assert decoders.submit("good", noise(16, 16)).result().pixels.shape == (16, 16, 3)
+        result = decoders.submit("cats/0.png", str(tmp_path / "pipe"))
+        while not result.running():  # Not yet taken by a thread, it would be canceled.
+            time.sleep(0.01)
+        yield decoders, result
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_python_without_a_program_is_one_line(program, reason, tmp_path, monkeyp
 def test_frozen_program_is_not_started_again(monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     with pytest.raises(RunError, match=r"sys\.executable=.*, a frozen program"):
-        decoding.launch(16, 3)
+        decoding.launch(Preprocessing(16, 3))
 
 
 def test_program_that_never_answers_is_given_up(tmp_path, monkeypatch):
@@ -143,5 +148,8 @@ def test_program_that_never_answers_is_given_up(tmp_path, monkeypatch):
     (tmp_path / "program").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "program"))
     monkeypatch.setattr(decoding, "STARTING", 0.1)
-    with Decoders(16, 3) as decoders, pytest.raises(RunError, match="which was killed by SIGKILL"):
+    with (
+        Decoders(Preprocessing(16, 3)) as decoders,
+        pytest.raises(RunError, match="which was killed by SIGKILL"),
+    ):
         decoders.submit("a", noise(16, 16)).result(60)

@@ -6,11 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from images import encoded, fill, noise, prepare_config
+from images import decoded, encoded, fill, noise, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data import prepared as preparation
-from keras_sagan.data.pixels import decode_image
 from keras_sagan.errors import RunError, UsageError
 
 
@@ -76,7 +75,7 @@ def test_order_mixes_classes_and_does_not_depend_on_the_place(tmp_path):
     assert 4 < first.labels[:20].sum() < 16
     ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
     for image, name in zip(first.images, ordered, strict=True):
-        np.testing.assert_array_equal(image, decode_image(str(tmp_path / "x" / name), 16, 3))
+        np.testing.assert_array_equal(image, decoded(str(tmp_path / "x" / name)))
 
 
 def test_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):

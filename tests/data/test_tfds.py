@@ -5,10 +5,9 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from images import encoded, noise, prepare_config
+from images import decoded, encoded, noise, prepare_config
 
 from keras_sagan.config import Config
-from keras_sagan.data.pixels import decode_image
 from keras_sagan.data.prepared import set_name
 from keras_sagan.errors import RunError, UsageError
 
@@ -108,9 +107,7 @@ def test_labeled_set(tmp_path, tfds_dir):
     assert record["counts"] == [6, 6]
     assert record["version"] == "1.2.0"
     assert record["source"] == "TFDS builder sagan_labeled/1.2.0"
-    expected = {
-        decode_image(encoded(image), 16, 3).tobytes(): i % 2 for i, image in enumerate(IMAGES)
-    }
+    expected = {decoded(encoded(image)).tobytes(): i % 2 for i, image in enumerate(IMAGES)}
     found = {
         image.tobytes(): int(label)
         for image, label in zip(prepared.images, prepared.labels, strict=True)

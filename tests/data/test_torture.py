@@ -1,15 +1,16 @@
 """Every oddity of real image files, in one folder, compared with Pillow."""
 
 import os
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
-from images import encoded, noise, prepare_config
+from images import decoded, encoded, noise, png_chunk, prepare_config
 from PIL import Image, ImageOps
 
 from keras_sagan.config import Config
-from keras_sagan.data.pixels import decode_image
 from keras_sagan.errors import RunError
 
 SIZE = 16
@@ -85,8 +86,14 @@ GOOD = {
     "png_named.gif": (encoded(SQUARE), SQUARE),
 }
 TRUNCATED = encoded(noise(60, 60), "JPEG", quality=95)[:900]
-# Of 200 and of 90 million pixels: Pillow refuses the one, and only warns of the other.
-BOMB, SMALL_BOMB = (encoded(Image.new("1", (width, 10_000))) for width in (20_000, 9_000))
+# Of 200 and of 90.1 million pixels.
+BOMB, SMALL_BOMB = (encoded(Image.new("1", (width, 10_000))) for width in (20_000, 9_010))
+# It claims 400 million pixels, and has none.
+HUGE = encoded(SQUARE)[:16] + struct.pack(">II", 20_000, 20_000)
+HUGE += encoded(SQUARE)[24:29] + struct.pack(">I", zlib.crc32(HUGE[12:] + encoded(SQUARE)[24:29]))
+HUGE += encoded(SQUARE)[33:]
+TEXT_BOMB = b"Comment\0\0" + zlib.compress(bytes(2**21))
+TEXT_BOMB = encoded(SQUARE)[:33] + png_chunk(b"zTXt", TEXT_BOMB) + encoded(SQUARE)[33:]
 BAD = {
     "truncated.jpg": (TRUNCATED, "Truncated"),
     "truncated.png": (encoded(noise(60, 60))[:900], "truncated"),
@@ -96,8 +103,14 @@ BAD = {
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         "no image of a known kind",
     ),
-    "bomb.png": (BOMB, "DecompressionBomb"),
-    "small_bomb.png": (SMALL_BOMB, "DecompressionBomb"),
+    "bomb.png": (BOMB, "200 megapixels, above --max_megapixels=90"),
+    "small_bomb.png": (SMALL_BOMB, "90.1 megapixels, above --max_megapixels=90"),
+    "huge.png": (HUGE, "more than 360 megapixels, above --max_megapixels=90"),
+    "text_bomb.png": (TEXT_BOMB, "Decompressed data too large"),
+    "pointer.png": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "a Git LFS pointer in place of the image: run git lfs pull",
+    ),
     "floats.tif": (encoded(SQUARE[..., 0].astype(np.float32), "TIFF"), "8 or 16 bits"),
 }
 IGNORED = {
@@ -176,7 +189,7 @@ def test_gray_networks_see_gray_images(tortured, tmp_path):
 
 
 def test_pixels_of_arrays_and_paths(tmp_path):
-    np.testing.assert_array_equal(decode_image(SQUARE, SIZE, 3), SQUARE)
-    np.testing.assert_array_equal(decode_image(SQUARE[..., :1], SIZE, 1), SQUARE[..., :1])
+    np.testing.assert_array_equal(decoded(SQUARE), SQUARE)
+    np.testing.assert_array_equal(decoded(SQUARE[..., :1], channels=1), SQUARE[..., :1])
     (tmp_path / "a.png").write_bytes(encoded(SQUARE))
-    np.testing.assert_array_equal(decode_image(str(tmp_path / "a.png"), SIZE, 3), SQUARE)
+    np.testing.assert_array_equal(decoded(str(tmp_path / "a.png")), SQUARE)

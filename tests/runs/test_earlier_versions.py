@@ -15,7 +15,7 @@ from PIL import Image
 from process import assert_one_line, rows, run
 
 from keras_sagan.config import Config
-from keras_sagan.options import ALWAYS
+from keras_sagan.rules import ALWAYS
 
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
 VERSIONS = pytest.mark.parametrize("version", sorted(path.name for path in FIXTURES.iterdir()))
