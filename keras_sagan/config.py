@@ -104,10 +104,9 @@ class Config(
         return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
 
     def with_absolute_paths(self) -> "Config":
-        """This `Config`, with absolute paths of the data and of a folder of images."""
-        folder = self.image_set.dataset.folder
-        dataset = f"folder:{folder}" if folder else self.dataset
-        return dataclasses.replace(self, dataset=dataset, data_dir=os.path.abspath(self.data_dir))
+        """This `Config`, with absolute paths of the data and of the user's images."""
+        dataset, data_dir = self.image_set.dataset.absolute_text, os.path.abspath(self.data_dir)
+        return dataclasses.replace(self, dataset=dataset, data_dir=data_dir)
 
     def changed_flags(self) -> Iterator[str]:
         """Flags that differ from their defaults, quoted for a shell; not of paths and records."""

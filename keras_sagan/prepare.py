@@ -13,9 +13,17 @@ from absl import flags
 
 from keras_sagan import commands
 from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.data.report import describe_set
+from keras_sagan.data.versions import remove_versions
 from keras_sagan.visual.grid import make_grid, save_png
 
 flags.DEFINE_string("preview", None, "PNG file for a grid of some prepared images.")
+flags.DEFINE_bool(
+    "clean",
+    False,
+    "Remove the other versions of this set, of images as they were earlier. Runs that began with "
+    "one of them cannot resume.",
+)
 commands.define_config_flags()
 
 # Columns of the preview, and the most rows.
@@ -28,11 +36,14 @@ def main():
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction, renew=True)
     prepared.verify()
+    for line in describe_set(prepared.record, config.image_set.preprocessing):
+        print(line)
     record = prepared.record
-    print(f"{record['count']:,} images of {len(record['classes'])} classes: {prepared.directory}")
     print(f"source: {record['source']}, content hash {record['sha256'][:12]}")
-    if record["left_out"]:
-        print(f"left out: {len(record['left_out'])} images, named in dataset.json")
+    print(f"prepared in {prepared.directory}")
+    if flags.FLAGS.clean:
+        for path, size in remove_versions(config.image_set, prepared.directory):
+            print(f"removed: {path}, {size / 2**20:,.1f} MiB")
     if flags.FLAGS.preview:
         draw_preview(prepared)
 

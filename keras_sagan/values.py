@@ -39,35 +39,60 @@ def local_path(name: str, text: str) -> str:
     return os.path.expanduser(text)
 
 
+# Kinds of sets in files of the user, and what their paths lead to.
+OWN_SETS = {
+    "folder": "a folder",
+    "zip": "a ZIP archive",
+    "npz": "an NPZ file",
+    "idx": "a folder of IDX files",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class DatasetName:
     """Where images come from."""
 
     text: str  # As the user wrote it.
-    kind: str  # "folder", one of `EMBEDDED_SETS`, or "tfds".
-    folder: pathlib.Path | None = None  # Absolute path of a folder.
+    kind: str  # Of `OWN_SETS`, of `EMBEDDED_SETS`, or "tfds".
+    path: pathlib.Path = pathlib.Path()  # Absolute path of one of `OWN_SETS`.
     count: int = 0  # Number of images of `symmetry`.
     seed: int = 0  # Seed of `symmetry`.
 
     @property
+    def is_own(self) -> bool:
+        """Whether its images are in files of the user."""
+        return self.kind in OWN_SETS
+
+    @property
     def public_text(self) -> str:
-        """Its text without the path of a folder, for pages and models that go to others."""
-        return f"folder:{self.folder.name}" if self.folder else self.text
+        """Its text with only the last part of a path, for pages and models that go to others."""
+        return f"{self.kind}:{self.path.name}" if self.is_own else self.text
+
+    @property
+    def root(self) -> pathlib.Path:
+        """The folder that the user's files are in."""
+        return self.path.parent if self.kind in ("zip", "npz") else self.path
+
+    @property
+    def absolute_text(self) -> str:
+        """Its text with an absolute path."""
+        return f"{self.kind}:{self.path}" if self.is_own else self.text
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
-        """Parses `folder:PATH` or the name of an embedded set; any other name is of a TFDS set.
+        """Parses KIND:PATH or the name of an embedded set; any other name is of a TFDS set.
 
         Raises:
             UsageError: if it is none of these.
         """
         kind, _, rest = text.partition(":")
-        if kind == "folder":
+        if kind in OWN_SETS:
             if not rest:
-                raise UsageError(f"dataset must be folder:PATH of a folder. Received: {text}")
+                expected = f"{kind}:PATH of {OWN_SETS[kind]}"
+                raise UsageError(f"dataset must be {expected}. Received: {text}")
             return cls(text, kind, pathlib.Path(os.path.abspath(os.path.expanduser(rest))))
         if kind == "symmetry":
-            return cls(text, kind, None, *symmetry_numbers(text))
+            return cls(text, kind, pathlib.Path(), *symmetry_numbers(text))
         return cls(text, kind if kind in EMBEDDED_SETS else "tfds")
 
 

@@ -41,9 +41,9 @@ def test_other_checkpoints_are_refused(text, several):
 def test_folders_are_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert DatasetName.parse("folder:a/../b").folder == tmp_path / "b"
-    assert DatasetName.parse("folder:~/c").folder == pathlib.Path(tmp_path / "home" / "c")
-    assert DatasetName.parse("folder:a:b").folder == tmp_path / "a:b"
+    assert DatasetName.parse("folder:a/../b").path == tmp_path / "b"
+    assert DatasetName.parse("folder:~/c").path == pathlib.Path(tmp_path / "home" / "c")
+    assert DatasetName.parse("folder:a:b").path == tmp_path / "a:b"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ input.
 """
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import os
 import sys
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,14 @@ import PIL
 
 from keras_sagan.data.formats import explain_unknown
 from keras_sagan.data.pixels import RefusedImageError, decode_image
-from keras_sagan.data.source import Payload
+from keras_sagan.data.source import Member, Payload
 from keras_sagan.preprocessing import Preprocessing
 
 READY = b"ready\n"
 # Bytes of a file that is not read at once.
 LARGE = 2**26
+# Most bytes of a file in an archive, which is read at once.
+LARGEST_MEMBER = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +62,9 @@ def main(preprocessing: Preprocessing) -> None:
 def pack_payload(payload: Payload) -> tuple[dict[str, Any], bytes]:
     """A payload as a JSON-serializable request and bytes."""
     shape = None
-    if isinstance(payload, str):
+    if isinstance(payload, Member):
+        kind, data = "member", json.dumps(payload).encode()
+    elif isinstance(payload, str):
         kind, data = "path", os.fsencode(payload)
     elif isinstance(payload, bytes):
         kind, data = "file", payload
@@ -71,19 +77,38 @@ def unpack_payload(data: bytes, request: dict[str, Any]) -> Payload:
     """The payload that `pack_payload` packed."""
     if request["kind"] == "path":
         return os.fsdecode(data)
+    if request["kind"] == "member":
+        return Member(*json.loads(data))
     if request["kind"] == "array":
         return np.frombuffer(data, np.uint8).reshape(request["shape"])
     return data
 
 
-def open_payload(payload: str | bytes) -> io.BytesIO | io.BufferedReader:
+def open_payload(payload: str | Member | bytes) -> io.BytesIO | io.BufferedReader:
     """A file, in memory unless it is large, because Pillow reads it in small parts."""
     if isinstance(payload, bytes):
         return io.BytesIO(payload)
+    if isinstance(payload, Member):
+        return io.BytesIO(read_member(payload))
     with open(payload, "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size <= LARGE:
             return io.BytesIO(file.read())
     return open(payload, "rb")
+
+
+def read_member(member: Member) -> bytes:
+    """The bytes of a file in an archive; raises a `RefusedImageError` if they are too many."""
+    archive = open_archive(member.archive)
+    size = archive.getinfo(member.name).file_size
+    if size > LARGEST_MEMBER:
+        raise RefusedImageError(f"a file of {size / 2**30:.1f} GiB in an archive, above 1 GiB")
+    return archive.read(member.name)
+
+
+@functools.lru_cache(maxsize=1)
+def open_archive(path: str) -> zipfile.ZipFile:
+    """A ZIP archive that stays open, because reading its table takes time."""
+    return zipfile.ZipFile(path)
 
 
 def decode_or_explain(payload: Payload, preprocessing: Preprocessing) -> Decoded | str:

@@ -1,119 +1,172 @@
-"""An image set in a folder of files."""
+"""An image set in a folder of files, or in a ZIP archive of one."""
 
 import collections
-import hashlib
-import itertools
 import os
-import pathlib
-from collections.abc import Iterator
+import re
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
-from keras_sagan.data.formats import image_extensions
-from keras_sagan.data.source import Example, ImageSource, check_classes
+from keras_sagan.data.listing import Listing, list_folder, list_zip, mixed
+from keras_sagan.data.source import Example, ImageSource, Member, Payload, check_classes
+from keras_sagan.data.stamps import SourceFiles
 from keras_sagan.errors import UsageError
 from keras_sagan.values import ImageSet
+
+# Names of folders of splits, in lowercase, and the names that `--split` has for them.
+SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test"}
+SPLITS |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
+
+
+class Selection(NamedTuple):
+    """The images of the requested split."""
+
+    names: list[str]  # Mixed.
+    depth: int  # Number of folders, 0 or 1, that precede the class in a name.
+    splits: dict[str, int]  # Numbers of images of each split; empty for a folder without splits.
 
 
 def folder_source(image_set: ImageSet) -> ImageSource:
     """The images in a folder and its subfolders; the first level of subfolders are the classes.
 
-    A folder laid out as SPLIT/CLASS/IMAGE, the layout of `ImageFolder` in TensorFlow Datasets,
-    gives the images of `image_set.split`. Hidden files and files without an image's extension are
-    skipped. Images are ordered by a hash of their names, which mixes the classes.
+    A folder laid out as SPLIT/CLASS/IMAGE or SPLIT/IMAGE gives the images of `image_set.split`.
+    Classes are in natural order, 2 before 10. Images are ordered by a hash of their names, which
+    mixes the classes.
 
     Raises:
         UsageError: if the folder or the split does not exist, if there are no images, if images are
             both in the folder and in its subfolders, or if a class has no images.
+        OSError: if the folder cannot be read.
     """
-    top, dataset = image_set.dataset.folder, image_set.dataset.text
-    if top is None or not top.is_dir():
-        raise UsageError(f"dataset must be folder:PATH of a folder. Received: {dataset}")
-    files = list_images(top)
-    if not files:
-        endings = " ".join(sorted(image_extensions()))
-        raise UsageError(f"expected image files ({endings}) in the folder. Received: {top}")
-    listing = hash_listing(top, files)
-    root, files = select_split(top, files, image_set.split)
-    classes, labels = label_files(root, files)
+    top = image_set.dataset.path
+    if not top.is_dir():
+        received = image_set.dataset.text
+        raise UsageError(f"dataset must be folder:PATH of a folder. Received: {received}")
+    listing = list_folder(top)
+
+    def files(names):
+        return SourceFiles(top, listing.folders, {name: listing.images[name] for name in names})
+
+    return tree_source(image_set, listing, files, lambda name: str(top / name))
+
+
+def zip_source(image_set: ImageSet) -> ImageSource:
+    """The images in a ZIP archive, by the rules of `folder_source`."""
+    path = image_set.dataset.path
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listing, members = list_zip(archive)
+    except (zipfile.BadZipFile, NotImplementedError, IsADirectoryError, FileNotFoundError) as error:
+        expected, received = "dataset must be zip:PATH of a ZIP archive", image_set.dataset.text
+        raise UsageError(f"{expected}. Received: {received}: {error}") from error
+    files = SourceFiles.single(path)
+    return tree_source(
+        image_set, listing, lambda _: files, lambda name: Member(str(path), members[name])
+    )
+
+
+def tree_source(
+    image_set: ImageSet,
+    listing: Listing,
+    files: Callable[[Collection[str]], SourceFiles],
+    payload: Callable[[str], Payload],
+) -> ImageSource:
+    """The source of a listed folder; functions of names give its files and their payloads."""
+    dataset = image_set.dataset
+    if not (listing.images or listing.unreadable):
+        endings = " ".join(sorted(listing.endings))
+        raise UsageError(
+            f"expected image files ({endings}) in {dataset.text}. Received: "
+            f"{counted(listing.passed_over) or 'no files'}"
+        )
+    names, depth, splits = select_split(mixed(listing.images), image_set)
+    classes = find_classes(listing, names, depth)
+    numbers = {name: i for i, name in enumerate(classes)}
+    labels = [numbers[name.split("/")[depth]] if classes else 0 for name in names]
+    classes = classes or [dataset.path.name]
+    unreadable = [{"name": name, "reason": why} for name, why in listing.unreadable.items()]
     if image_set.num_classes != 0:
         counts = collections.Counter(labels)
-        check_classes(classes, [counts[i] for i in range(len(classes))], dataset)
+        check_classes(classes, [counts[i] for i in range(len(classes))], dataset.text, unreadable)
     record = {
-        "source": f"folder {top.name}",
+        "source": f"{dataset.kind} {dataset.path.name}",
         "version": None,
-        "split": None if root == top else image_set.split,
-        "fingerprint": listing,
+        "split": image_set.split if splits else None,
+        "splits": splits,
+        "passed_over": dict(listing.passed_over.most_common()),
     }
 
     def examples() -> Iterator[Example]:
-        for path, label in zip(files, labels, strict=True):
-            yield Example(str(path), str(root / path), label)
+        for name, label in zip(names, labels, strict=True):
+            yield Example(name, payload(name), label)
 
-    return ImageSource(record, classes, len(files), examples)
-
-
-def current_fingerprint(top: pathlib.Path) -> str | None:
-    """The present `fingerprint` of a folder, as in `dataset.json`; None if it is gone."""
-    return hash_listing(top, list_images(top)) if top.is_dir() else None
+    readable = tuple(map(readable_name, classes))
+    return ImageSource(record, readable, len(names), examples, unreadable, files(names))
 
 
-def hash_listing(top: pathlib.Path, files: list[pathlib.Path]) -> str:
-    """A hash of the names and sizes of files."""
-    total = hashlib.sha256()
-    for path in files:
-        total.update(b"%s %d\n" % (os.fsencode(path), (top / path).stat().st_size))
-    return total.hexdigest()
+def counted(counts: dict[str, int]) -> str:
+    """Counts as text: 6 .heic, 2 .pdf."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def list_images(top: pathlib.Path) -> list[pathlib.Path]:
-    """Paths, relative to `top`, of all image files below it, ordered by a hash."""
-    known, found = image_extensions(), []
-    for folder, subfolders, names in os.walk(top, followlinks=True):
-        if leads_back(folder, top):
-            subfolders.clear()
-            continue
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            path = pathlib.Path(folder, name)
-            if path.suffix.lower() in known and not name.startswith(".") and path.is_file():
-                found.append(path.relative_to(top))
-    return sorted(found, key=lambda path: hashlib.sha256(os.fsencode(path)).digest())
+def select_split(names: list[str], image_set: ImageSet) -> Selection:
+    """The images of the requested split, or all of them if their folders are no splits.
 
-
-def leads_back(folder: str, top: pathlib.Path) -> bool:
-    """Whether a symbolic link makes `folder` one of the folders between it and `top`."""
-    above = itertools.takewhile(lambda path: path != top.parent, pathlib.Path(folder).parents)
-    return os.path.realpath(folder) in map(os.path.realpath, above)
-
-
-def select_split(top: pathlib.Path, files: list, split: str) -> tuple[pathlib.Path, list]:
-    """The split's folder and its files, relative to it; `top` and `files` without splits."""
-    in_split = [path for path in files if path.parts[0] == split]
-    if in_split and all(len(path.parts) > 2 for path in files):
-        return top / split, [path.relative_to(split) for path in in_split]
+    The folders are splits if all have names of splits, or if one has the name of the requested
+    split and all images are in folders below.
+    """
+    split, text = image_set.split, image_set.dataset.text
+    by_folder = collections.Counter(name.split("/")[0] for name in names if "/" in name)
+    wanted = [{each, SPLITS.get(each.lower(), each)} for each in split.split("+")]
+    chosen = [
+        {top for top in by_folder if {top, SPLITS.get(top.lower(), top)} & each} for each in wanted
+    ]
+    is_nested = by_folder.total() == len(names)
+    is_deep = is_nested and all(name.count("/") > 1 for name in names)
+    if (is_nested and all(top.lower() in SPLITS for top in by_folder)) or (is_deep and any(chosen)):
+        if not all(chosen):
+            found = ", ".join(natural(by_folder))
+            raise UsageError(f"split must be one of {found} in {text}. Received: split={split}")
+        tops = set.union(*chosen)
+        return Selection([name for name in names if name.split("/")[0] in tops], 1, dict(by_folder))
     if split != "train":
         raise UsageError(
-            f"expected {top.name}/{split}/CLASS/IMAGE; a split needs this layout for the whole "
-            f"folder. Received: split={split}"
+            f"split={split} needs images in SPLIT/CLASS/IMAGE or SPLIT/IMAGE. Received: {text} "
+            "without such folders"
         )
-    return top, files
+    return Selection(names, 0, {})
 
 
-def label_files(root: pathlib.Path, files: list[pathlib.Path]) -> tuple[tuple[str, ...], list[int]]:
-    """Names of the classes, and the label of each file."""
-    unlabeled = [path for path in files if len(path.parts) == 1]
-    if not unlabeled:
-        folders = sorted(path.name for path in root.iterdir() if path.is_dir())
-        classes = tuple(name for name in folders if not name.startswith("."))
-        names = tuple(map(readable_name, classes))
-        numbers = {name: i for i, name in enumerate(classes)}
-        return names, [numbers[path.parts[0]] for path in files]
-    if len(unlabeled) < len(files):
-        labeled = next(path for path in files if len(path.parts) > 1)
+def find_classes(listing: Listing, names: list[str], depth: int) -> list[str]:
+    """Names of the classes, the folders at a depth; empty if the images are in no classes.
+
+    Raises:
+        UsageError: if some of the images are in folders of classes, and some are not.
+    """
+    unlabeled = [name for name in names if name.count("/") == depth]
+    if unlabeled and len(unlabeled) < len(names):
+        labeled = next(name for name in names if name.count("/") > depth)
         raise UsageError(
-            "expected images either in the folder or in one subfolder per class, not both. "
-            f"Received: {unlabeled[0]} and {labeled} in {root}"
+            "expected images either in one folder or in one subfolder per class, not both. "
+            f"Received: {unlabeled[0]} and {labeled}"
         )
-    return (readable_name(root.name),), [0] * len(files)
+    if unlabeled:
+        return []
+    above = {tuple(name.split("/")[:depth]) for name in names}
+    unreadable = (name[:-1] for name in listing.unreadable if name.endswith("/"))
+    folders = [name.rpartition("/")[0] for name in names]
+    paths = (path.split("/") for path in (*listing.folders, *unreadable, *folders) if path)
+    return natural({path[depth] for path in paths if path[depth:] and tuple(path[:depth]) in above})
+
+
+def natural(names: Collection[str]) -> list[str]:
+    """Names in the order of a person: numbers in them by value."""
+
+    def key(name):
+        parts = re.split(r"(\d+)", name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    return sorted(names, key=key)
 
 
 def readable_name(name: str) -> str:

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps
 
 from keras_sagan.data.color_profiles import convert_to_srgb
 from keras_sagan.data.formats import open_file
-from keras_sagan.data.source import Payload
 from keras_sagan.preprocessing import Preprocessing
 
 # A JPEG of this many times `max_megapixels` is still opened: at half its height and width it is
@@ -40,7 +39,7 @@ def describe_preprocessing(preprocessing: Preprocessing) -> str:
 
 
 def decode_image(
-    payload: Payload | BinaryIO, preprocessing: Preprocessing
+    payload: str | bytes | np.ndarray | BinaryIO, preprocessing: Preprocessing
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Decodes an image, makes it square, and resizes it.
 
@@ -92,7 +91,9 @@ def limit_pillow(max_megapixels: float) -> Iterator[None]:
 
 
 def open_image(
-    payload: Payload | BinaryIO, preprocessing: Preprocessing, notes: dict[str, int]
+    payload: str | bytes | np.ndarray | BinaryIO,
+    preprocessing: Preprocessing,
+    notes: dict[str, int],
 ) -> tuple[Image.Image, bytes | None]:
     """The first frame, rotated according to EXIF, and its color profile."""
     if isinstance(payload, np.ndarray):

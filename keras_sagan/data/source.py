@@ -2,14 +2,24 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_sagan.data.stamps import NO_FILES, SourceFiles
 from keras_sagan.errors import UsageError
 
-# An image in its source: path of an encoded file, its bytes, or uint8 `[h, w, channels]`.
-Payload = str | bytes | np.ndarray
+
+class Member(NamedTuple):
+    """A file in a ZIP archive."""
+
+    archive: str  # Its path.
+    name: str  # As the archive has it.
+
+
+# An image in its source: a path or a member, an encoded file; its bytes; or uint8
+# `[h, w, channels]`.
+Payload = str | Member | bytes | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +41,28 @@ class ImageSource:
     # Iterates over the examples, always in the same order. The order mixes the classes, so any
     # prefix represents the whole set.
     examples: Callable[[], Iterable[Example]]
-    # Files that could not even be opened, each with `name` and `reason`.
-    left_out: tuple[dict[str, str], ...] = ()
+    # Files and folders that cannot be read: each a dict of `name` and `reason`.
+    left_out: Sequence[dict[str, str]] = ()
+    files: SourceFiles = NO_FILES  # What it is made from, if that is the user's own.
 
 
-def check_classes(classes: Sequence[str], counts: Sequence[int], dataset: str) -> None:
-    """Raises a `UsageError` if a class has no images to learn from."""
+def check_classes(
+    classes: Sequence[str], counts: Sequence[int], dataset: str, left_out: Sequence[dict[str, str]]
+) -> None:
+    """Raises a `UsageError` if a class has no images to learn from.
+
+    Args:
+        classes: their names.
+        counts: of their images.
+        dataset: what the user named.
+        left_out: what could not be read, with `name` and `reason`, for the message.
+    """
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
+        reasons = [f"{row['name']} ({row['reason']})" for row in left_out]
+        why = f"; unreadable: {', '.join(reasons[:10])}" if reasons else ""
         raise UsageError(
             f"expected images in every class of {dataset}; num_classes=0 ignores the classes. "
-            f"Received: {len(empty)} of {len(classes)} without images: {shown}"
+            f"Received: {len(empty)} of {len(classes)} without images: {shown}{why}"
         )

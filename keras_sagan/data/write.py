@@ -40,8 +40,8 @@ def write_arrays(
 ) -> None:
     """Creates `directory`, with `images.npy`, `labels.npy` and `dataset.json`.
 
-    `hashes.json` is added if images come from files: the SHA-256 of each, by name. Only a few
-    images are in memory at a time.
+    `files.json` is added if images come from files of the user. Only a few images are in memory at
+    a time.
 
     Raises:
         RunError: if more than `max_bad_fraction` of the images are broken, or all of them.
@@ -68,8 +68,8 @@ def write_arrays(
         "left_out": findings.left_out,
     }
     write_json(record, directory / "dataset.json")
-    if findings.hashes:
-        write_json(findings.hashes, directory / "hashes.json")
+    if source.files.files:
+        source.files.write(directory, findings.hashes)
 
 
 def write_images(

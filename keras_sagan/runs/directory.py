@@ -19,7 +19,7 @@ from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 from keras_sagan.values import local_path
 
 # Fields that affect the numbers of a run but may change, on request, when it resumes.
-CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay")
+CHANGEABLE = ("g_lr", "d_lr", "beta_1", "beta_2", "ema_decay", "dataset")
 # Upper limit on the bytes of a JSON line.
 LINE = 2**16
 
@@ -111,8 +111,8 @@ class RunDirectory:
         if began_with not in (None, record["sha256"]):
             raise UsageError(
                 f"run_dir={self.path} began with other images than {record['dataset']} has now: "
-                "use another run_dir. Received: content hash "
-                f"{record['sha256'][:12]}, not {began_with[:12]}"
+                "use another run_dir, or --allow_config_change=dataset to go on with these. "
+                f"Received: content hash {record['sha256'][:12]}, not {began_with[:12]}"
             )
 
     def read_environment(self) -> dict[str, Any]:

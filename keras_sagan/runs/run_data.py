@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_sagan.config import Config
-from keras_sagan.data.folder import current_fingerprint
 from keras_sagan.data.prepared import Prepared, prepare
+from keras_sagan.data.versions import match_version
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
 
 
-def open_run_data(run: RunDirectory, config: Config) -> Prepared:
+def open_run_data(run: RunDirectory, config: Config, renew: bool = False) -> Prepared:
     """Opens the images that a run began with, or prepares the images of a new run.
 
     The content decides, not the name: images that were added later, or another folder of the same
@@ -24,37 +24,64 @@ def open_run_data(run: RunDirectory, config: Config) -> Prepared:
     Args:
         run: a run that has started, or is about to.
         config: its configuration, with the `data_dir` to look in first.
+        renew: whether the run goes on with the images that `config` names as they are now.
 
     Raises:
         UsageError: if the run's images are not found, and `config` names different ones.
         RunError: if they cannot be read or prepared.
     """
     record = find_record(run, config)
-    if record:
+    if record and not renew and not names_another_set(run, config):
         prepared = Prepared(record.parent)
         note_changes(prepared, config)
         return prepared
+    image_set, data_dir = config.image_set, config.data_dir
     try:
-        prepared = prepare(config.image_set, config.data_dir, config.max_bad_fraction)
+        prepared = prepare(image_set, data_dir, config.max_bad_fraction, renew)
     except (UsageError, RunError) as error:
         began_with = run.read_environment().get("data")
-        if not began_with:
+        if record or not began_with:
             raise
         looked_in = ", ".join(map(str, data_folders(run, config)))
         raise type(error)(f"{error} (looked for the run's prepared data in {looked_in})") from error
-    run.check_data(prepared.summary)
+    if not renew:
+        run.check_data(prepared.summary)
+    elif record and read_record(record)["classes"] != prepared.record["classes"]:
+        raise UsageError(
+            f"expected the classes of the run, {', '.join(read_record(record)['classes'])}. "
+            f"Received: {', '.join(prepared.record['classes'])} in {config.dataset}"
+        )
     return prepared
 
 
+def names_another_set(run: RunDirectory, config: Config) -> bool:
+    """Whether `config` names other images than the run's own configuration."""
+    if not (run.path / "config.json").exists():
+        return False
+    own = run.read_config().image_set.dataset
+    return own.absolute_text != config.image_set.dataset.absolute_text
+
+
+def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
+    """How the images differ from those of the run's last start, as `images=old -> new`, if so."""
+    before, now = run.read_environment().get("data") or {}, prepared.summary
+    if before.get("sha256") in (None, now["sha256"]):
+        return []
+    texts = [f"{each['count']} of hash {each['sha256'][:12]}" for each in (before, now)]
+    return [f"images={' -> '.join(texts)}"]
+
+
 def note_changes(prepared: Prepared, config: Config) -> None:
-    """Tells the user if a folder has other images now than when it was prepared."""
-    folder, now = config.image_set.dataset.folder, None
-    with contextlib.suppress(OSError):  # The run does not need the folder any more.
-        now = folder and current_fingerprint(folder)
-    if now and now != prepared.record.get("fingerprint"):
+    """Tells the user if there are other images now than when they were prepared."""
+    dataset, changes = config.image_set.dataset, None
+    with contextlib.suppress(OSError, UsageError):  # The run does not need the files any more.
+        if dataset.is_own and dataset.path.exists():
+            _, changes = match_version(config.image_set, [prepared.directory], is_quick=True)
+    if changes:
         say_line(
-            f"note: {config.dataset} has changed since this run began, and the run keeps the "
-            f"images it began with, in {prepared.directory}"
+            f"note: {config.dataset} has changed since this run began ({changes}), and the run "
+            f"keeps the images it began with, in {prepared.directory}; "
+            "--allow_config_change=dataset goes on with those of now"
         )
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared
+from keras_sagan.data.report import describe_set
 from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
@@ -17,7 +18,7 @@ from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.runs.run_data import open_run_data
+from keras_sagan.runs.run_data import data_changes, open_run_data
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
@@ -87,11 +88,14 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
         raise UsageError(f"workers need the flags of their chief. Received: {received}")
 
     def prepare_for_run():
-        # Before the slow preparation of the data, and again when their classes are known.
-        directory.check_config(config, allowed)
-        prepared = open_run_data(directory, config)
-        changes = directory.check_config(config.with_data_classes(prepared.num_classes), allowed)
-        return prepared, changes
+        # Before the slow preparation of the data, and again when their classes are known. Of the
+        # user's own images, the content decides.
+        may_change = [*allowed, *(["dataset"] if config.image_set.dataset.is_own else [])]
+        directory.check_config(config, may_change)
+        prepared = open_run_data(directory, config, renew="dataset" in allowed)
+        config_of_data = config.with_data_classes(prepared.num_classes)
+        changes = directory.check_config(config_of_data, may_change)
+        return prepared, changes + data_changes(directory, prepared)
 
     prepared, changes = cluster.run_on_chief(prepare_for_run, "prepares the data") or (None, [])
     folder = pathlib.Path(cluster.broadcast(prepared and str(prepared.directory)))
@@ -183,7 +187,8 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
     if changes:
         facts["config_changes"] = list(changes)
     earlier = directory.write_environment(restored.step, devices, facts)
-    notes = [f"warning: {warning}" for warning in restored.warnings]
+    notes = describe_set(training.prepared.record, config.image_set.preprocessing)
+    notes += [f"warning: {warning}" for warning in restored.warnings]
     if earlier not in (None, devices):
         notes.append(f"note: this run began on {earlier} and resumes on {devices}")
     return notes

@@ -31,8 +31,8 @@ def test_prepare_says_what_it_made_and_draws_it(photos, tmp_path):
     preview = tmp_path / "new" / "preview.png"
     code, out, err = prepare(photos, tmp_path, f"--preview={preview}")
     assert code == 0, err
-    assert "40 images of 2 classes: " in out
-    assert "left out: 1 images, named in dataset.json" in out
+    assert "40 images; classes: 0 cats (30), 1 dogs (10)\n" in out
+    assert "left out: 1 unreadable, see dataset.json: dogs/broken.jpg (" in out
     assert f"preview, one row each of cats, dogs: {preview}" in out
     assert "left out: dogs/broken.jpg: " in err
     (directory,) = (tmp_path / "prepared").glob("photos-16x16x3-*")
@@ -91,7 +91,9 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     result = run("train", *flags(tmp_path / "new", tmp_path, *more))
     assert_one_line(result, 2, "have changed since they were prepared", "keras_sagan.prepare")
     _, err = train(run_dir, tmp_path, *more)
-    assert err.count("has changed since this run began, and the run keeps the images") == 1
+    assert (
+        err.count("since this run began (1 added, as cats/another.png), and the run keeps the") == 1
+    )
     (before,) = (tmp_path / "prepared").glob("photos-16x16x1-*")
     before.rename(tmp_path / "elsewhere")
     assert prepare(photos, tmp_path, "--image_channels=1")[0] == 0

@@ -1,7 +1,9 @@
 """Layouts of folders, and what is wrong with others."""
 
 import dataclasses
+import errno
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,11 @@ from images import decoded, encoded, fill, noise, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data import prepared as preparation
+from keras_sagan.data.report import describe_set
 from keras_sagan.errors import RunError, UsageError
+from keras_sagan.preprocessing import Preprocessing
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def settings(folder, tmp_path, **changes):
@@ -21,6 +27,10 @@ def settings(folder, tmp_path, **changes):
 
 def class_counts(prepared):
     return dict(zip(prepared.record["classes"], prepared.record["counts"], strict=True))
+
+
+def lines_of(prepared):
+    return describe_set(prepared.record, Preprocessing(16, 3))
 
 
 def test_subfolders_are_classes_and_deeper_ones_belong_to_them(tmp_path):
@@ -54,8 +64,141 @@ def test_image_folder_layout_gives_the_split(tmp_path):
     assert class_counts(train) == {"cats": 1, "dogs": 1}
     assert class_counts(test) == {"cats": 1, "dogs": 2}
     assert (train.record["split"], test.record["split"]) == ("train", "test")
-    with pytest.raises(UsageError, match="expected set/dev/CLASS/IMAGE; .* Received: split=dev"):
+    both = prepare_config(settings(tmp_path / "set", tmp_path, split="train+test"))
+    assert class_counts(both) == {"cats": 2, "dogs": 3}
+    with pytest.raises(UsageError, match="must be one of test, train in .* Received: split=dev"):
         prepare_config(settings(tmp_path / "set", tmp_path, split="dev"))
+
+
+@pytest.mark.parametrize(
+    ("folders", "split"),
+    [
+        (("train", "val"), "train"),
+        (("Training", "Validation", "testing"), "val"),
+        (("train",), "train"),
+        (("dev", "eval"), "test"),
+    ],
+)
+def test_splits_without_classes_are_splits(folders, split, tmp_path):
+    fill(tmp_path / "flat", [f"{name}/{i}.png" for name in folders for i in range(2)])
+    prepared = prepare_config(settings(tmp_path / "flat", tmp_path, split=split))
+    assert class_counts(prepared) == {"flat": 2}
+    assert prepared.record["splits"] == dict.fromkeys(folders, 2)
+    if len(folders) > 1:
+        said = f"split {split} of "
+        assert any(line.startswith(said) for line in lines_of(prepared))
+
+
+def test_a_stray_image_among_splits_is_no_reason_for_other_classes(tmp_path):
+    fill(tmp_path / "set", ["train/stray.png", "train/cats/a.png", "val/cats/b.png"])
+    with pytest.raises(UsageError, match=r"not both\. Received: train/stray.png and train/cats/a"):
+        prepare_config(settings(tmp_path / "set", tmp_path))
+
+
+def test_classes_with_names_of_splits_are_a_warning(tmp_path):
+    fill(tmp_path / "traffic", ["test/a.png", "car/b.png"])
+    lines = lines_of(prepare_config(settings(tmp_path / "traffic", tmp_path)))
+    assert "warning: classes with names of splits: test" in lines
+
+
+@pytest.mark.parametrize(
+    ("classes", "ordered"),
+    [
+        ([str(i) for i in range(12)], [str(i) for i in range(12)]),
+        (["a10", "a9", "b1", "a"], ["a", "a9", "a10", "b1"]),
+        (["10-x", "9-x", "x", "09"], ["09", "9-x", "10-x", "x"]),
+        (["v1.10", "v1.9", "v01.9"], ["v01.9", "v1.9", "v1.10"]),
+    ],
+)
+def test_classes_are_in_natural_order(classes, ordered, tmp_path):
+    fill(tmp_path / "set", [f"{name}/a.png" for name in classes])
+    prepared = prepare_config(settings(tmp_path / "set", tmp_path))
+    assert prepared.record["classes"] == ordered
+    names = hashed(f"{name}/a.png" for name in classes)
+    assert prepared.labels.tolist() == [ordered.index(name.split("/")[0]) for name in names]
+
+
+def hashed(names):
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+
+
+def test_what_is_passed_over_is_counted(tmp_path):
+    top = fill(tmp_path / "photos", ["a.png", "b.jpg"])
+    for name in ("a.pdf", "b.PDF", "c.svg", "README", "Thumbs.db", "._a.png", "a.tar.xz"):
+        (top / name).write_bytes(b"%PDF")
+    (top / "no_ending").write_bytes(encoded(noise(9, 9)))
+    for folder in ("__MACOSX", "@eaDir", "lost+found", ".ipynb_checkpoints", "$RECYCLE.BIN"):
+        fill(top / folder, ["a.png", "b/c.png"])
+    prepared = prepare_config(settings(top, tmp_path))
+    assert class_counts(prepared) == {"photos": 3}
+    assert prepared.record["passed_over"] == {
+        ".pdf": 2,
+        ".svg": 1,
+        ".xz": 1,
+        "without ending": 1,
+        "Thumbs.db": 1,
+        "hidden": 1,
+        "hidden/": 1,
+        "__MACOSX/": 1,
+        "@eaDir/": 1,
+        "lost+found/": 1,
+        "$RECYCLE.BIN/": 1,
+    }
+    (line,) = [line for line in lines_of(prepared) if line.startswith("passed over")]
+    assert "2 .pdf" in line
+
+
+def test_junk_is_no_class(tmp_path):
+    fill(tmp_path / "pets", ["cats/a.png", "dogs/b.png", "__MACOSX/cats/._a.png", "@eaDir/a.png"])
+    prepared = prepare_config(settings(tmp_path / "pets", tmp_path))
+    assert class_counts(prepared) == {"cats": 1, "dogs": 1}
+
+
+def test_links_to_nothing_are_left_out_by_name(tmp_path):
+    top = fill(tmp_path / "photos", [f"{i}.png" for i in range(7)])
+    for i in range(3):
+        (top / f"annexed {i}.jpg").symlink_to(f".git/annex/objects/{i}")
+    with pytest.raises(
+        RunError, match=r"Received: 3 of 10: annexed 0.jpg \(a link to nothing: .git"
+    ):
+        prepare_config(settings(top, tmp_path))
+    prepared = prepare_config(settings(top, tmp_path, max_bad_fraction=0.3))
+    assert [row["name"] for row in prepared.record["left_out"]] == [
+        f"annexed {i}.jpg" for i in range(3)
+    ]
+    assert any(line.startswith("left out: 3 unreadable") for line in lines_of(prepared))
+
+
+@pytest.mark.parametrize("name", ["dogs", "dogs/puppies"])
+def test_folders_without_permission_are_named(name, tmp_path, monkeypatch):
+    files = [f"{folder}/{i}.png" for folder in ("cats", "dogs", "dogs/puppies") for i in range(3)]
+    top = fill(tmp_path / "pets", files)
+    scandir = os.scandir
+
+    def refuse(path):
+        if path == top / name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    config = settings(top, tmp_path)
+    if name == "dogs":
+        with pytest.raises(
+            UsageError, match=r"images: dogs; unreadable: dogs/ \(Permission denied"
+        ):
+            prepare_config(config)
+        return
+    with pytest.raises(RunError, match=r"1 of 7: dogs/puppies/ \(Permission denied\)"):
+        prepare_config(config)
+    prepared = prepare_config(dataclasses.replace(config, max_bad_fraction=0.2))
+    assert class_counts(prepared) == {"cats": 3, "dogs": 3}
+
+
+def test_a_class_that_is_a_link_to_nothing_is_named(tmp_path):
+    top = fill(tmp_path / "pets", ["cats/a.png", "cats/b.png"])
+    (top / "dogs").symlink_to(tmp_path / "dvc" / "cache")
+    with pytest.raises(UsageError, match=r"images: dogs; unreadable: dogs/ \(a link to nothing"):
+        prepare_config(settings(top, tmp_path))
 
 
 def test_class_that_is_called_train_is_a_class(tmp_path):
@@ -73,8 +216,7 @@ def test_order_mixes_classes_and_does_not_depend_on_the_place(tmp_path):
     second = prepare_config(settings(tmp_path / "y", tmp_path))
     assert first.record["sha256"] == second.record["sha256"]
     assert 4 < first.labels[:20].sum() < 16
-    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    for image, name in zip(first.images, ordered, strict=True):
+    for image, name in zip(first.images, hashed(names), strict=True):
         np.testing.assert_array_equal(image, decoded(str(tmp_path / "x" / name)))
 
 
@@ -107,8 +249,8 @@ def test_hash_is_of_images_and_labels(tmp_path):
     ("names", "message"),
     [
         ([], "dataset must be folder:PATH of a folder. Received: folder:"),
-        (["notes.txt"], r"expected image files \(.*\.jpg .*\) in the folder. Received: "),
-        (["a.png", "cats/b.png"], "not both. Received: a.png and cats/b.png in "),
+        (["notes.txt"], r"expected image files \(.*\.jpg .*\) in folder:.* Received: 1 .txt"),
+        (["a.png", "cats/b.png"], "not both. Received: a.png and cats/b.png"),
         (["cats/a.png", "dogs/notes.txt", "cows/.b.png"], "2 of 3 without images: cows, dogs"),
         (["a.png"], "at least two images in folder:.* Received: one"),
     ],
@@ -144,35 +286,3 @@ def test_number_of_classes_is_checked_before_images_are_read(tmp_path, monkeypat
     monkeypatch.delattr(preparation, "write_arrays")
     with pytest.raises(UsageError, match="num_classes must be 2, .* Received: 3"):
         prepare_config(settings(tmp_path / "photos", tmp_path, num_classes=3))
-
-
-@pytest.mark.parametrize("change", ["add", "rename", "resize"])
-def test_every_change_is_seen(tmp_path, change):
-    folder = fill(tmp_path / "photos", ["a.png", "b.png"])
-    prepare_config(settings(folder, tmp_path))
-    if change == "add":
-        (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
-    elif change == "rename":
-        (folder / "b.png").rename(folder / "c.png")
-    else:
-        (folder / "b.png").write_bytes(encoded(noise(9, 9)))
-    with pytest.raises(UsageError, match="have changed since"):
-        prepare_config(settings(folder, tmp_path))
-
-
-def test_changed_folder_is_refused_until_it_is_prepared_again(tmp_path):
-    folder = fill(tmp_path / "photos", ["a.png", "b.png"])
-    config = settings(folder, tmp_path)
-    old = prepare_config(config)
-    held = old.images
-    before = np.array(held)
-    (folder / "c.png").write_bytes(encoded(noise(20, 24, seed=9)))
-    with pytest.raises(UsageError, match="have changed since .* prepare them again with python -m"):
-        prepare_config(config)
-    new = prepare_config(config, renew=True)
-    assert (len(old.images), len(new.images)) == (2, 3)
-    assert old.directory.exists()  # Runs that began with it keep it.
-    np.testing.assert_array_equal(held, before)  # A trainer may still read it.
-    assert len(prepare_config(config).images) == 3
-    shutil.rmtree(folder)
-    assert len(prepare_config(config).images) == 3

@@ -12,6 +12,7 @@ from keras_sagan.config import Config
 from keras_sagan.data.notices import add_notes, describe_notices
 from keras_sagan.data.prepared import set_name
 from keras_sagan.data.source import Example, ImageSource
+from keras_sagan.data.stamps import NO_FILES, SourceFiles, Stamp, read_recorded
 from keras_sagan.data.write import write_arrays
 from keras_sagan.errors import RunError
 from keras_sagan.preprocessing import Preprocessing
@@ -90,9 +91,10 @@ def test_notes_add_up():
     assert noticed == {"sixteen_bit": 2, "highest_level": 9}
 
 
-def source(payloads, count=None, left_out=()):
+def source(payloads, count=None, left_out=(), files=NO_FILES):
     examples = [Example(name, payload, 0) for name, payload in payloads.items()]
-    return ImageSource({"source": "test"}, ("a",), count, lambda: examples, left_out)
+    record = {"source": "test"}
+    return ImageSource(record, ("a",), count, lambda: examples, left_out, files)
 
 
 def test_record_has_counts_and_hashes(tmp_path):
@@ -100,18 +102,19 @@ def test_record_has_counts_and_hashes(tmp_path):
     files = [encoded(noise(20, 24, seed=i)) for i in range(2)]
     (tmp_path / "a.png").write_bytes(files[0])
     payloads = [str(tmp_path / "a.png"), files[1], noise(16, 16)]
-    images = source(dict(zip(names, payloads, strict=True)))
+    stamps = SourceFiles(tmp_path, {}, dict.fromkeys(names[:2], Stamp(1, 2)))
+    images = source(dict(zip(names, payloads, strict=True)), files=stamps)
     write_arrays(images, CONFIG.image_set, 0.5, tmp_path / "set")
     record = json.loads((tmp_path / "set" / "dataset.json").read_text())
     assert record["noticed"] == {"not_square": 2}
-    hashes = json.loads((tmp_path / "set" / "hashes.json").read_text())
     expected = [hashlib.sha256(file).hexdigest() for file in files]
-    assert list(hashes.items()) == list(zip(names[:2], expected, strict=True))
+    recorded = read_recorded(tmp_path / "set")
+    assert recorded.hashes == dict(zip(names[:2], expected, strict=True))
 
 
 def test_arrays_have_no_hashes(tmp_path):
     write_arrays(source({"a": noise(9, 9)}), CONFIG.image_set, 0.0, tmp_path / "set")
-    assert not (tmp_path / "set" / "hashes.json").exists()
+    assert not (tmp_path / "set" / "files.json").exists()
     assert json.loads((tmp_path / "set" / "dataset.json").read_text())["noticed"] == {}
 
 

@@ -1,0 +1,109 @@
+"""The versions of a prepared set, one for each state that the user's files have had."""
+
+import hashlib
+import pathlib
+import re
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from keras_sagan.data.arrays import idx_source, npz_source
+from keras_sagan.data.folder import folder_source, zip_source
+from keras_sagan.data.source import ImageSource
+from keras_sagan.data.stamps import Changes, read_recorded
+from keras_sagan.data.synthetic import synthetic_source
+from keras_sagan.values import ImageSet
+
+SOURCES = {
+    "folder": folder_source,
+    "zip": zip_source,
+    "npz": npz_source,
+    "idx": idx_source,
+    "synthetic": synthetic_source,
+}
+
+
+def open_source(image_set: ImageSet, data_dir: str = "") -> ImageSource:
+    """The source of an image set; an embedded set is built under `data_dir`."""
+    if image_set.dataset.kind in SOURCES:
+        return SOURCES[image_set.dataset.kind](image_set)
+    # This import loads TensorFlow Datasets.
+    from keras_sagan.data.builders import builder_source
+
+    return builder_source(image_set, data_dir)
+
+
+def find_version(
+    image_set: ImageSet, parent: pathlib.Path, is_quick: bool
+) -> tuple[pathlib.Path | None, Changes | None]:
+    """Finds a prepared set in `parent`; of the user's own files, the version as they are now.
+
+    If the user's files are gone, the latest version stands for them.
+
+    Returns:
+        The set's folder, or None; and what has changed since the latest version, or None.
+    """
+    name, path = set_name(image_set), image_set.dataset.path
+    if not image_set.dataset.is_own:
+        return (parent / name if (parent / name).exists() else None), None
+    versions = list_versions(image_set, parent)
+    if versions and not path.exists():
+        return versions[0], None
+    return match_version(image_set, versions, is_quick)
+
+
+def match_version(
+    image_set: ImageSet, versions: Sequence[pathlib.Path], is_quick: bool
+) -> tuple[pathlib.Path | None, Changes | None]:
+    """Of some versions, finds the one made from the user's files as they are; as `find_version`.
+
+    Versions without a record of their files, of earlier releases, are passed over.
+    """
+    records = [record for version in versions if (record := read_recorded(version))]
+    if is_quick:
+        for record in records:
+            if record.looks_current(image_set.dataset.root):
+                return record.directory, None
+    now, latest = open_source(image_set).files, None
+    for record in records:
+        changes = record.compare(now)
+        if not changes.found():
+            return record.directory, None
+        latest = latest or changes
+    return None, latest
+
+
+def list_versions(image_set: ImageSet, parent: pathlib.Path) -> list[pathlib.Path]:
+    """The versions of a set of the user's own files, the latest first."""
+    found = parent.glob(f"{set_name(image_set)}-*/images.npy")
+    ordered = sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [path.parent for path in ordered]
+
+
+def remove_versions(image_set: ImageSet, kept: pathlib.Path) -> list[tuple[pathlib.Path, int]]:
+    """Removes all versions of a set but one; returns the folder and the bytes of each."""
+    if not image_set.dataset.is_own:
+        return []
+    removed = [path for path in list_versions(image_set, kept.parent) if path != kept]
+    sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in removed]
+    for path in removed:
+        shutil.rmtree(path)
+    return list(zip(removed, sizes, strict=True))
+
+
+def set_name(image_set: ImageSet) -> str:
+    """A file name, different for each image set. Existing sets depend on it: it must not change."""
+    dataset = image_set.dataset
+    legible, key = dataset.text, list[Any]((dataset.text, image_set.split))
+    if dataset.is_own:
+        key[0] = str(dataset.path) if dataset.kind == "folder" else dataset.absolute_text
+        legible = dataset.path.name
+    elif dataset.kind == "tfds":
+        key = [*key, image_set.tfds_dir]
+    elif dataset.kind == "synthetic":
+        key = [*key, image_set.num_classes]
+    legible = re.sub(r"\W+", "_", legible, flags=re.ASCII)[:40]
+    if changes := image_set.preprocessing.changes():
+        key.append(changes)
+    size = "x".join(map(str, image_set.image_shape))
+    return f"{legible}-{size}-{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"
