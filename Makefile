@@ -40,6 +40,7 @@ clean:
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 # The lock is complete, so nothing is resolved: TF-GAN asks for packages that its metrics do not need.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+# Most modules are never imported, so Python compiles each when it is. That halves the time.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
