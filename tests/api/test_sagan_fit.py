@@ -188,7 +188,7 @@ def test_a_late_mistake_in_a_dataset_ends_fit_in_one_line(gan, restart):
     "options",
     [
         {"d_steps": 2, "flip": True, "fake_labels": "data"} | smallest.DCGAN,
-        {"reuse_fakes": True},
+        {"reuse_fakes": True} | smallest.DCGAN,
         {"reuse_fakes": True, "d_steps": 2, "precision": "mixed_bfloat16"},
     ],
     ids=["d_steps", "reuse_fakes", "bfloat16"],
@@ -218,11 +218,12 @@ def test_fit_and_train_make_the_same_weights(options, tmp_path):
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one(two_replicas, tmp_path):
+    fields = TINY | smallest.DCGAN | {"num_classes": 3, "d_steps": 2, "sync_batch_norm": True}
     with two_replicas.scope():
-        both = ks.SAGAN(**TINY, num_classes=3, d_steps=2, sync_batch_norm=True)
-    one = ks.SAGAN(**TINY, num_classes=3, d_steps=2, sync_batch_norm=True)
+        both = ks.SAGAN(**fields)
+    one = ks.SAGAN(**fields)
     histories = [each.fit(IMAGES, LABELS, epochs=2, verbose=0).history for each in (one, both)]
-    for name in NAMES:
+    for name in (name for name in NAMES if not name.startswith("gamma/")):
         np.testing.assert_allclose(*(each[name] for each in histories), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(
         one.discriminator.get_weights()[0], both.discriminator.get_weights()[0], atol=1e-3
