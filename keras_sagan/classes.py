@@ -31,7 +31,7 @@ def describe_classes(names: Sequence[str], counts: Sequence[int] | None = None) 
 
 
 def describe_names(names: Sequence[str], wrong: str) -> str:
-    """The names of classes in a line, for the error that none of them is `wrong`."""
+    """The names of classes on one line, for the error that `wrong` is not among them."""
     text = f"names of classes: {list_first([show_name(name) for name in names])}"
     if len(names) > LISTED and (close := difflib.get_close_matches(wrong, names)):
         text += f"; the closest are {', '.join(map(show_name, close))}"
@@ -61,7 +61,7 @@ def parse_labels(
         name: of the flag, for the error.
         given: the texts, at least one.
         num_classes: of the run or model.
-        names: of its classes; None: the data of the run, which have them, were not found.
+        names: of its classes; None if the run's data, which have them, were not found.
 
     Raises:
         UsageError: if a text is neither. It lists the names.
@@ -86,7 +86,7 @@ def is_number(text: str) -> bool:
 
 
 def describe_labels(wrong: str, num_classes: int, names: Sequence[str] | None) -> str:
-    """What `parse_labels` expects in the place of `wrong`."""
+    """What `parse_labels` expects instead of `wrong`."""
 
     numbers = f"numbers in 0...{num_classes - 1}"
     if names is None and not is_number(wrong):
@@ -104,8 +104,8 @@ def describe_labels(wrong: str, num_classes: int, names: Sequence[str] | None) -
 def find_class(name: str, names: Sequence[str]) -> int | None:
     """The label of the class with this name; None if there is none, or more than one.
 
-    A name that is written exactly so comes first, then one of the same characters, which Unicode
-    may compose differently, then one that differs in case or spaces.
+    An exact match comes first, then a name that differs only in its Unicode composition, then one
+    that differs in case or spaces.
     """
     if names.count(name) == 1:
         return names.index(name)
@@ -118,10 +118,10 @@ def find_class(name: str, names: Sequence[str]) -> int | None:
 
 
 def compose(name: str) -> str:
-    """A name in composed characters: some file systems decompose those with accents."""
+    """A name in composed characters: some file systems decompose accented ones."""
     return unicodedata.normalize("NFC", name)
 
 
 def fold_case(name: str) -> str:
-    """A name without what distinguishes upper and lower case and kinds of space."""
+    """A name without differences in case and spaces."""
     return " ".join(compose(compose(name).casefold()).split())

@@ -190,10 +190,10 @@ def class_labels(run, config):
         config: its configuration, with the `data_dir` to look in.
 
     Returns:
-        The labels, None if the flag was not given; the names, None if they are unknown.
+        The labels, or None if the flag was not given; the names, or None if they are unknown.
 
     Raises:
-        UsageError: if the run has no classes, or not these.
+        UsageError: if the run has no classes, or lacks one of these.
     """
     from keras_sagan.runs.run_data import read_class_names
 

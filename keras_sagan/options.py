@@ -62,16 +62,18 @@ class DataOptions:
 
     dataset: str = option(
         "digits",
-        "folder:PATH: your images, one subfolder per class, or no subfolders. A name known to "
-        "TensorFlow Datasets, optionally with config and version: cifar10, "
-        "oxford_flowers102:2.1.1. digits: 1,797 real handwritten digits. symmetry, symmetry:COUNT "
-        "or symmetry:COUNT:SEED: textures in which one half determines the other (10,000, seed 0). "
-        "synthetic: random images, for measuring speed.",
+        "folder:PATH: your images, one subfolder per class, or no subfolders. zip:PATH: the same "
+        "in a ZIP archive. npz:PATH: an NPZ file with images, and optionally labels and "
+        "class_names. idx:PATH: a folder of IDX files, e.g. MNIST. A name known to TensorFlow "
+        "Datasets, optionally with config and version: cifar10, oxford_flowers102:2.1.1. digits: "
+        "1,797 real handwritten digits. symmetry, symmetry:COUNT or symmetry:COUNT:SEED: textures "
+        "in which one half determines the other (10,000, seed 0). synthetic: random images, for "
+        "measuring speed.",
     )
     split: str = option(
         "train",
-        "Split of a TensorFlow Datasets set, e.g. train or train+test, or of a folder laid out as "
-        "PATH/SPLIT/CLASS/IMAGE.",
+        "Split, e.g. train or train+test, of a TensorFlow Datasets set, of IDX files, or of a "
+        "folder or ZIP archive laid out as SPLIT/CLASS/IMAGE or SPLIT/IMAGE.",
         before="train",
     )
     data_dir: str = option("data", "Folder of the prepared data.", resumable=True)

@@ -21,8 +21,8 @@ flags.DEFINE_string("preview", None, "PNG file for a grid of some prepared image
 flags.DEFINE_bool(
     "clean",
     False,
-    "Remove the other versions of this set, of images as they were earlier. Runs that began with "
-    "one of them cannot resume.",
+    "Remove the other versions of this set, made from earlier images. Runs that began with one of "
+    "them then resume only with --allow_config_change=dataset.",
 )
 commands.define_config_flags()
 

@@ -1,4 +1,4 @@
-"""How image files become pixels: the options, and all that determines an image's pixels."""
+"""How image files become pixels: the options, and everything that determines the pixels."""
 
 import dataclasses
 from typing import Any
@@ -25,27 +25,28 @@ class PreprocessingOptions:
     crop_at: str = option(
         "center",
         "Where the square of fit=crop lies. top and bottom are for tall images, left and right for "
-        "wide ones; the others are cropped at the center.",
+        "wide ones; other images are cropped at the center.",
         one_of("center", "top", "bottom", "left", "right"),
         before="center",
     )
     background: str = option(
         "white",
-        "Color of transparent parts, and around images with fit=pad: a name or #rrggbb, as "
-        "Pillow's ImageColor reads it.",
+        "Color of transparent parts and of the borders of fit=pad: a name or #rrggbb, as Pillow's "
+        "ImageColor reads it.",
         before="white",
     )
     white_level: int = option(
         65535,
-        "Value of 16-bit images that becomes white; larger values are clipped. E.g. 4095 for files "
-        "with 12-bit values.",
+        "Value of 16-bit images that becomes white, e.g. 4095 for files with 12-bit values. Larger "
+        "values are clipped.",
         LEVEL,
         before=65535,
     )
     max_megapixels: float = option(
         90.0,
         "Largest image that is decoded, in millions of pixels. A JPEG file with up to four times "
-        "as many is decoded at half its height and width; larger images count as unreadable.",
+        "as many is decoded at half its height and width. Other larger images count as "
+        "unreadable.",
         POSITIVE,
         resumable=True,
         before=90.0,

@@ -84,8 +84,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "data_dir",
     None,
-    "Folder of prepared data, which have the names of classes and the real images of a page. "
-    "Default: the run's own.",
+    "Folder of prepared data, for the names of classes and the real images of a page. Default: the "
+    "run's own.",
 )
 
 

@@ -39,7 +39,7 @@ def local_path(name: str, text: str) -> str:
     return os.path.expanduser(text)
 
 
-# Kinds of sets in files of the user, and what their paths lead to.
+# Kinds of sets in the user's own files, and what their paths lead to.
 OWN_SETS = {
     "folder": "a folder",
     "zip": "a ZIP archive",
@@ -60,7 +60,7 @@ class DatasetName:
 
     @property
     def is_own(self) -> bool:
-        """Whether its images are in files of the user."""
+        """Whether its images are in the user's own files."""
         return self.kind in OWN_SETS
 
     @property
@@ -80,7 +80,7 @@ class DatasetName:
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
-        """Parses KIND:PATH or the name of an embedded set; any other name is of a TFDS set.
+        """Parses KIND:PATH or the name of an embedded set; any other name is a TFDS set.
 
         Raises:
             UsageError: if it is none of these.

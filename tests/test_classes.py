@@ -14,7 +14,7 @@ MANY = [f"class {i}" for i in range(100)]
 
 
 def split(text):
-    """A text as the flag `--labels` takes it apart."""
+    """The parts into which the flag `--labels` splits a text."""
     values = flags.FlagValues()
     flags.DEFINE_list("labels", None, "", flag_values=values)
     values(["sample", f"--labels={text}"])

@@ -77,7 +77,7 @@ def test_lock_is_held_once_and_says_by_whom(tmp_path):
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
 def test_a_trained_classifier_is_kept_where_there_are_no_links(number, tmp_path, monkeypatch):
-    """As on exFAT and some file systems of FUSE."""
+    """As on exFAT and some FUSE file systems."""
 
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))

@@ -113,7 +113,7 @@ def class_number(label: Any, class_names: Sequence[str]) -> int:
 
 
 def describe_choice(wrong: str, class_names: Sequence[str]) -> str:
-    """What is expected in the place of the name `wrong`."""
+    """What is expected instead of the name `wrong`."""
     if class_names == [*map(str, range(len(class_names)))]:
         return (
             f"labels in 0...{len(class_names) - 1}: these classes have no other names; "

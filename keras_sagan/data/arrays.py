@@ -19,7 +19,7 @@ NPZ = (
     "labels, int [N] from 0, and class_names"
 )
 IDX = "dataset must be idx:PATH of a folder with SPLIT-images-idx3-ubyte, compressed or not"
-# What names IDX files; MNIST calls its test split t10k.
+# Names of IDX files; MNIST calls its test split t10k.
 IDX_NAME = re.compile(r"(?:.*-)?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?")
 # The first bytes of an IDX file of uint8, before the number of its dimensions.
 UINT8 = b"\x00\x00\x08"
@@ -31,7 +31,7 @@ def npz_source(image_set: ImageSet) -> ImageSource:
     """The images of an NPZ file, with its `labels` and `class_names` if it has them.
 
     Raises:
-        UsageError: if it is no such file.
+        UsageError: if it is not an NPZ file of images.
         OSError: if it cannot be read.
     """
     path, received = image_set.dataset.path, f"Received: {image_set.dataset.text}"
@@ -77,10 +77,12 @@ def idx_source(image_set: ImageSet) -> ImageSource:
 
 
 def find_idx(folder: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
-    """Of each split with images, the files of `images` and `labels`; a file before its `.gz`.
+    """The files of `images` and `labels` of each split that has images.
+
+    An uncompressed file takes precedence over its `.gz`.
 
     Raises:
-        UsageError: if a folder has several sets.
+        UsageError: if the folder has several sets.
     """
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -115,7 +117,7 @@ def array_source(
     """The source of the images and labels of each split, read from `paths`.
 
     Raises:
-        UsageError: if arrays do not fit each other.
+        UsageError: if the arrays are invalid or do not match.
     """
     dataset, text = image_set.dataset, image_set.dataset.text
     for images, labels in parts.values():
@@ -147,7 +149,7 @@ def array_source(
 
 
 def name_classes(names: np.ndarray | None, largest: int, text: str) -> tuple[str, ...]:
-    """Names of the classes up to a label: the given ones, or their numbers.
+    """Names of the classes up to label `largest`: the given ones, or their numbers.
 
     Raises:
         UsageError: if there are too few.
@@ -164,7 +166,7 @@ def name_classes(names: np.ndarray | None, largest: int, text: str) -> tuple[str
 
 
 def check_images(images: np.ndarray, text: str) -> None:
-    """Raises a `UsageError` if these are no images."""
+    """Raises a `UsageError` if these are not images."""
     has_channels = images.ndim == 4 and images.shape[3] in (1, 3, 4)
     if images.dtype != np.uint8 or not (images.ndim == 3 or has_channels) or not images.size:
         raise UsageError(
@@ -174,7 +176,7 @@ def check_images(images: np.ndarray, text: str) -> None:
 
 
 def check_labels(labels: np.ndarray, count: int, text: str) -> None:
-    """Raises a `UsageError` if these are no labels of `count` images."""
+    """Raises a `UsageError` if these are not the labels of `count` images."""
     least = labels.min() if labels.size and labels.dtype.kind in "iu" else None
     if least is None or least < 0 or labels.shape != (count,):
         found = "" if least is None else f", from {least}"

@@ -14,7 +14,7 @@ MODES = {
     "GRAY": ("L", {"1", "L", "LA"}),
     "RGB ": ("RGB", {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}),
 }
-# A profile that changes no value by more is sRGB: profiles of sRGB round its curve in many ways.
+# A profile that changes no value by more counts as sRGB: profiles round its curve differently.
 TOLERANCE = 2
 
 
@@ -72,7 +72,7 @@ def find_transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | No
 
 
 def sample_colors(mode: str) -> Image.Image:
-    """A row of pixels in regular distances through the colors of a mode."""
+    """A row of pixels that samples the colors of a mode at regular intervals."""
     bands = Image.getmodebands(mode)
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     colors = np.stack(np.meshgrid(*[levels] * bands), axis=-1).reshape(1, -1, bands)

@@ -2,8 +2,8 @@
 
 PREPROCESSING is a `Preprocessing` as JSON. The process writes `READY`. Then it reads requests from
 standard input, each a line of JSON and the payload's bytes, and answers each on standard output: a
-line of JSON, and the pixels unless that has a reason why there are none. It ends with its standard
-input.
+line of JSON, followed by the pixels unless the line gives a reason why there are none. It exits at
+the end of standard input.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ from keras_sagan.data.source import Member, Payload
 from keras_sagan.preprocessing import Preprocessing
 
 READY = b"ready\n"
-# Bytes of a file that is not read at once.
+# Larger files, in bytes, are not read into memory at once.
 LARGE = 2**26
-# Most bytes of a file in an archive, which is read at once.
+# Largest file in an archive, in bytes; it is read into memory at once.
 LARGEST_MEMBER = 2**30
 
 
@@ -85,7 +85,7 @@ def unpack_payload(data: bytes, request: dict[str, Any]) -> Payload:
 
 
 def open_payload(payload: str | Member | bytes) -> io.BytesIO | io.BufferedReader:
-    """A file, in memory unless it is large, because Pillow reads it in small parts."""
+    """Opens a file: in memory unless it is large, because Pillow reads in small parts."""
     if isinstance(payload, bytes):
         return io.BytesIO(payload)
     if isinstance(payload, Member):
@@ -97,7 +97,7 @@ def open_payload(payload: str | Member | bytes) -> io.BytesIO | io.BufferedReade
 
 
 def read_member(member: Member) -> bytes:
-    """The bytes of a file in an archive; raises a `RefusedImageError` if they are too many."""
+    """The bytes of a file in an archive; raises a `RefusedImageError` if there are too many."""
     archive = open_archive(member.archive)
     size = archive.getinfo(member.name).file_size
     if size > LARGEST_MEMBER:

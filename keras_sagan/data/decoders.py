@@ -32,7 +32,7 @@ class Decoders:
     """One process per core, each with a thread here. All end with this process.
 
     Args:
-        preprocessing: how they make pixels of images.
+        preprocessing: how images become pixels.
     """
 
     def __init__(self, preprocessing: Preprocessing) -> None:

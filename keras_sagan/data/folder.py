@@ -27,7 +27,7 @@ class Selection(NamedTuple):
 
 
 def folder_source(image_set: ImageSet) -> ImageSource:
-    """The images in a folder and its subfolders; the first level of subfolders are the classes.
+    """The images in a folder and its subfolders; the first-level subfolders are the classes.
 
     A folder laid out as SPLIT/CLASS/IMAGE or SPLIT/IMAGE gives the images of `image_set.split`.
     Classes are in natural order, 2 before 10. Images are ordered by a hash of their names, which
@@ -71,7 +71,7 @@ def tree_source(
     files: Callable[[Collection[str]], SourceFiles],
     payload: Callable[[str], Payload],
 ) -> ImageSource:
-    """The source of a listed folder; functions of names give its files and their payloads."""
+    """The source of a listed folder; `files` and `payload` map names to files and to a payload."""
     dataset = image_set.dataset
     if not (listing.images or listing.unreadable):
         endings = " ".join(sorted(listing.endings))
@@ -110,10 +110,10 @@ def counted(counts: dict[str, int]) -> str:
 
 
 def select_split(names: list[str], image_set: ImageSet) -> Selection:
-    """The images of the requested split, or all of them if their folders are no splits.
+    """The images of the requested split, or all images if the folders are not splits.
 
-    The folders are splits if all have names of splits, or if one has the name of the requested
-    split and all images are in folders below.
+    The folders are splits if all are named like splits, or if one has the name of the requested
+    split and all images are in folders below them.
     """
     split, text = image_set.split, image_set.dataset.text
     by_folder = collections.Counter(name.split("/")[0] for name in names if "/" in name)
@@ -138,7 +138,7 @@ def select_split(names: list[str], image_set: ImageSet) -> Selection:
 
 
 def find_classes(listing: Listing, names: list[str], depth: int) -> list[str]:
-    """Names of the classes, the folders at a depth; empty if the images are in no classes.
+    """Names of the classes, the folders at a depth; empty if there are no classes.
 
     Raises:
         UsageError: if some of the images are in folders of classes, and some are not.
@@ -160,7 +160,7 @@ def find_classes(listing: Listing, names: list[str], depth: int) -> list[str]:
 
 
 def natural(names: Collection[str]) -> list[str]:
-    """Names in the order of a person: numbers in them by value."""
+    """Names in natural order: numbers in them compare by value."""
 
     def key(name):
         parts = re.split(r"(\d+)", name)

@@ -1,4 +1,4 @@
-"""Formats of image files: those that are read, and what to do about others."""
+"""Image file formats: those that are read, and what to do about others."""
 
 import functools
 import importlib.util
@@ -18,8 +18,8 @@ HINTS = {
     **dict.fromkeys(HEIF_ENDINGS, HEIF_HINT),
     **dict.fromkeys(RAW_ENDINGS, "export these camera raw files, e.g. as JPEG"),
     ".jp2": "convert them, e.g. to PNG",
-    ".jxl": "convert them, e.g. by djxl",
-    ".pdf": "extract their images, e.g. by pdfimages",
+    ".jxl": "convert them, e.g. with djxl",
+    ".pdf": "extract their images, e.g. with pdfimages",
     ".psd": "export them, e.g. as PNG",
     ".svg": "render them, e.g. as PNG",
 }
@@ -63,7 +63,7 @@ def open_file(file: str | BinaryIO) -> ImageFile.ImageFile:
 
 @functools.cache
 def register_heif() -> None:
-    """Loads the library that reads HEIF files, which takes time: call it when it may be needed."""
+    """Loads the library that reads HEIF files. This takes time, so call it only when needed."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -75,4 +75,4 @@ def explain_unknown(head: bytes) -> str:
         return "a Git LFS pointer in place of the image: run git lfs pull"
     if HEIF_SIGNATURE.match(head) and not has_heif():
         return f"a HEIF image: {HEIF_HINT}"
-    return "no image of a known kind"
+    return "not an image of a known format"

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from keras_sagan.data.formats import image_extensions, is_image
 from keras_sagan.data.stamps import Stamp
 
-# What systems and programs leave beside images. Names that begin with a dot are hidden anyway.
+# What systems and programs leave beside images. Names with a leading dot are skipped anyway.
 JUNK = {"@eaDir", "__MACOSX", "lost+found", "#recycle", "$RECYCLE.BIN", "System Volume Information"}
 JUNK |= {"Thumbs.db", "desktop.ini", "ehthumbs.db"}
-# Bytes by which a file without an ending is recognized.
+# Bytes that identify a file without an extension.
 HEAD = 4096
 # Flag of an encrypted file in an archive.
 ENCRYPTED = 1
@@ -44,11 +44,10 @@ class Listing:
             elif ending in self.endings or (len(ending) < 2 and stamp() and is_image(head())):
                 self.images[name] = stamp()
             else:
-                self.passed_over[ending if len(ending) > 1 else "without ending"] += 1
+                self.passed_over[ending if len(ending) > 1 else "without extension"] += 1
         except OSError as error:
-            name = (
-                name if ending else f"{name}/"
-            )  # A link to nothing without ending is to a folder.
+            # A broken link without an extension is taken for a folder.
+            name = name if ending else f"{name}/"
             self.unreadable[name] = error.strerror or str(error)
 
 
@@ -124,17 +123,17 @@ def find_junk(folders: Sequence[str]) -> tuple[str, ...]:
 
 
 def junk_kind(name: str) -> str | None:
-    """The kind of a name that is passed over unseen; None for other names."""
+    """The kind of a name that is passed over without a look; None for other names."""
     if name in JUNK:
         return name
     return "hidden" if name.startswith(".") else None
 
 
 def stamp_of(entry: os.DirEntry) -> Stamp:
-    """Size and time of a file; raises an `OSError` if there is no regular one."""
+    """Size and time of a file; raises an `OSError` if it is not a regular file."""
     if not entry.is_file():
         linked = entry.is_symlink()
-        raise OSError(f"a link to nothing: {os.readlink(entry.path)}" if linked else "no file")
+        raise OSError(f"broken link to {os.readlink(entry.path)}" if linked else "not a file")
     return Stamp.of(entry.stat())
 
 

@@ -59,7 +59,7 @@ def describe_shape(
         "stretch": "distorts them",
     }
     if p.crop_at != "center":
-        effects["crop"] = f"keeps one square of each, at the {p.crop_at} if it is longer there"
+        effects["crop"] = f"keeps one square of each, placed by --crop_at={p.crop_at}"
     yield f"{found:,} of {count_images(count)} are not square: --fit={p.fit} {effects[p.fit]}"
 
 
@@ -69,8 +69,8 @@ def describe_16_bits(noticed: dict[str, int], white_level: int) -> Iterator[str]
     if 0 < highest < white_level / 4:
         white = 2 ** highest.bit_length() - 1
         yield (
-            f"no value of {count_images(count)} of 16 bits is above {white:,}: they come out dark, "
-            f"unless --white_level={white}"
+            f"no value of {count_images(count)} of 16 bits is above {white:,}: they come out dark "
+            f"without --white_level={white}"
         )
     elif highest > white_level:
         yield (
@@ -81,5 +81,5 @@ def describe_16_bits(noticed: dict[str, int], white_level: int) -> Iterator[str]
     if 0 < upper < 64:
         yield (
             f"no value of {count_images(noticed['sixteen_bit_color'])} with 16 bits per color is "
-            f"above {256 * upper + 255:,}: they come out dark, unless you convert them to 8 bits"
+            f"above {256 * upper + 255:,}: they come out dark unless you convert them to 8 bits"
         )

@@ -52,7 +52,7 @@ def decode_image(
         was found or changed, and largest values.
 
     Raises:
-        RefusedImageError: if the image is too large, or its values cannot be read right.
+        RefusedImageError: if the image is too large, or its values cannot be read correctly.
         Exception: of many types, if it is broken. Pillow's readers share no base class of errors.
     """
     size, channels = preprocessing.size, preprocessing.channels
@@ -103,7 +103,7 @@ def open_image(
         is_wide = image.mode[0] != "I" and any(";16" in str(tile.args) for tile in image.tile[:1])
         if is_wide and preprocessing.white_level != 65535:
             raise RefusedImageError(
-                "16 bits per color, which only --white_level=65535 reads, as Pillow keeps 8 of them"
+                "16 bits per color need --white_level=65535, because Pillow keeps only 8 of them"
             )
         profile, frame = image.info.get("icc_profile"), ImageOps.exif_transpose(image)
         if is_wide:
@@ -153,7 +153,7 @@ def to_8_bits(image: Image.Image, white_level: int, notes: dict[str, int]) -> Im
             return Image.fromarray(table_of_levels(white_level)[levels])
     if image.mode in ("I", "F"):
         raise RefusedImageError(
-            f"expected 8 or 16 bits a channel. Received: mode {image.mode} of Pillow"
+            f"expected 8 or 16 bits a channel. Received: Pillow mode {image.mode}"
         )
     return image
 
@@ -178,7 +178,7 @@ def without_alpha(image: Image.Image, background: str, notes: dict[str, int]) ->
 
 
 def resize_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """Resizes an image to a square, which it fills unless it is to be padded."""
+    """Resizes an image to a square, with padding if `fit` is pad."""
     size, longest = preprocessing.size, max(image.size)
     if preprocessing.fit != "pad":
         return image.resize((size, size), Image.Resampling.BICUBIC)

@@ -85,8 +85,8 @@ def prepare(
         image_set: the images and their size.
         data_dir: folder of all data.
         max_bad_fraction: the largest fraction of broken images that may be left out.
-        renew: whether to look at every file of the user, and to prepare again what has changed.
-            Otherwise, only folders and some of the files are looked at.
+        renew: whether to check every file of the user, and to prepare a changed set again.
+            Otherwise, only folders and some of the files are checked.
 
     Raises:
         UsageError: if the set does not exist or has fewer than two images, if the user's files

@@ -1,4 +1,4 @@
-"""What a user should know about a prepared set, in lines."""
+"""Lines that tell a user about a prepared set."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ class Member(NamedTuple):
     name: str  # As the archive has it.
 
 
-# An image in its source: a path or a member, an encoded file; its bytes; or uint8
+# An image in its source: an encoded file, as a path, a member or bytes; or uint8
 # `[h, w, channels]`.
 Payload = str | Member | bytes | np.ndarray
 
@@ -43,7 +43,7 @@ class ImageSource:
     examples: Callable[[], Iterable[Example]]
     # Files and folders that cannot be read: each a dict of `name` and `reason`.
     left_out: Sequence[dict[str, str]] = ()
-    files: SourceFiles = NO_FILES  # What it is made from, if that is the user's own.
+    files: SourceFiles = NO_FILES  # The user's files that it is made from.
 
 
 def check_classes(

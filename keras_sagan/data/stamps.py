@@ -13,12 +13,12 @@ from keras_sagan.files import write_atomically
 
 # Record of the files, in the folder of a prepared set.
 NAME = "files.json"
-# Files that a quick look inspects, besides every folder.
+# Most files that a quick check inspects, besides every folder.
 LOOKED_AT = 1000
 
 
 class Stamp(NamedTuple):
-    """What a file looks like from outside."""
+    """Size and time of a file."""
 
     size: int  # In bytes.
     time: int  # Of its last change, in nanoseconds.
@@ -36,7 +36,7 @@ class Changes(NamedTuple):
     changed: list[str]
 
     def __str__(self) -> str:
-        parts = [f"{len(names)} {kind}, as {names[0]}" for kind, names in self.found().items()]
+        parts = [f"{len(names)} {kind}, e.g. {names[0]}" for kind, names in self.found().items()]
         return "; ".join(parts)
 
     def found(self) -> dict[str, list[str]]:
@@ -49,7 +49,7 @@ class SourceFiles:
 
     root: pathlib.Path
     folders: Mapping[str, int]  # Names below `root`, and when each last changed.
-    files: Mapping[str, Stamp]  # The same of the files.
+    files: Mapping[str, Stamp]  # Names below `root`, and their stamps.
 
     @classmethod
     def single(cls, *paths: pathlib.Path) -> "SourceFiles":
@@ -84,7 +84,7 @@ class Recorded:
         self.hashes = {name: row[2] for name, row in record["files"].items()}
 
     def looks_current(self, root: pathlib.Path) -> bool:
-        """Whether no folder has changed below `root`, and none of up to `LOOKED_AT` files.
+        """Whether no folder below `root` has changed, nor any of up to `LOOKED_AT` files.
 
         New files change the time of their folder, so this misses only files that were overwritten.
         """
@@ -98,9 +98,9 @@ class Recorded:
             return False
 
     def compare(self, now: SourceFiles) -> Changes:
-        """What has changed. A file of another time and equal size is read and compared by hash.
+        """What has changed. A file with another time but equal size is compared by hash.
 
-        If nothing has changed but times, the record is updated, so that the next look is quick.
+        If only times have changed, the record is updated, so that the next check is quick.
         """
         before = self.stamps
         added = sorted(now.files.keys() - before.keys())
@@ -119,7 +119,7 @@ class Recorded:
         return hash_file(now.root / name) != self.hashes[name]
 
     def update(self, now: SourceFiles) -> None:
-        """Records the present times; without effect where the folder cannot be written."""
+        """Records the current times; has no effect if the folder cannot be written."""
         try:
             now.write(self.directory, self.hashes)
         except OSError:

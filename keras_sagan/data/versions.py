@@ -36,9 +36,9 @@ def open_source(image_set: ImageSet, data_dir: str = "") -> ImageSource:
 def find_version(
     image_set: ImageSet, parent: pathlib.Path, is_quick: bool
 ) -> tuple[pathlib.Path | None, Changes | None]:
-    """Finds a prepared set in `parent`; of the user's own files, the version as they are now.
+    """Finds a prepared set in `parent`; for the user's files, the version that matches them now.
 
-    If the user's files are gone, the latest version stands for them.
+    If the user's files are gone, this is the latest version.
 
     Returns:
         The set's folder, or None; and what has changed since the latest version, or None.
@@ -55,9 +55,9 @@ def find_version(
 def match_version(
     image_set: ImageSet, versions: Sequence[pathlib.Path], is_quick: bool
 ) -> tuple[pathlib.Path | None, Changes | None]:
-    """Of some versions, finds the one made from the user's files as they are; as `find_version`.
+    """Finds the version that was made from the user's files as they are; see `find_version`.
 
-    Versions without a record of their files, of earlier releases, are passed over.
+    Versions from earlier releases, without a record of their files, are ignored.
     """
     records = [record for version in versions if (record := read_recorded(version))]
     if is_quick:

@@ -40,7 +40,7 @@ def write_arrays(
 ) -> None:
     """Creates `directory`, with `images.npy`, `labels.npy` and `dataset.json`.
 
-    `files.json` is added if images come from files of the user. Only a few images are in memory at
+    If the images come from the user's files, also `files.json`. Only a few images are in memory at
     a time.
 
     Raises:

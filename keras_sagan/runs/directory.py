@@ -111,7 +111,7 @@ class RunDirectory:
         if began_with not in (None, record["sha256"]):
             raise UsageError(
                 f"run_dir={self.path} began with other images than {record['dataset']} has now: "
-                "use another run_dir, or --allow_config_change=dataset to go on with these. "
+                "use another run_dir, or --allow_config_change=dataset to resume with these. "
                 f"Received: content hash {record['sha256'][:12]}, not {began_with[:12]}"
             )
 

@@ -9,8 +9,8 @@ from keras_sagan.runs.directory import RunDirectory
 def recorded_scores(run: RunDirectory) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`, with the current names of metrics.
 
-    Other versions may have written them: rows that are no scores are left out, and keys that this
-    version does not know stay.
+    Other versions may have written them: rows that are not scores are left out, and keys that this
+    version does not know are kept.
     """
     return [
         row | {"metric": current_name(row["metric"])}

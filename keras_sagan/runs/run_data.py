@@ -24,7 +24,7 @@ def open_run_data(run: RunDirectory, config: Config, renew: bool = False) -> Pre
     Args:
         run: a run that has started, or is about to.
         config: its configuration, with the `data_dir` to look in first.
-        renew: whether the run goes on with the images that `config` names as they are now.
+        renew: whether the run resumes with the current images of `config`.
 
     Raises:
         UsageError: if the run's images are not found, and `config` names different ones.
@@ -63,7 +63,7 @@ def names_another_set(run: RunDirectory, config: Config) -> bool:
 
 
 def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
-    """How the images differ from those of the run's last start, as `images=old -> new`, if so."""
+    """`images=old -> new` if the images differ from those of the run's last start."""
     before, now = run.read_environment().get("data") or {}, prepared.summary
     if before.get("sha256") in (None, now["sha256"]):
         return []
@@ -72,7 +72,7 @@ def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
 
 
 def note_changes(prepared: Prepared, config: Config) -> None:
-    """Tells the user if there are other images now than when they were prepared."""
+    """Tells the user if the images have changed since they were prepared."""
     dataset, changes = config.image_set.dataset, None
     with contextlib.suppress(OSError, UsageError):  # The run does not need the files any more.
         if dataset.is_own and dataset.path.exists():
@@ -81,7 +81,7 @@ def note_changes(prepared: Prepared, config: Config) -> None:
         say_line(
             f"note: {config.dataset} has changed since this run began ({changes}), and the run "
             f"keeps the images it began with, in {prepared.directory}; "
-            "--allow_config_change=dataset goes on with those of now"
+            "--allow_config_change=dataset resumes with the current ones"
         )
 
 

@@ -72,7 +72,7 @@ class Client:
         """Gets one image for each pair of label and seed.
 
         Args:
-            labels: n classes, ints or names; None for a network without classes. Names take another
+            labels: n classes, ints or names; None for a network without classes. Names need another
                 request, and a model that was exported with them.
             seeds: n numbers, at least one.
 
@@ -111,7 +111,7 @@ class Client:
         return self.ask_class_names(time.monotonic() + self.timeout)
 
     def resolve_names(self, labels: list[Any], deadline: float) -> list[Any]:
-        """Labels with numbers in the place of names; asks the server for these if there are any."""
+        """Replaces names by labels; asks the server for the names if there are any."""
         if not any(isinstance(label, str) for label in labels):
             return labels
         names = self.ask_class_names(deadline)

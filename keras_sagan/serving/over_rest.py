@@ -47,7 +47,7 @@ def request_strings(
 
 
 def strings_in(value: Any) -> list[bytes]:
-    """All strings of an answer; those of an output whose name ends in `_bytes` are in base64."""
+    """All strings of an answer; outputs whose names end in `_bytes` are in base64."""
     if isinstance(value, list):
         return [text for each in value for text in strings_in(each)]
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What a request asks a server for: the inputs of each image."""
+"""The inputs of each image that a request asks for."""
 
 import operator
 from collections.abc import Iterable, Sequence

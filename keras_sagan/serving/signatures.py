@@ -27,8 +27,8 @@ def signatures(
     - `attention`, if the generator has any: `labels`, `seeds` to `images`, uint8, and `attention`,
       float32 `[n, queries, keys]`, of its last attention layer. An earlier layer, e.g. at 32x32,
       has the output `attention_32`.
-    - `classes`, if the names of classes are known: `labels`, whatever they are, to `class_names`,
-      text `[n, classes]`. Every row has all names, in the order of their labels.
+    - `classes`, if the names of classes are known: `labels` of any value to `class_names`, text
+      `[n, classes]`. Every row lists all names in label order.
 
     A generator without classes takes no `labels`.
 

@@ -49,7 +49,7 @@ def warmup_requests(
 
 
 def request_inputs(generator: Network, inputs: Iterable[str], rows: int) -> dict[str, tf.Tensor]:
-    """Possible values of these inputs of a request of so many rows, by name."""
+    """Possible values of these inputs, by name, for a request of `rows` rows."""
     values = {
         "seeds": tf.range(rows, dtype=tf.int64),
         "labels": tf.range(rows, dtype=tf.int64) % max(generator.num_classes, 1),

@@ -88,8 +88,8 @@ def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, lis
         raise UsageError(f"workers need the flags of their chief. Received: {received}")
 
     def prepare_for_run():
-        # Before the slow preparation of the data, and again when their classes are known. Of the
-        # user's own images, the content decides.
+        # Before the slow preparation of the data, and again when their classes are known. For
+        # the user's own images, the content decides, not the path.
         may_change = [*allowed, *(["dataset"] if config.image_set.dataset.is_own else [])]
         directory.check_config(config, may_change)
         prepared = open_run_data(directory, config, renew="dataset" in allowed)

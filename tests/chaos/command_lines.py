@@ -12,7 +12,7 @@ from tests.chaos.odd_names import draw_name
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 FLAG_FILES = [*REPOSITORY.glob("keras_sagan/configs/*"), *REPOSITORY.glob("benchmarks/*/*.flags")]
-# What a command line of these modules needs to come further than to its first check.
+# What a command line of these modules needs to pass its first check.
 REQUIRED = {
     "keras_sagan.train": ("--run_dir={0}/new", "--data_dir={0}/data"),
     "keras_sagan.prepare": ("--data_dir={0}/data",),
@@ -74,7 +74,7 @@ def odd_paths(names):
 
 
 def right_values(name):
-    """Values that the flag's type takes, and perhaps the command."""
+    """Values that the flag's type accepts, and perhaps the command."""
     flag = flags.FLAGS[name]
     kind = type(flag.parser).__name__
     fitting = {
@@ -95,7 +95,7 @@ def words(names):
 
 
 def flag_files(lines):
-    """Those of the project, cut, doubled, mixed and spoiled, and what no flag file is."""
+    """The project's flag files, also cut, doubled, mixed and spoiled, and other bytes."""
     real = st.sampled_from([path.read_bytes() for path in FLAG_FILES])
     lines = st.lists(lines, max_size=4).map("\n".join)
     lines = lines.map(lambda text: text.encode(errors="surrogatepass"))
@@ -109,7 +109,7 @@ def flag_files(lines):
 
 
 def configs(run):
-    """The run's config.json, most often as it is."""
+    """The run's config.json, usually unchanged."""
     text = (run / "config.json").read_text()
     values = json.loads(text)
     scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

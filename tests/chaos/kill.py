@@ -34,7 +34,7 @@ from keras_sagan.training.state import State
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Records that end between checkpoints: a run that resumes must know what they were begun with.
 CHECKPOINT_EVERY = 50
-# Fewest steps of the runs, by --jit_compile: auto does not measure for fewer.
+# Fewest steps of a run, by --jit_compile: auto does not measure shorter runs.
 LEAST = {"auto": 1000, "off": 0}
 TRAIN = [
     "--image_size=16",

@@ -1,7 +1,7 @@
-"""Trials of what has ended the runs of users: `python tests/chaos/trials.py [WORDS]`.
+"""Trials of what has ended users' runs: `python tests/chaos/trials.py [WORDS]`.
 
 Each starts commands in processes, as a user does, and prints a line: what held, or why it failed.
-With WORDS, only trials that have one of them in their names are made.
+With WORDS, only trials whose names contain one of them run.
 """
 
 import pathlib
@@ -15,13 +15,13 @@ from user import TOP
 
 
 def list_trials(module):
-    """The functions of a module that are trials, in their order."""
+    """The trials of a module, in order."""
     own = [each for each in vars(module).values() if callable(each)]
     return [each for each in own if each.__module__ == module.__name__]
 
 
 def make_trial(function, name):
-    """Whether a trial succeeds; prints its line."""
+    """Runs a trial and prints its line; returns whether it succeeded."""
     place = pathlib.Path(tempfile.mkdtemp(prefix="trial-", dir=TOP))
     try:
         line = f"ok   {name}: {function(place)}"

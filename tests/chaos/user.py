@@ -34,7 +34,7 @@ DROP, OVERRIDE, SEARCH = 24, 1, 2
 def start(command, *flags, **options):
     """A process of `python -m keras_sagan.COMMAND FLAGS`; see `forks.executable`.
 
-    Options are those of `Popen`; `variables` that differ from the usual ones; and `python`, options
+    Options are those of `Popen`; `variables`, environment variables to set; and `python`, options
     of Python.
     """
     variables = {"HOME": str(TOP), "CUDA_VISIBLE_DEVICES": ""} | options.pop("variables", {})
@@ -56,7 +56,7 @@ def run(command, *flags, **options):
 
 
 def succeed(command, *flags, **options):
-    """All that a command says, whose exit code is 0."""
+    """The whole output of a command that must exit with 0."""
     code, out, lines = run(command, *flags, **options)
     assert code == 0, f"{command} ended with {code}: {lines}"
     return out + "\n".join(lines)
@@ -71,7 +71,7 @@ def refuse(part, command, *flags, **options):
 
 
 def without_privileges():
-    """In a new process: permissions of files hold for root, too."""
+    """Called in a new process, so that file permissions apply to root too."""
     for capability in (OVERRIDE, SEARCH):
         ctypes.CDLL(None).prctl(DROP, capability)
 
@@ -112,7 +112,7 @@ def draw_photos(folder, count=8):
 
 @functools.cache
 def trained():
-    """A folder with photos, and runs of two and three steps that relative paths have trained."""
+    """A folder with photos and runs of two and three steps, trained with relative paths."""
     folder = TOP / "trained"
     draw_photos(folder / "my photos")
     for name, steps in (("run", 2), ("straight", 3)):

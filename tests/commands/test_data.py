@@ -92,7 +92,7 @@ def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     assert_one_line(result, 2, "have changed since they were prepared", "keras_sagan.prepare")
     _, err = train(run_dir, tmp_path, *more)
     assert (
-        err.count("since this run began (1 added, as cats/another.png), and the run keeps the") == 1
+        err.count("since this run began (1 added, e.g. cats/another.png), and the run keeps") == 1
     )
     (before,) = (tmp_path / "prepared").glob("photos-16x16x1-*")
     before.rename(tmp_path / "elsewhere")

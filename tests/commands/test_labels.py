@@ -33,7 +33,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def ask(monkeypatch):
-    """What a command makes of `--labels`."""
+    """How a command reads `--labels`."""
 
     def ask(run, config, labels):
         given = types.SimpleNamespace(FLAGS=types.SimpleNamespace(labels=labels))

@@ -51,7 +51,7 @@ def test_help_without_a_reader_is_quiet(program, module):
     assert run_unread(program, module, "--help") == (141, [])
 
 
-# What commands write to OUT, and what of it is there in the end.
+# What commands write to OUT, and what must exist in the end.
 WORK = {
     "sample": ("--output=OUT/grid.png", "grid.png"),
     "explore": ("--output=OUT/attention.html", "attention.html"),
@@ -62,7 +62,7 @@ WORK = {
 
 @pytest.fixture
 def work(request, finished, tmp_path):
-    """A command with its flags, for a copy of a run, and the path of what it is to write."""
+    """A command and its flags, for a copy of a run, and the path it writes to."""
     run_dir = shutil.copytree(finished[0], tmp_path / "finished")
     flag, path = WORK[request.param]
     flags = [f"--run_dir={run_dir}", flag.replace("OUT", str(tmp_path))]

@@ -1,4 +1,4 @@
-"""Commands that cards, pages and reports quote: a shell reads them as they are meant."""
+"""Commands quoted in cards, pages and reports: a shell reads them as intended."""
 
 import dataclasses
 import html
@@ -26,7 +26,7 @@ FIELDS = smallest.NETWORKS | smallest.DCGAN | {"num_classes": 2, "flip": True, "
 
 
 def read_as_shell(command):
-    """The arguments that a shell gives to Python if `command` is pasted."""
+    """The arguments that a shell passes to Python when `command` is pasted."""
     script = f"python() {{ printf '%s\\0' \"$@\"; }}\n{command}\n"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     return result.stdout.split("\0")[:-1]

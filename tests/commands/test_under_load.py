@@ -10,10 +10,10 @@ from process import SIMPLE, TINY, environment, flags, rows, start, wait_for
 
 from keras_sagan.data.prepared import Prepared
 
-# A checkpoint every few milliseconds, of which one stays.
+# A checkpoint every few milliseconds; only one is kept.
 FAST = ["--checkpoint_every=1", "--keep_checkpoints=1", "--log_every=1000", "--eval_every=100000"]
 FAST += ["--steps_per_call=1", "--total_steps=1000000"]
-# Python imports this first: a file system without locks.
+# Python imports this first; it imitates a file system without locks.
 NO_LOCKS = """
 import errno, fcntl
 
@@ -68,7 +68,7 @@ def test_trainers_and_preparations_at_once_make_one_set(locks, photos, tmp_path)
 
 @pytest.fixture
 def training(tmp_path, classified):
-    """The folder of a run that is being trained, as fast as checkpoints can be written."""
+    """The folder of a run that trains and writes checkpoints as fast as it can."""
     run_dir = tmp_path / "run"
     process = start("train", *flags(run_dir, classified, *FAST))
     try:

@@ -1,4 +1,4 @@
-"""A fixture for tests of image sets that are not about the processes that decode."""
+"""A fixture for tests of image sets that need no decoding processes."""
 
 from concurrent.futures import Future
 

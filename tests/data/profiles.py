@@ -1,4 +1,4 @@
-"""Color profiles as bytes, and what their colors are in sRGB, by the definitions of both."""
+"""Color profiles as bytes, and their colors in sRGB by the definitions of both."""
 
 import struct
 

@@ -88,7 +88,7 @@ def test_a_changed_archive_is_noticed(tmp_path):
     assert prepare_config(config).directory == before
     fill(top, ["c.png"])
     packed(top, tmp_path / "photos.zip")
-    with pytest.raises(UsageError, match=r"have changed since .* 1 changed, as photos\.zip"):
+    with pytest.raises(UsageError, match=r"have changed since .* 1 changed, e.g. photos\.zip"):
         prepare_config(config)
     assert prepare_config(config, renew=True).record["count"] == 3
 
@@ -173,7 +173,7 @@ def write_idx(path, array, kind=8):
     params=["train-{}-idx{}-ubyte.gz", "train-{}.idx{}-ubyte", "emnist-x-train-{}-idx{}-ubyte"]
 )
 def idx(tmp_path, request):
-    """A folder as MNIST's, of 40 images in train and 10 in test, which is called t10k."""
+    """A folder like MNIST's: 40 images in train and 10 in test, which is called t10k."""
     folder, numbers = tmp_path / "mnist", np.random.default_rng(0)
     folder.mkdir()
     for split, count in (("train", 40), ("t10k", 10)):

@@ -35,7 +35,7 @@ def notes(payload):
 
 
 def differ(image, expected):
-    """The largest difference of two images."""
+    """The largest difference between two images."""
     return np.abs(image.astype(int) - expected).max()
 
 

@@ -87,7 +87,7 @@ def blocked(tmp_path):
     with Decoders(Preprocessing(16, 3)) as decoders:
         assert decoders.submit("good", noise(16, 16)).result().pixels.shape == (16, 16, 3)
         result = decoders.submit("cats/0.png", str(tmp_path / "pipe"))
-        while not result.running():  # Not yet taken by a thread, it would be canceled.
+        while not result.running():  # Until a thread takes it, it would be canceled.
             time.sleep(0.01)
         yield decoders, result
 

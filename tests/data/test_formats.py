@@ -1,4 +1,4 @@
-"""Kinds of image files: frames, files without ending, pointers, HEIF, and hints about others."""
+"""Image files: frames, files without extension, pointers, HEIF, and hints about others."""
 
 import io
 import zlib

@@ -33,7 +33,7 @@ def test_nothing_special_is_not_worth_a_line():
     ("settings", "text"),
     [
         ({}, "--fit=crop keeps their central squares; see --fit and --crop_at"),
-        ({"crop_at": "top"}, "--fit=crop keeps one square of each, at the top if it is longer"),
+        ({"crop_at": "top"}, "--fit=crop keeps one square of each, placed by --crop_at=top"),
         ({"fit": "pad"}, "--fit=pad adds borders in white"),
         ({"fit": "stretch"}, "--fit=stretch distorts them"),
     ],
@@ -49,7 +49,7 @@ def test_shape_of_most_images(settings, text):
 def test_dark_images_of_16_bits(highest, white):
     (line,) = lines(sixteen_bit=12, highest_level=highest)
     assert line == (
-        f"no value of 12 images of 16 bits is above {white:,}: they come out dark, unless "
+        f"no value of 12 images of 16 bits is above {white:,}: they come out dark without "
         f"--white_level={white}"
     )
     assert lines(settings={"white_level": white}, sixteen_bit=12, highest_level=highest) == []

@@ -97,11 +97,11 @@ TEXT_BOMB = encoded(SQUARE)[:33] + png_chunk(b"zTXt", TEXT_BOMB) + encoded(SQUAR
 BAD = {
     "truncated.jpg": (TRUNCATED, "Truncated"),
     "truncated.png": (encoded(noise(60, 60))[:900], "truncated"),
-    "empty.jpg": (b"", "no image of a known kind"),
-    "text.jpeg": (b"This is not an image.", "no image of a known kind"),
+    "empty.jpg": (b"", "not an image of a known format"),
+    "text.jpeg": (b"This is not an image.", "not an image of a known format"),
     "script.png": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "no image of a known kind",
+        "not an image of a known format",
     ),
     "bomb.png": (BOMB, "200 megapixels, above --max_megapixels=90"),
     "small_bomb.png": (SMALL_BOMB, "90.1 megapixels, above --max_megapixels=90"),

@@ -31,7 +31,7 @@ def config(folder, tmp_path):
 
 
 def overwrite(path, seed=99):
-    """Other pixels in a file of equal size, with another time."""
+    """Writes other pixels to a file, of equal size and with another time."""
     before = path.stat()
     path.write_bytes(encoded(noise(20, 24, seed=seed), "BMP"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
@@ -63,12 +63,12 @@ def bitmaps(folder):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("add", "1 added, as d.png"),
-        ("rename", "1 added, as d.bmp; 1 removed, as b.bmp"),
-        ("remove", "1 removed, as b.bmp"),
-        ("resize", "1 changed, as b.bmp"),
-        ("replace", "1 changed, as b.bmp"),
-        ("overwrite", "1 changed, as b.bmp"),
+        ("add", "1 added, e.g. d.png"),
+        ("rename", "1 added, e.g. d.bmp; 1 removed, e.g. b.bmp"),
+        ("remove", "1 removed, e.g. b.bmp"),
+        ("resize", "1 changed, e.g. b.bmp"),
+        ("replace", "1 changed, e.g. b.bmp"),
+        ("overwrite", "1 changed, e.g. b.bmp"),
     ],
 )
 def test_every_change_is_seen_and_said(how, said, folder, config):
@@ -96,7 +96,7 @@ def test_what_does_not_change_images_changes_nothing(how, folder, config):
     else:
         os.utime(folder)
     assert prepare_config(config).directory == before
-    assert recorded != (before / stamps.NAME).read_bytes()  # The next look is quick.
+    assert recorded != (before / stamps.NAME).read_bytes()  # The next check is quick.
     assert read_recorded(before).looks_current(folder)
 
 

@@ -49,7 +49,7 @@ def test_scores_with_earlier_names_are_compared_with_new_ones(earlier_run):
 
 @pytest.fixture
 def newer_run(tmp_path):
-    """As a later version may write them, with a line that a full disk cut."""
+    """Rows as a later version may write them, and a line that a full disk cut off."""
     run = RunDirectory(tmp_path)
     run.append("metrics.jsonl", {"step": 20, "note": "a row of another kind"})
     run.append("metrics.jsonl", {"metric": 5, "value": 1.0, "step": 20})

@@ -17,7 +17,7 @@ INT64, STRING = 9, 7
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A model that was saved and loaded, and the folder of its export."""
+    """A model, saved and loaded, and the folder of its export."""
     folder = tmp_path_factory.mktemp("named")
     options = smallest.NETWORKS | smallest.DCGAN | {"num_classes": 3}
     ks.SAGAN(**options, class_names=NAMES).save(folder / "gan.keras")

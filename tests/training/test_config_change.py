@@ -1,4 +1,4 @@
-"""Runs that go on with other learning rates or images than they began with."""
+"""Runs that resume with other learning rates or images than they began with."""
 
 import dataclasses
 import json
@@ -72,7 +72,7 @@ def test_a_run_goes_on_with_more_images_when_asked(tmp_path, capfd):
     small(folder, 4, start=8)
     config = folder_config(folder, tmp_path, total_steps=2)
     train(config, tmp_path / "run")
-    assert "(4 added, as a/10.png), and the run keeps the images it began" in capfd.readouterr().err
+    assert "(4 added, e.g. a/10.png), and the run keeps the images it" in capfd.readouterr().err
     run = train(dataclasses.replace(config, total_steps=3), tmp_path / "run", allowed=["dataset"])
     environment = run.read_environment()
     assert (environment["step"], environment["data"]["count"]) == (2, 12)
