@@ -68,7 +68,7 @@ class Writer:
     def dataset(self, path, costly):
         del costly
         config = Config(**FIELDS | {"num_classes": -1, "dataset": f"folder:{path}"})
-        folder = config.image_set.dataset.folder
+        folder = config.image_set.dataset.path
         folder.mkdir()
         for i in range(2):
             save_png(self.grid + np.uint8(i), folder / f"{i}.png", 64)
