@@ -168,17 +168,22 @@ def damaged_newest_checkpoint(place):
 
 
 def images_that_have_changed(place):
-    folder, run_dir = copy(place)
+    photos, run_dir = draw_photos(place / "photos"), place / "run"
+    given = [f"--dataset=folder:{photos}", f"--data_dir={place}/data", "--num_classes=-1"]
+    train(run_dir, *given)
     before = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
-    shutil.copy(folder / "my photos/ant/0.png", folder / "my photos/ant/new.png")
-    given = ["--data_dir=data", "--dataset=folder:my photos", "--image_size=16"]
-    succeed("prepare", *given, "--image_channels=1", cwd=folder)
-    said = succeed("evaluate", "--run_dir=runs/run", "--num_samples=16", cwd=folder)
-    assert "has changed since this run began" in said, said
+    shutil.copy(photos / "ant/0.png", photos / "ant/new.png")
+    succeed("prepare", *SIMPLE, *given)
+    for command, *more in (
+        ("evaluate", "--num_samples=16"),
+        ("sample", f"--output={place}/a.html"),
+        ("train", "--total_steps=2"),
+    ):
+        said = succeed(command, f"--run_dir={run_dir}", *more)
+        assert "has changed since this run began" in said, said
     row = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[-1])
-    assert row["data_sha256"] == before
-    succeed("sample", "--run_dir=runs/run", "--output=a.html", cwd=folder)
-    succeed("train", "--run_dir=runs/run", "--total_steps=3", cwd=folder)
+    after = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
+    assert before == after == row["data_sha256"]
     return "the run is scored against, sampled with and trained on the images it began with"
 
 
