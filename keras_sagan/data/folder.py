@@ -64,10 +64,15 @@ def hash_listing(top: pathlib.Path, files: list[pathlib.Path]) -> str:
     return total.hexdigest()
 
 
+def raise_error(error: OSError) -> None:
+    """For `os.walk`, which would leave out a folder that it cannot read."""
+    raise error
+
+
 def list_images(top: pathlib.Path) -> list[pathlib.Path]:
     """Paths, relative to `top`, of all image files below it, ordered by a hash."""
     known, found = image_extensions(), []
-    for folder, subfolders, names in os.walk(top, followlinks=True):
+    for folder, subfolders, names in os.walk(top, onerror=raise_error, followlinks=True):
         if leads_back(folder, top):
             subfolders.clear()
             continue

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 
+from process import without_privileges
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from user import (
     DATA,
@@ -23,7 +24,6 @@ from user import (
     train,
     trained,
     wait_for,
-    without_privileges,
 )
 
 

@@ -1,6 +1,5 @@
 """A user of the commands, for `trials.py`: what they type, and a run that they have trained."""
 
-import ctypes
 import functools
 import os
 import pathlib
@@ -27,8 +26,6 @@ SYNTHETIC = ["--dataset=synthetic", "--num_classes=3"]
 SIMPLE = [*SMALLEST, *smallest.as_flags(smallest.DCGAN), *SYNTHETIC]
 ENDLESS = ["--total_steps=1000000", "--keep_checkpoints=1"]
 NOTICE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages")
-# Of Linux: the capability sets that a program can get, and what lets root read and write anything.
-DROP, OVERRIDE, SEARCH = 24, 1, 2
 
 
 def start(command, *flags, **options):
@@ -68,12 +65,6 @@ def refuse(part, command, *flags, **options):
     assert code in (1, 2), f"{command} ended with {code}: {out}{lines}"
     assert len(lines) == 1, lines
     assert part in lines[0], lines[0]
-
-
-def without_privileges():
-    """In a new process: permissions of files hold for root, too."""
-    for capability in (OVERRIDE, SEARCH):
-        ctypes.CDLL(None).prctl(DROP, capability)
 
 
 def train(run_dir, *more, **options):
