@@ -69,6 +69,7 @@ def test_what_is_wrong_is_one_line(tmp_path, given, parts):
     assert_one_line((code, out, kept), 2, *parts)
 
 
+@pytest.mark.slow_except("photos/cats")
 @pytest.mark.parametrize("part", ["photos", "photos/cats", "data", "data/prepared"])
 def test_a_folder_without_permission_is_one_line(part, photos, tmp_path):
     shutil.copytree(photos, tmp_path / "photos")
