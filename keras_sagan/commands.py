@@ -99,6 +99,10 @@ def call_main(main, description, module, check):
         fail(error, 2)
     except RunError as error:
         fail(error, 1)
+    except OSError as error:
+        if error.filename is None:  # It is about no path, e.g. a pipe.
+            raise
+        fail(error, 1)
     except MemoryError as error:
         fail(f"out of memory: {error}", 1)
     except KeyboardInterrupt:

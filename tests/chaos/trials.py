@@ -26,7 +26,7 @@ def make_trial(function, name):
     try:
         line = f"ok   {name}: {function(place)}"
     except Exception as error:
-        line = f"FAIL {name}: {' '.join(f'{type(error).__name__}: {error}'.split())[:600]}"
+        line = f"FAIL {name}: {' '.join(f'{type(error).__name__}: {error}'.split())[-400:]}"
     finally:
         shutil.rmtree(place, ignore_errors=True)
     sys.stdout.write(f"{line}\n")

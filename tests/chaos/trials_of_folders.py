@@ -15,6 +15,7 @@ from user import (
     copy,
     digest,
     draw_photos,
+    process,
     refuse,
     run,
     start,
@@ -23,7 +24,6 @@ from user import (
     train,
     trained,
     wait_for,
-    without_privileges,
 )
 
 
@@ -85,11 +85,11 @@ def no_locks_and_no_hard_links(place):
         (place / "sitecustomize.py").write_text("\n".join(lines))
         options = {"variables": {"PYTHONPATH": f"{place}:{ROOT}"}}
         given = f"--run_dir={place / code}"
-        process = start("train", given, DATA, *SIMPLE, *ENDLESS, **options)
-        wait_for(place / code / "checkpoints" / "checkpoint", process)
+        first = start("train", given, DATA, *SIMPLE, *ENDLESS, **options)
+        wait_for(place / code / "checkpoints" / "checkpoint", first)
         _, _, lines = run("train", given, **options)
-        assert f"in use by another trainer: process {process.pid} on " in lines[-1], lines
-        stop(process, signal.SIGKILL)
+        assert f"in use by another trainer: process {first.pid} on " in lines[-1], lines
+        stop(first, signal.SIGKILL)
         succeed("train", given, "--total_minutes=0.0001", **options)
         data = place / f"data-{code}"
         shutil.copytree(TOP / "data" / "prepared", data / "prepared")
@@ -101,7 +101,7 @@ def no_locks_and_no_hard_links(place):
 def read_only_folders(place):
     folder, run_dir = copy(place)
     subprocess.run(["chmod", "-R", "a-w", folder], check=True)
-    options, given = {"preexec_fn": without_privileges}, f"--run_dir={run_dir}"
+    options, given = {"preexec_fn": process.without_privileges}, f"--run_dir={run_dir}"
     code, out, lines = run("evaluate", given, "--num_samples=16", **options)
     assert (code, "fd16/" in out) == (1, True), lines
     assert "are not recorded: " in lines[-1], lines
@@ -125,15 +125,15 @@ def unreadable_and_overlong_paths(place):
         refuse("File name too long", command, *more, flag)
     (folder / "ant").chmod(0)
     given = [f"--dataset=folder:{folder}", f"--data_dir={place}"]
-    refuse("Permission denied", "prepare", *given, preexec_fn=without_privileges)
+    refuse("Permission denied", "prepare", *given, preexec_fn=process.without_privileges)
     return "5 names of 300 characters and a folder without permission: one line each"
 
 
 def tensorboard_after_a_kill(place):
     given = f"--run_dir={place}/run", "--steps_per_call=1", "--checkpoint_every=50"
-    process = start("train", DATA, *SIMPLE, *ENDLESS, *given)
-    wait_for(place / "run" / "checkpoints" / "step-50.index", process)
-    stop(process, signal.SIGKILL)
+    killed = start("train", DATA, *SIMPLE, *ENDLESS, *given)
+    wait_for(place / "run" / "checkpoints" / "step-50.index", killed)
+    stop(killed, signal.SIGKILL)
     last = len((place / "run/train.jsonl").read_text().splitlines())
     resumed = last // 50 * 50
     succeed("train", given[0], f"--total_steps={resumed + 50}")
@@ -168,17 +168,22 @@ def damaged_newest_checkpoint(place):
 
 
 def images_that_have_changed(place):
-    folder, run_dir = copy(place)
+    photos, run_dir = draw_photos(place / "photos"), place / "run"
+    given = [f"--dataset=folder:{photos}", f"--data_dir={place}/data", "--num_classes=-1"]
+    train(run_dir, *given)
     before = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
-    shutil.copy(folder / "my photos/ant/0.png", folder / "my photos/ant/new.png")
-    given = ["--data_dir=data", "--dataset=folder:my photos", "--image_size=16"]
-    succeed("prepare", *given, "--image_channels=1", cwd=folder)
-    said = succeed("evaluate", "--run_dir=runs/run", "--num_samples=16", cwd=folder)
-    assert "has changed since this run began" in said, said
+    shutil.copy(photos / "ant/0.png", photos / "ant/new.png")
+    succeed("prepare", *SIMPLE, *given)
+    for command, *more in (
+        ("evaluate", "--num_samples=16"),
+        ("sample", f"--output={place}/a.html"),
+        ("train", "--total_steps=2"),
+    ):
+        said = succeed(command, f"--run_dir={run_dir}", *more)
+        assert "has changed since this run began" in said, said
     row = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[-1])
-    assert row["data_sha256"] == before
-    succeed("sample", "--run_dir=runs/run", "--output=a.html", cwd=folder)
-    succeed("train", "--run_dir=runs/run", "--total_steps=3", cwd=folder)
+    after = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
+    assert before == after == row["data_sha256"]
     return "the run is scored against, sampled with and trained on the images it began with"
 
 

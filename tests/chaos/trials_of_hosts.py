@@ -47,11 +47,12 @@ def signals_of_hosts(place):
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
         run_dir = place / number.name
         process = start("train", f"--run_dir={run_dir}", DATA, *SIMPLE, *ENDLESS)
-        wait_for(run_dir / "train.jsonl", process)
+        wait_for(run_dir / "checkpoints" / "checkpoint", process)
         code, text = stop(process, number)
         assert (code, f"{number.name}: stopped at step " in text) == (0, True), text
-        said = succeed("train", f"--run_dir={run_dir}", "--total_minutes=0.0001")
-        assert "trained to step " in said
+        step = json.loads((run_dir / "stop.json").read_text())["step"] + 1
+        said = succeed("train", f"--run_dir={run_dir}", f"--total_steps={step}")
+        assert f"trained to step {step}" in said, said
     return "SIGHUP, SIGUSR1 and SIGTERM leave a checkpoint, from which the run resumes"
 
 

@@ -1,6 +1,5 @@
 """A user of the commands, for `trials.py`: what they type, and a run that they have trained."""
 
-import ctypes
 import functools
 import os
 import pathlib
@@ -18,6 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "commands")]
 os.environ["PYTHONPATH"] = str(ROOT)
 import forks  # noqa: E402
+import process  # noqa: E402
 import smallest  # noqa: E402
 
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="trials-"))
@@ -26,9 +26,6 @@ SMALLEST = [*smallest.as_flags(smallest.RUN), "--checkpoint_every=1", "--log_eve
 SYNTHETIC = ["--dataset=synthetic", "--num_classes=3"]
 SIMPLE = [*SMALLEST, *smallest.as_flags(smallest.DCGAN), *SYNTHETIC]
 ENDLESS = ["--total_steps=1000000", "--keep_checkpoints=1"]
-NOTICE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages")
-# Of Linux: the capability sets that a program can get, and what lets root read and write anything.
-DROP, OVERRIDE, SEARCH = 24, 1, 2
 
 
 def start(command, *flags, **options):
@@ -49,10 +46,10 @@ def start(command, *flags, **options):
 
 def run(command, *flags, **options):
     """Exit code, standard output, and the lines of standard error that are not TensorFlow's."""
-    process = start(command, *flags, **options)
-    out, err = process.communicate(timeout=600)
+    started = start(command, *flags, **options)
+    out, err = started.communicate(timeout=600)
     assert "Traceback" not in err, err
-    return process.returncode, out, [line for line in err.splitlines() if not NOTICE.match(line)]
+    return started.returncode, out, [x for x in err.splitlines() if not process.is_notice(x)]
 
 
 def succeed(command, *flags, **options):
@@ -70,12 +67,6 @@ def refuse(part, command, *flags, **options):
     assert part in lines[0], lines[0]
 
 
-def without_privileges():
-    """Called in a new process, so that file permissions apply to root too."""
-    for capability in (OVERRIDE, SEARCH):
-        ctypes.CDLL(None).prctl(DROP, capability)
-
-
 def train(run_dir, *more, **options):
     given = [f"--run_dir={run_dir}", DATA, *SIMPLE, "--total_steps=1", *more]
     return succeed("train", *given, **options)
@@ -86,17 +77,17 @@ def digest(run_dir):
     return re.search(r"^digest: (\w+)$", said, re.MULTILINE)[1]
 
 
-def wait_for(path, process):
+def wait_for(path, started):
     while not path.exists():
-        assert process.poll() is None, process.communicate()
+        assert started.poll() is None, started.communicate()
         time.sleep(0.02)
 
 
-def stop(process, number):
+def stop(started, number):
     """Ends a process with a signal; returns exit code and output."""
-    process.send_signal(number)
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out + err
+    started.send_signal(number)
+    out, err = started.communicate(timeout=600)
+    return started.returncode, out + err
 
 
 def draw_photos(folder, count=8):

@@ -1,11 +1,15 @@
 """Image sets from the command line: prepared, trained on, sampled."""
 
 import json
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from process import SIMPLE, assert_one_line, flags, rows, run, train
+from process import SIMPLE, TINY, assert_one_line, flags, rows, run, train, without_privileges
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,21 @@ def test_what_is_wrong_is_one_line(tmp_path, given, parts):
     said = "Downloading and preparing dataset"  # By TensorFlow Datasets.
     kept = "".join(line for line in err.splitlines(keepends=True) if said not in line)
     assert_one_line((code, out, kept), 2, *parts)
+
+
+@pytest.mark.slow_except("photos/cats")
+@pytest.mark.parametrize("part", ["photos", "photos/cats", "data", "data/prepared"])
+def test_a_folder_without_permission_is_one_line(part, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    (tmp_path / part).chmod(0)
+    given = [f"--dataset=folder:{tmp_path}/photos", f"--data_dir={tmp_path}/data", *TINY]
+    command = [sys.executable, "-m", "keras_sagan.prepare", *given]
+    options = {"capture_output": True, "text": True, "preexec_fn": without_privileges}
+    result = subprocess.run(command, check=False, **options)
+    assert result.returncode in (1, 2)
+    ended = result.returncode, result.stdout, result.stderr
+    assert_one_line(ended, result.returncode, "Permission denied", pathlib.Path(part).name)
 
 
 def test_preview_that_cannot_be_written_is_named(photos, tmp_path):

@@ -110,6 +110,30 @@ def test_addresses_are_no_paths(command, flag, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow_except("train run_dir", "explore data_dir")
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        *(("train", flag) for flag in ("run_dir", "data_dir", "dataset=folder:")),
+        *(("sample", flag) for flag in ("run_dir", "output", "format=html data_dir")),
+        *(("explore", flag) for flag in ("run_dir", "output", "data_dir")),
+        *(("evaluate", flag) for flag in ("run_dir", "data_dir", "compare")),
+        ("export", "export_dir"),
+        *(("prepare", flag) for flag in ("data_dir", "dataset=folder:")),
+    ],
+    ids=lambda value: value,
+)
+def test_a_path_that_is_too_long_is_one_line(command, flag, finished, tmp_path):
+    given = {"train": [*TINY, f"--run_dir={tmp_path / 'run'}", f"--data_dir={tmp_path}"]}
+    more = given.get(command, [f"--run_dir={finished[0]}"] if command != "prepare" else TINY)
+    *others, flag = flag.split()
+    flag = f"--{flag}{'' if '=' in flag else '='}{tmp_path}/{'x' * 300}"
+    result = run(command, *more, *(f"--{other}" for other in others), flag, cwd=tmp_path)
+    code = result[0]
+    assert code in (1, 2)
+    assert_one_line(result, code, "x" * 300)
+
+
 @pytest.mark.parametrize("text", [b"caf\xe9", b"a\0b"])
 def test_names_that_are_not_utf_8_are_refused(text):
     with pytest.raises(UsageError, match=r"^run_dir must be a path in UTF-8\. Received: run_dir="):
