@@ -9,7 +9,8 @@ from typing import Any
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
-from keras_sagan.data.versions import match_version
+from keras_sagan.data.stamps import NAME as FILES
+from keras_sagan.data.versions import list_versions, match_version
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
@@ -74,15 +75,32 @@ def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
 def note_changes(prepared: Prepared, config: Config) -> None:
     """Tells the user if there are other images now than when they were prepared."""
     dataset, changes = config.image_set.dataset, None
-    with contextlib.suppress(OSError, UsageError):  # The run does not need the files any more.
-        if dataset.is_own and dataset.path.exists():
-            _, changes = match_version(config.image_set, [prepared.directory], is_quick=True)
+    # The run does not need the files any more.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError, RunError):
+        is_there = dataset.is_own and dataset.path.exists()
+        if is_there and (versions := list_equal(prepared, config)):
+            _, changes = match_version(config.image_set, versions, is_quick=True)
     if changes:
         say_line(
             f"note: {config.dataset} has changed since this run began ({changes}), and the run "
             f"keeps the images it began with, in {prepared.directory}; "
             "--allow_config_change=dataset goes on with those of now"
         )
+
+
+def list_equal(prepared: Prepared, config: Config) -> list[pathlib.Path]:
+    """The versions of the images that `config` names with the content of `prepared`.
+
+    There may be several, and `prepared` may be of others, e.g. of an archive of the same folder.
+    Versions without a record of their files, of earlier releases, are passed over.
+    """
+    versions = list_versions(config.image_set, prepared.directory.parent)
+    sha256 = prepared.record["sha256"]
+    return [
+        path
+        for path in versions
+        if (path / FILES).exists() and read_record(path / "dataset.json")["sha256"] == sha256
+    ]
 
 
 def read_class_names(run: RunDirectory, config: Config) -> list[str] | None:

@@ -303,9 +303,7 @@ def test_labels_of_one_of_two_splits_are_one_line(tmp_path):
     for split in ("train", "t10k"):
         write_idx(tmp_path / f"{split}-images-idx3-ubyte", IMAGES[..., 0])
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.arange(6, dtype=np.uint8) % 2)
-    with pytest.raises(
-        UsageError, match=r"labels of every split .* Received: none of test"
-    ):
+    with pytest.raises(UsageError, match=r"labels of every split .* Received: none of test"):
         prepare_config(settings(f"idx:{tmp_path}", tmp_path, split="train+test"))
     found = prepare_config(settings(f"idx:{tmp_path}", tmp_path, split="test"))
     assert found.record["classes"] == [tmp_path.name]

@@ -30,9 +30,7 @@ def test_a_link_to_itself_is_left_out_by_name(name, tmp_path):
     place = top / "cats" / name if "." in name else top / name
     place.symlink_to(place.name)
     if name == "dogs":
-        with pytest.raises(
-            UsageError, match=r"images: dogs; unreadable: dogs/ \(a link that"
-        ):
+        with pytest.raises(UsageError, match=r"images: dogs; unreadable: dogs/ \(a link that"):
             prepare_config(settings(top, tmp_path))
         return
     with pytest.raises(RunError, match=r"1 of 3: cats/c.png \(a link that leads nowhere, Too many"):
