@@ -1,12 +1,14 @@
 """The prepared images that a run began with, wherever run and data are now."""
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from keras_sagan.classes import describe_classes
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
 from keras_sagan.data.stamps import NAME as FILES
@@ -47,12 +49,27 @@ def open_run_data(run: RunDirectory, config: Config, renew: bool = False) -> Pre
         raise type(error)(f"{error} (looked for the run's prepared data in {looked_in})") from error
     if not renew:
         run.check_data(prepared.summary)
-    elif record and read_record(record)["classes"] != prepared.record["classes"]:
-        raise UsageError(
-            f"expected the classes of the run, {', '.join(read_record(record)['classes'])}. "
-            f"Received: {', '.join(prepared.record['classes'])} in {config.dataset}"
-        )
+    elif run.read_environment().get("data"):
+        check_run_classes(record and read_record(record)["classes"], prepared, config)
     return prepared
+
+
+def check_run_classes(names: list[str] | None, prepared: Prepared, config: Config) -> None:
+    """Raises a `UsageError` if a run's classes are not those of the images it is to go on with.
+
+    `names` are those of the run; None: the images that it began with are gone.
+    """
+    found = prepared.record["classes"]
+    if names is None and len(found) > 1:
+        say_line(
+            "warning: the images that this run began with are gone: make sure that it had the same "
+            f"{describe_classes(found)}"
+        )
+    elif names not in (None, found):
+        raise UsageError(
+            f"expected the classes of the run, {', '.join(names)}. "
+            f"Received: {', '.join(found)} in {config.dataset}"
+        )
 
 
 def names_another_set(run: RunDirectory, config: Config) -> bool:
@@ -70,6 +87,15 @@ def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
         return []
     texts = [f"{each['count']} of hash {each['sha256'][:12]}" for each in (before, now)]
     return [f"images={' -> '.join(texts)}"]
+
+
+def first_step_of_data(run: RunDirectory) -> int:
+    """The step at which a run first started with the images of its last start."""
+    newest = run.read_environment()
+    starts = [newest, *reversed(newest.get("earlier", []))]
+    sums = [(start.get("data") or {}).get("sha256") for start in starts]
+    pairs = itertools.takewhile(lambda pair: pair[1] == sums[0], zip(starts, sums, strict=True))
+    return min(start.get("step", 0) for start, _ in pairs)
 
 
 def note_changes(prepared: Prepared, config: Config) -> None:

@@ -1,6 +1,7 @@
 """The images of a run that began: which they are, and whether the user's files have changed."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -8,8 +9,10 @@ from images import fill, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data import stamps, versions
+from keras_sagan.errors import UsageError
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.run_data import open_run_data
+from keras_sagan.training.records import best_recorded
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -64,3 +67,32 @@ def test_a_run_needs_no_record_of_files(record, folder, tmp_path, monkeypatch):
     else:
         (prepared.directory / stamps.NAME).write_text(record)
     assert open_run_data(run, config).directory == prepared.directory
+
+
+def test_classes_that_cannot_be_compared_are_said(tmp_path, capfd):
+    folder = fill(tmp_path / "pets", ["cats/a.png", "dogs/b.png"])
+    run, config, prepared = begin(f"folder:{folder}", tmp_path)
+    (folder / "cats").rename(folder / "cows")
+    with pytest.raises(UsageError, match=r"classes of the run, cats, dogs\. Received: cows, dogs"):
+        open_run_data(run, config, renew=True)
+    shutil.rmtree(prepared.directory)
+    open_run_data(run, config, renew=True)
+    said = "are gone: make sure that it had the same classes: 0 cows, 1 dogs"
+    assert said in capfd.readouterr().err
+
+
+def test_the_best_score_is_of_the_present_images(tmp_path):
+    run = RunDirectory(tmp_path)
+    for step, score in ((10, 5.0), (20, 3.0), (30, 8.0), (40, 9.0)):
+        run.append("scores.jsonl", {"step": step, "score": score})
+    for starts, best in (
+        ([(0, "a")], 3.0),
+        ([(0, "a"), (20, "a")], 3.0),
+        ([(0, "a"), (20, "b")], 8.0),
+        ([(0, "a"), (10, "b"), (30, "a"), (35, "a")], 9.0),
+        ([(0, "a"), (40, "b")], math.inf),
+    ):
+        records = [{"step": step, "data": {"sha256": data}} for step, data in starts]
+        text = json.dumps({**records[-1], "earlier": records[:-1]})
+        (tmp_path / "environment.json").write_text(text)
+        assert best_recorded(run, "score") == best
