@@ -83,8 +83,11 @@ class Preprocessing:
             )
 
     def changes(self) -> dict[str, Any]:
-        """The settings that change pixels, besides the shape, and are not the defaults."""
-        names = ("fit", "crop_at", "background", "white_level")
+        """The settings besides the shape that are not the defaults.
+
+        Of `max_megapixels`, it depends which images are left out.
+        """
+        names = ("fit", "crop_at", "background", "white_level", "max_megapixels")
         values = {name: getattr(self, name) for name in names}
         return {name: each for name, each in values.items() if each != getattr(type(self), name)}
 

@@ -3,7 +3,7 @@
 import gzip
 import pathlib
 import re
-import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,11 +18,15 @@ NPZ = (
     "dataset must be npz:PATH of a file with images, uint8 [N,H,W] or [N,H,W,C], and optionally "
     "labels, int [N] from 0, and class_names"
 )
+NPZ_NAMES = ("images", "labels", "class_names")
 IDX = "dataset must be idx:PATH of a folder with SPLIT-images-idx3-ubyte, compressed or not"
 # Names of IDX files; MNIST calls its test split t10k.
 IDX_NAME = re.compile(r"(?:.*-)?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?")
 # The first bytes of an IDX file of uint8, before the number of its dimensions.
 UINT8 = b"\x00\x00\x08"
+
+# More would be no numbers of classes.
+MOST_CLASSES = 2**20
 
 Arrays = tuple[np.ndarray, np.ndarray | None]
 
@@ -31,17 +35,18 @@ def npz_source(image_set: ImageSet) -> ImageSource:
     """The images of an NPZ file, with its `labels` and `class_names` if it has them.
 
     Raises:
-        UsageError: if it is not an NPZ file of images.
-        OSError: if it cannot be read.
+        UsageError: if it is not an NPZ file of images, or cannot be read.
     """
     path, received = image_set.dataset.path, f"Received: {image_set.dataset.text}"
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, FileNotFoundError) as error:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            names = arrays.files  # A NPY file has none.
+            found = {name: arrays[name] for name in NPZ_NAMES if name in names}
+    except Exception as error:  # Its readers raise anything on a broken file.
         raise UsageError(f"{NPZ}. {received}: {error}") from error
     if "images" not in found:
-        raise UsageError(f"{NPZ}. {received}, which has {', '.join(found) or 'nothing'}")
+        raise UsageError(f"{NPZ}. {received}, which has {', '.join(names) or 'nothing'}")
     if image_set.split != "train":
         raise UsageError(f"split must be train: npz has no others. Received: {image_set.split}")
     labels = found.get("labels")
@@ -104,7 +109,7 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
         if not data.startswith(UINT8):
             raise ValueError(f"it begins with {data[:4].hex()}")
         return array.reshape(np.frombuffer(data[4:start], ">u4"))
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
         raise UsageError(f"expected an IDX file of uint8. Received: {path}: {error}") from error
 
 
@@ -130,9 +135,14 @@ def array_source(
         for i in range(len(images))
     }
     pixels = {f"{split}[{i}]": each for split in parts for i, each in enumerate(parts[split][0])}
-    is_labeled = any(of_split is not None for _, of_split in parts.values())
+    unlabeled = [split for split, (_, of_split) in parts.items() if of_split is None]
+    if unlabeled and len(unlabeled) < len(parts):
+        raise UsageError(
+            f"expected labels of every split of {image_set.split} in {text}. "
+            f"Received: none of {', '.join(unlabeled)}"
+        )
     classes = name_classes(class_names, max(labels.values()), text)
-    classes = classes if is_labeled else (dataset.path.name,)
+    classes = (dataset.path.name,) if unlabeled else classes
     if image_set.num_classes != 0:
         counts = np.bincount([*labels.values()], minlength=len(classes))
         check_classes(classes, counts.tolist(), text, ())
@@ -177,10 +187,11 @@ def check_images(images: np.ndarray, text: str) -> None:
 
 def check_labels(labels: np.ndarray, count: int, text: str) -> None:
     """Raises a `UsageError` if these are not the labels of `count` images."""
-    least = labels.min() if labels.size and labels.dtype.kind in "iu" else None
-    if least is None or least < 0 or labels.shape != (count,):
-        found = "" if least is None else f", from {least}"
+    is_int = labels.size and labels.dtype.kind in "iu"
+    least, most = (int(labels.min()), int(labels.max())) if is_int else (-1, -1)
+    if not 0 <= least <= most < MOST_CLASSES or labels.shape != (count,):
+        found = f", from {least} to {most}" if is_int else ""
         raise UsageError(
-            f"expected labels as {count} ints, 0 or more, in {text}. "
+            f"expected labels as {count} ints, from 0 and below {MOST_CLASSES:,}, in {text}. "
             f"Received: {labels.dtype} {list(labels.shape)}{found}"
         )

@@ -4,11 +4,19 @@ import collections
 import os
 import re
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from keras_sagan.classes import list_first, show_name
 from keras_sagan.data.listing import Listing, list_folder, list_zip, mixed
-from keras_sagan.data.source import Example, ImageSource, Member, Payload, check_classes
+from keras_sagan.data.source import (
+    Example,
+    ImageSource,
+    Member,
+    Payload,
+    check_classes,
+    list_unreadable,
+)
 from keras_sagan.data.stamps import SourceFiles
 from keras_sagan.errors import UsageError
 from keras_sagan.values import ImageSet
@@ -24,6 +32,7 @@ class Selection(NamedTuple):
     names: list[str]  # Mixed.
     depth: int  # Number of folders, 0 or 1, that precede the class in a name.
     splits: dict[str, int]  # Numbers of images of each split; empty for a folder without splits.
+    others: frozenset[str]  # Folders of other splits.
 
 
 def folder_source(image_set: ImageSet) -> ImageSource:
@@ -56,7 +65,13 @@ def zip_source(image_set: ImageSet) -> ImageSource:
     try:
         with zipfile.ZipFile(path) as archive:
             listing, members = list_zip(archive)
-    except (zipfile.BadZipFile, NotImplementedError, IsADirectoryError, FileNotFoundError) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        IsADirectoryError,
+        FileNotFoundError,
+        ValueError,  # E.g. a name that is not of the encoding it claims.
+    ) as error:
         expected, received = "dataset must be zip:PATH of a ZIP archive", image_set.dataset.text
         raise UsageError(f"{expected}. Received: {received}: {error}") from error
     files = SourceFiles.single(path)
@@ -79,13 +94,14 @@ def tree_source(
             f"expected image files ({endings}) in {dataset.text}. Received: "
             f"{counted(listing.passed_over) or 'no files'}"
         )
-    names, depth, splits = select_split(mixed(listing.images), image_set)
+    unreadable = [{"name": name, "reason": why} for name, why in listing.unreadable.items()]
+    names, depth, splits, others = select_split(mixed(listing.images), image_set, unreadable)
+    unreadable = [row for row in unreadable if row["name"].split("/")[0] not in others]
     classes = find_classes(listing, names, depth)
     numbers = {name: i for i, name in enumerate(classes)}
     labels = [numbers[name.split("/")[depth]] if classes else 0 for name in names]
     classes = classes or [dataset.path.name]
-    unreadable = [{"name": name, "reason": why} for name, why in listing.unreadable.items()]
-    if image_set.num_classes != 0:
+    if image_set.num_classes != 0 and names:
         counts = collections.Counter(labels)
         check_classes(classes, [counts[i] for i in range(len(classes))], dataset.text, unreadable)
     record = {
@@ -105,36 +121,50 @@ def tree_source(
 
 
 def counted(counts: dict[str, int]) -> str:
-    """Counts as text: 6 .heic, 2 .pdf."""
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    """Counts as text, the largest first: 6 .heic, 2 .pdf."""
+    ordered = collections.Counter(counts).most_common()
+    return list_first([f"{count:,} {show_name(name)}" for name, count in ordered])
 
 
-def select_split(names: list[str], image_set: ImageSet) -> Selection:
+def select_split(
+    names: list[str], image_set: ImageSet, unreadable: Sequence[dict[str, str]]
+) -> Selection:
     """The images of the requested split, or all images if the folders are not splits.
 
     The folders are splits if all are named like splits, or if one has the name of the requested
-    split and all images are in folders below them.
+    split and all images are in folders below them. `unreadable` is for messages.
     """
+    if not names:
+        return Selection([], 0, {}, frozenset())
     split, text = image_set.split, image_set.dataset.text
     by_folder = collections.Counter(name.split("/")[0] for name in names if "/" in name)
-    wanted = [{each, SPLITS.get(each.lower(), each)} for each in split.split("+")]
-    chosen = [
-        {top for top in by_folder if {top, SPLITS.get(top.lower(), top)} & each} for each in wanted
-    ]
+    chosen = [find_tops(each, by_folder) for each in split.split("+")]
     is_nested = by_folder.total() == len(names)
     is_deep = is_nested and all(name.count("/") > 1 for name in names)
     if (is_nested and all(top.lower() in SPLITS for top in by_folder)) or (is_deep and any(chosen)):
         if not all(chosen):
             found = ", ".join(natural(by_folder))
-            raise UsageError(f"split must be one of {found} in {text}. Received: split={split}")
-        tops = set.union(*chosen)
-        return Selection([name for name in names if name.split("/")[0] in tops], 1, dict(by_folder))
+            raise UsageError(
+                f"split must be one of {found} in {text}. Received: split={split}"
+                f"{list_unreadable(unreadable)}"
+            )
+        others = frozenset(by_folder) - set.union(*chosen)
+        of_split = [name for name in names if name.split("/")[0] not in others]
+        return Selection(of_split, 1, dict(by_folder), others)
     if split != "train":
         raise UsageError(
             f"split={split} needs images in SPLIT/CLASS/IMAGE or SPLIT/IMAGE. Received: {text} "
             "without such folders"
         )
-    return Selection(names, 0, {})
+    return Selection(names, 0, {}, frozenset())
+
+
+def find_tops(split: str, folders: Collection[str]) -> set[str]:
+    """The folders of a split: the one with its name, or else all whose names mean the same."""
+    if split in folders:
+        return {split}
+    meaning = SPLITS.get(split.lower(), split)
+    return {folder for folder in folders if SPLITS.get(folder.lower(), folder) == meaning}
 
 
 def find_classes(listing: Listing, names: list[str], depth: int) -> list[str]:
@@ -164,7 +194,9 @@ def natural(names: Collection[str]) -> list[str]:
 
     def key(name):
         parts = re.split(r"(\d+)", name)
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+        # Python does not convert texts of thousands of digits.
+        parts[1::2] = [(len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2]]
+        return parts, name
 
     return sorted(names, key=key)
 

@@ -22,6 +22,10 @@ HEAD = 4096
 ENCRYPTED = 1
 
 
+class LostLinkError(OSError):
+    """A symbolic link leads nowhere."""
+
+
 @dataclasses.dataclass
 class Listing:
     """What is in a folder or an archive. Names are relative, with `/` between their parts."""
@@ -47,8 +51,8 @@ class Listing:
                 self.passed_over[ending if len(ending) > 1 else "without extension"] += 1
         except OSError as error:
             # A broken link without an extension is taken for a folder.
-            name = name if ending else f"{name}/"
-            self.unreadable[name] = error.strerror or str(error)
+            is_folder = isinstance(error, LostLinkError) and not ending
+            self.unreadable[f"{name}/" if is_folder else name] = error.strerror or str(error)
 
 
 def list_folder(top: pathlib.Path) -> Listing:
@@ -74,7 +78,7 @@ def list_folder(top: pathlib.Path) -> Listing:
         listing.folders[folder] = time
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if not entry.is_dir():
+            if not is_folder(entry):
                 listing.add_file(
                     name, functools.partial(stamp_of, entry), functools.partial(read_head, entry)
                 )
@@ -90,30 +94,38 @@ def list_zip(archive: zipfile.ZipFile) -> tuple[Listing, dict[str, str]]:
 
     In the names of the listing, a single folder around everything is left out.
     """
-    listing, entries = Listing(), {}
+    listing, files, folders, junk = Listing(), {}, set(), set()
     for entry in archive.infolist():
-        name = entry.filename.replace("\\", "/")  # As some programs on Windows write them.
-        if entries.setdefault(name, entry) is not entry:
+        # Some programs on Windows write backslashes; others begin names with ./ or /.
+        *above, base = entry.filename.replace("\\", "/").split("/")
+        above = tuple(folder for folder in above if folder not in ("", "."))
+        if passed_over := find_junk(above):
+            junk.add(passed_over)
+            continue
+        folders.add(above)
+        if base and (*above, base) in files:
             listing.passed_over["earlier file of the same name"] += 1
-            entries[name] = entry
-    paths = {name: name.split("/") for name in entries}
-    paths = {name: parts for name, parts in paths.items() if not find_junk(parts[:-1])}
-    junk = {find_junk(name.split("/")[:-1]) for name in entries} - {()}
+        if base:
+            files[*above, base] = entry
     listing.passed_over.update(f"{junk_kind(folder[-1])}/" for folder in junk)
-    tops = {parts[0] for parts in paths.values()}
-    if len(tops) == 1 and all(len(parts) > 1 for parts in paths.values()):
-        paths = {name: parts[1:] for name, parts in paths.items() if parts[1:] != [""]}
-    members = {"/".join(parts): entries[name].filename for name, parts in paths.items()}
-    for name, entry in ((name, archive.getinfo(member)) for name, member in members.items()):
-        if entry.is_dir():
-            listing.folders[name[:-1]] = 0
-        elif entry.flag_bits & ENCRYPTED:
+    start = int(has_single_folder(files, folders))
+    listing.folders.update({"/".join(folder[start:]): 0 for folder in folders})
+    named = {"/".join(path[start:] or path): entry for path, entry in files.items()}
+    for name, entry in named.items():
+        if entry.flag_bits & ENCRYPTED:
             listing.unreadable[name] = "encrypted"
         else:
             stamp = Stamp(entry.file_size, entry.CRC)
             head = functools.partial(read_member_head, archive, entry)
             listing.add_file(name, lambda stamp=stamp: stamp, head)
-    return listing, members
+    return listing, {name: entry.filename for name, entry in named.items()}
+
+
+def has_single_folder(files: Iterable[tuple[str, ...]], folders: Iterable[tuple[str, ...]]) -> bool:
+    """Whether all files but junk, and all folders, are in one folder; all are paths in parts."""
+    kept = [path for path in files if not junk_kind(path[-1])]
+    tops = {path[0] for path in (*kept, *folders) if path}
+    return len(tops) == 1 and all(len(path) > 1 for path in kept)
 
 
 def find_junk(folders: Sequence[str]) -> tuple[str, ...]:
@@ -129,12 +141,25 @@ def junk_kind(name: str) -> str | None:
     return "hidden" if name.startswith(".") else None
 
 
+def is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder, or a link to one; not if it links to itself, for example."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def stamp_of(entry: os.DirEntry) -> Stamp:
     """Size and time of a file; raises an `OSError` if it is not a regular file."""
-    if not entry.is_file():
-        linked = entry.is_symlink()
-        raise OSError(f"broken link to {os.readlink(entry.path)}" if linked else "not a file")
-    return Stamp.of(entry.stat())
+    try:
+        if entry.is_file():
+            return Stamp.of(entry.stat())
+    except OSError:
+        if not entry.is_symlink():
+            raise
+    if entry.is_symlink():
+        raise LostLinkError(f"broken link to {os.readlink(entry.path)}")
+    raise OSError("not a file")
 
 
 def read_head(entry: os.DirEntry) -> bytes:

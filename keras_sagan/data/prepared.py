@@ -7,10 +7,11 @@ import pathlib
 import numpy as np
 
 from keras_sagan.data.source import check_classes
-from keras_sagan.data.versions import find_version, open_source, set_name
+from keras_sagan.data.versions import find_version, new_version, open_source, set_name
 from keras_sagan.data.write import write_arrays
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, remove_unfinished, written_whole
+from keras_sagan.progress import say_line
 from keras_sagan.values import ImageSet
 
 # Images that `verify` reads at a time.
@@ -103,6 +104,8 @@ def prepare(
             f"the images of {dataset} have changed since they were prepared: prepare them again "
             f"with python -m keras_sagan.prepare and the same flags. Received: {changes}"
         )
+    if changes:
+        say_line(f"{dataset} has changed since it was prepared: {changes}")
     try:
         if not found:
             parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +145,7 @@ def write_set(image_set: ImageSet, data_dir: str, max_bad_fraction: float) -> pa
     source = open_source(image_set, data_dir)
     check_num_classes(image_set, len(source.classes))
     if source.files.files:
-        final = final.with_name(f"{final.name}-{source.files.fingerprint[:8]}")
+        final = new_version(final.with_name(f"{final.name}-{source.files.fingerprint[:8]}"))
     with written_whole(final) as path:
         write_arrays(source, image_set, max_bad_fraction, path)
     return final

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_sagan.classes import show_name
 from keras_sagan.data.stamps import NO_FILES, SourceFiles
 from keras_sagan.errors import UsageError
 
@@ -60,9 +61,18 @@ def check_classes(
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
-        reasons = [f"{row['name']} ({row['reason']})" for row in left_out]
-        why = f"; unreadable: {', '.join(reasons[:10])}" if reasons else ""
         raise UsageError(
             f"expected images in every class of {dataset}; num_classes=0 ignores the classes. "
-            f"Received: {len(empty)} of {len(classes)} without images: {shown}{why}"
+            f"Received: {len(empty)} of {len(classes)} without images: {shown}"
+            f"{list_unreadable(left_out)}"
         )
+
+
+def list_unreadable(left_out: Sequence[dict[str, str]]) -> str:
+    """The end of a message that something is missing: what could not be read, if anything."""
+    return f"; unreadable: {', '.join(map(describe_lost, left_out[:10]))}" if left_out else ""
+
+
+def describe_lost(row: dict[str, str]) -> str:
+    """A file that could not be read, and why, on one line."""
+    return f"{show_name(row['name'])} ({' '.join(row['reason'].split())})"

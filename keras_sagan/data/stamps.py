@@ -100,12 +100,14 @@ class Recorded:
     def compare(self, now: SourceFiles) -> Changes:
         """What has changed. A file with another time but equal size is compared by hash.
 
+        So is a file that could not be read before: permissions and disks change without its time.
         If only times have changed, the record is updated, so that the next check is quick.
         """
         before = self.stamps
         added = sorted(now.files.keys() - before.keys())
         removed = sorted(before.keys() - now.files.keys())
-        touched = [name for name in before if now.files.get(name, before[name]) != before[name]]
+        kept = before.keys() & now.files.keys()
+        touched = [n for n in kept if now.files[n] != before[n] or self.hashes[n] is None]
         changed = sorted(name for name in touched if self.differs(name, now))
         changes = Changes(added, removed, changed)
         if not changes.found() and (touched or self.folders != now.folders):

@@ -1,6 +1,7 @@
 """The versions of a prepared set, one for each state that the user's files have had."""
 
 import hashlib
+import itertools
 import pathlib
 import re
 import shutil
@@ -12,6 +13,7 @@ from keras_sagan.data.folder import folder_source, zip_source
 from keras_sagan.data.source import ImageSource
 from keras_sagan.data.stamps import Changes, read_recorded
 from keras_sagan.data.synthetic import synthetic_source
+from keras_sagan.progress import say_line
 from keras_sagan.values import ImageSet
 
 SOURCES = {
@@ -48,6 +50,7 @@ def find_version(
         return (parent / name if (parent / name).exists() else None), None
     versions = list_versions(image_set, parent)
     if versions and not path.exists():
+        say_line(f"note: {image_set.dataset.text} is gone: {versions[0]} stands for it")
         return versions[0], None
     return match_version(image_set, versions, is_quick)
 
@@ -89,6 +92,12 @@ def remove_versions(image_set: ImageSet, kept: pathlib.Path) -> list[tuple[pathl
     for path in removed:
         shutil.rmtree(path)
     return list(zip(removed, sizes, strict=True))
+
+
+def new_version(path: pathlib.Path) -> pathlib.Path:
+    """`path`, or with a number if it exists, e.g. of files that got the times of others."""
+    numbered = (path.with_name(f"{path.name}-{i}") for i in itertools.count(2))
+    return next(each for each in itertools.chain([path], numbered) if not each.exists())
 
 
 def set_name(image_set: ImageSet) -> str:

@@ -15,7 +15,7 @@ import PIL
 from keras_sagan.data.decoders import Decoders, count_cores
 from keras_sagan.data.notices import add_notes
 from keras_sagan.data.pixels import describe_preprocessing
-from keras_sagan.data.source import ImageSource
+from keras_sagan.data.source import ImageSource, describe_lost
 from keras_sagan.errors import RunError
 from keras_sagan.progress import Progress
 from keras_sagan.values import ImageSet
@@ -103,7 +103,7 @@ def check_left_out(left_out: list, good: int, max_bad_fraction: float, dataset: 
     total = good + len(left_out)
     if good and len(left_out) <= max_bad_fraction * total:
         return
-    named = "; ".join(f"{row['name']} ({row['reason']})" for row in left_out[:NAMED])
+    named = "; ".join(map(describe_lost, left_out[:NAMED]))
     more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
     raise RunError(
         f"expected at most {max_bad_fraction:.1%} of the images of {dataset} to be unreadable "
@@ -128,7 +128,7 @@ def decode_examples(
         progress.update()
         if isinstance(result, str):
             findings.left_out.append({"name": example.name, "reason": result})
-            progress.say(f"left out: {example.name}: {result}")
+            progress.say(f"left out: {describe_lost(findings.left_out[-1])}")
             return
         add_notes(findings.noticed, result.notes)
         if result.sha256:

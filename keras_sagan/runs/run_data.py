@@ -1,15 +1,18 @@
 """The prepared images that a run began with, wherever run and data are now."""
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from keras_sagan.classes import describe_classes
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, prepare
-from keras_sagan.data.versions import match_version
+from keras_sagan.data.stamps import NAME as FILES
+from keras_sagan.data.versions import list_versions, match_version
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.progress import say_line
 from keras_sagan.runs.directory import RunDirectory
@@ -46,12 +49,27 @@ def open_run_data(run: RunDirectory, config: Config, renew: bool = False) -> Pre
         raise type(error)(f"{error} (looked for the run's prepared data in {looked_in})") from error
     if not renew:
         run.check_data(prepared.summary)
-    elif record and read_record(record)["classes"] != prepared.record["classes"]:
-        raise UsageError(
-            f"expected the classes of the run, {', '.join(read_record(record)['classes'])}. "
-            f"Received: {', '.join(prepared.record['classes'])} in {config.dataset}"
-        )
+    elif run.read_environment().get("data"):
+        check_run_classes(record and read_record(record)["classes"], prepared, config)
     return prepared
+
+
+def check_run_classes(names: list[str] | None, prepared: Prepared, config: Config) -> None:
+    """Raises a `UsageError` if a run's classes are not those of the images it is to go on with.
+
+    `names` are those of the run; None: the images that it began with are gone.
+    """
+    found = prepared.record["classes"]
+    if names is None and len(found) > 1:
+        say_line(
+            "warning: the images that this run began with are gone: make sure that it had the same "
+            f"{describe_classes(found)}"
+        )
+    elif names not in (None, found):
+        raise UsageError(
+            f"expected the classes of the run, {', '.join(names)}. "
+            f"Received: {', '.join(found)} in {config.dataset}"
+        )
 
 
 def names_another_set(run: RunDirectory, config: Config) -> bool:
@@ -71,18 +89,44 @@ def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
     return [f"images={' -> '.join(texts)}"]
 
 
+def first_step_of_data(run: RunDirectory) -> int:
+    """The step at which a run first started with the images of its last start."""
+    newest = run.read_environment()
+    starts = [newest, *reversed(newest.get("earlier", []))]
+    sums = [(start.get("data") or {}).get("sha256") for start in starts]
+    pairs = itertools.takewhile(lambda pair: pair[1] == sums[0], zip(starts, sums, strict=True))
+    return min(start.get("step", 0) for start, _ in pairs)
+
+
 def note_changes(prepared: Prepared, config: Config) -> None:
     """Tells the user if the images have changed since they were prepared."""
     dataset, changes = config.image_set.dataset, None
-    with contextlib.suppress(OSError, UsageError):  # The run does not need the files any more.
-        if dataset.is_own and dataset.path.exists():
-            _, changes = match_version(config.image_set, [prepared.directory], is_quick=True)
+    # The run does not need the files any more.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError, RunError):
+        is_there = dataset.is_own and dataset.path.exists()
+        if is_there and (versions := list_equal(prepared, config)):
+            _, changes = match_version(config.image_set, versions, is_quick=True)
     if changes:
         say_line(
             f"note: {config.dataset} has changed since this run began ({changes}), and the run "
             f"keeps the images it began with, in {prepared.directory}; "
             "--allow_config_change=dataset resumes with the current ones"
         )
+
+
+def list_equal(prepared: Prepared, config: Config) -> list[pathlib.Path]:
+    """The versions of the images that `config` names with the content of `prepared`.
+
+    There may be several, and `prepared` may be of others, e.g. of an archive of the same folder.
+    Versions without a record of their files, of earlier releases, are passed over.
+    """
+    versions = list_versions(config.image_set, prepared.directory.parent)
+    sha256 = prepared.record["sha256"]
+    return [
+        path
+        for path in versions
+        if (path / FILES).exists() and read_record(path / "dataset.json")["sha256"] == sha256
+    ]
 
 
 def read_class_names(run: RunDirectory, config: Config) -> list[str] | None:

@@ -15,6 +15,7 @@ from keras_sagan.metrics.diversity import LEAST
 from keras_sagan.metrics.protocol import current_name
 from keras_sagan.progress import Progress
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.run_data import first_step_of_data
 from keras_sagan.sampling.sampler import Sampler, latents_of
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.collapse import CollapseWatch
@@ -200,6 +201,8 @@ class Score(Action):
 
 
 def best_recorded(directory: RunDirectory, name: str) -> float:
-    """The best score of this name that a run has recorded; infinite before the first."""
-    items = (item for row in directory.rows("scores.jsonl") for item in row.items())
+    """The best score of this name with the present images; infinite before the first."""
+    since = first_step_of_data(directory)
+    rows = (row for row in directory.rows("scores.jsonl") if not since or row["step"] > since)
+    items = (item for row in rows for item in row.items())
     return min((value for key, value in items if current_name(key) == name), default=math.inf)

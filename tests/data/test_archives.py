@@ -1,12 +1,13 @@
 """Image sets in ZIP archives, NPZ and IDX files."""
 
+import contextlib
 import gzip
 import struct
 import zipfile
 
 import numpy as np
 import pytest
-from images import fill, noise, prepare_config
+from images import encoded, fill, noise, prepare_config
 
 from keras_sagan.config import Config
 from keras_sagan.data.versions import open_source
@@ -69,6 +70,60 @@ def test_an_encrypted_file_is_left_out(tmp_path):
     path.write_bytes(data)
     with pytest.raises(RunError, match=r"1 of 3: 0.png \(encrypted\)"):
         prepare_config(settings(f"zip:{path}", tmp_path))
+
+
+def zipped(path, files):
+    """An archive of `files`, bytes by name, without entries of folders."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+PICTURES = [encoded(noise(20, 24, seed=i)) for i in range(2)]
+
+
+@pytest.mark.parametrize("prefix", ["./", "/", "./pets/", "pets//", "pets\\"])
+def test_names_are_written_in_many_ways(prefix, tmp_path):
+    names = (f"{prefix}cats/a.png", f"{prefix}dogs/b.png")
+    files = dict(zip(names, PICTURES, strict=True)) | {prefix: b"", ".DS_Store": b""}
+    path = zipped(tmp_path / "a.zip", files)
+    found = prepare_config(settings(f"zip:{path}", tmp_path))
+    assert found.record["classes"] == ["cats", "dogs"]
+    assert found.record["passed_over"] == {"hidden": 1}
+
+
+def test_a_class_of_an_archive_that_has_no_images_is_named(tmp_path):
+    names = ("cats/a.png", "cats/b.png")
+    files = dict(zip(names, PICTURES, strict=True)) | {"dogs/._a.png": b"", "dogs/a.txt": b""}
+    with pytest.raises(UsageError, match="1 of 2 without images: dogs"):
+        prepare_config(settings(f"zip:{zipped(tmp_path / 'a.zip', files)}", tmp_path))
+
+
+def test_a_file_that_cannot_be_unpacked_is_no_class(tmp_path):
+    names = ("cats/a.png", "dogs/b.png")
+    path = zipped(tmp_path / "a.zip", dict(zip(names, PICTURES, strict=True)) | {"README": b"a"})
+    data = bytearray(path.read_bytes())
+    for start, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        data[data.rindex(start) + offset] = 9  # The method deflate64.
+    path.write_bytes(data)
+    found = prepare_config(settings(f"zip:{path}", tmp_path, max_bad_fraction=0.5))
+    assert found.record["classes"] == ["cats", "dogs"]
+    assert found.record["left_out"][0]["name"] == "README"
+
+
+def test_names_that_cannot_be_decoded_are_one_line(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"é.png": PICTURES[0]})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(UsageError, match="of a ZIP archive. Received: .* codec can't decode"):
+        prepare_config(settings(f"zip:{path}", tmp_path))
+
+
+def test_classes_may_be_very_long_numbers(tmp_path):
+    names = (f"{'9' * 5000}/a.png", "10/b.png")
+    path = zipped(tmp_path / "a.zip", dict(zip(names, PICTURES, strict=True)))
+    found = prepare_config(settings(f"zip:{path}", tmp_path))
+    assert found.record["classes"] == ["10", "9" * 5000]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
@@ -141,11 +196,12 @@ def test_arrays_of_all_channels_are_read(shape, tmp_path):
         ({"images": IMAGES.astype(np.float32)}, r"Received: float32 \[6, 16, 16, 3\]"),
         ({"images": IMAGES.transpose(0, 3, 1, 2)}, r"Received: uint8 \[6, 3, 16, 16\]"),
         ({"images": IMAGES[:0]}, r"Received: uint8 \[0, 16, 16, 3\]"),
-        ({"images": IMAGES, "labels": [0, 1]}, r"as 6 ints, 0 or more, .* Received: int64 \[2\]"),
+        ({"images": IMAGES, "labels": [0, 1]}, r"as 6 ints, from 0 .* Received: int64 \[2\]"),
         ({"images": IMAGES, "labels": [0.0] * 6}, r"Received: float64 \[6\]"),
-        ({"images": IMAGES, "labels": [-1] * 6}, r"\[6\], from -1"),
+        ({"images": IMAGES, "labels": [-1] * 6}, r"\[6\], from -1 to -1"),
         ({"images": IMAGES, "labels": [0, 2] * 3}, r"1 of 3 without images: 1"),
         ({"images": IMAGES, "labels": [0, 1] * 3, "class_names": ["a"]}, "up to 1 .* Received: 1"),
+        ({"images": IMAGES, "labels": [0, 2**40] * 3}, "below 1,048,576, .* to 1099511627776"),
         ({"images": np.array([None] * 6)}, "Object arrays cannot be loaded"),
     ],
 )
@@ -161,6 +217,31 @@ def test_what_is_no_npz_file_is_one_line(content, tmp_path):
         (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UsageError, match="dataset must be npz:PATH of a file with images"):
         prepare_config(settings(f"npz:{tmp_path / 'a.npz'}", tmp_path))
+
+
+def test_other_arrays_of_an_npz_file_do_not_matter(tmp_path):
+    np.savez(tmp_path / "a.npz", images=IMAGES, authors=np.array([None, "me"]))
+    assert prepare_config(settings(f"npz:{tmp_path / 'a.npz'}", tmp_path)).record["count"] == 6
+
+
+def test_an_npy_file_is_one_line(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGES)
+    with pytest.raises(UsageError, match="dataset must be npz:PATH of a file with images"):
+        prepare_config(settings(f"npz:{tmp_path / 'a.npy'}", tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["npz", "idx"])
+def test_damaged_arrays_are_one_line(kind, tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", images=IMAGES)
+    (tmp_path / "idx").mkdir()
+    write_idx(tmp_path / "idx" / "train-images-idx3-ubyte.gz", IMAGES[..., 0])
+    name = {"npz": "a.npz", "idx": "idx"}[kind]
+    path = tmp_path / name if kind == "npz" else next((tmp_path / name).iterdir())
+    whole = path.read_bytes()
+    for place in range(10, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        with contextlib.suppress(UsageError):  # Some damage is not noticed.
+            open_source(settings(f"{kind}:{tmp_path / name}", tmp_path).image_set)
 
 
 def write_idx(path, array, kind=8):
@@ -216,6 +297,16 @@ def test_broken_idx_files_are_one_line(content, message, tmp_path):
 def test_a_folder_without_idx_files_is_one_line(folder, tmp_path):
     with pytest.raises(UsageError, match=r"dataset must be idx:PATH of a folder with SPLIT-images"):
         prepare_config(settings(f"idx:{tmp_path / folder}", tmp_path))
+
+
+def test_labels_of_one_of_two_splits_are_one_line(tmp_path):
+    for split in ("train", "t10k"):
+        write_idx(tmp_path / f"{split}-images-idx3-ubyte", IMAGES[..., 0])
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.arange(6, dtype=np.uint8) % 2)
+    with pytest.raises(UsageError, match=r"labels of every split .* Received: none of test"):
+        prepare_config(settings(f"idx:{tmp_path}", tmp_path, split="train+test"))
+    found = prepare_config(settings(f"idx:{tmp_path}", tmp_path, split="test"))
+    assert found.record["classes"] == [tmp_path.name]
 
 
 def test_a_folder_of_two_sets_is_one_line(idx, tmp_path):

@@ -233,7 +233,7 @@ def test_record_says_what_was_done(settings, texts):
 
 
 def test_changes_are_those_of_pixels():
-    assert Preprocessing(SIZE, 1, max_megapixels=5).changes() == {}
+    assert Preprocessing(SIZE, 1, max_megapixels=5).changes() == {"max_megapixels": 5}
     changed = {"fit": "pad", "background": "red", "white_level": 255}
     assert Preprocessing(SIZE, 3, **changed).changes() == changed
     assert Preprocessing(SIZE, 3, crop_at="top").changes() == {"crop_at": "top"}

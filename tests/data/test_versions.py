@@ -11,8 +11,8 @@ import pytest
 from images import encoded, fill, noise, prepare_config
 
 from keras_sagan.config import Config
+from keras_sagan.data import decode_process, stamps
 from keras_sagan.data import folder as folder_sets
-from keras_sagan.data import stamps
 from keras_sagan.data.stamps import read_recorded
 from keras_sagan.data.versions import list_versions, remove_versions
 from keras_sagan.errors import RunError, UsageError
@@ -146,6 +146,49 @@ def test_without_the_folder_the_latest_version_stands_for_it(folder, config):
     latest = prepare_config(config, renew=True).directory
     shutil.rmtree(folder)
     assert prepare_config(config).directory == latest
+
+
+def test_what_prepare_finds_is_said(folder, config, capfd):
+    prepare_config(config)
+    change(folder, "add")
+    prepare_config(config, renew=True)
+    assert "has changed since it was prepared: 1 added, as d.png" in capfd.readouterr().err
+    shutil.rmtree(folder)
+    directory = prepare_config(config, renew=True).directory
+    assert f"note: {config.dataset} is gone: {directory} stands for it" in capfd.readouterr().err
+
+
+def test_a_file_that_can_be_read_at_last_is_prepared(folder, config, monkeypatch):
+    config = dataclasses.replace(config, max_bad_fraction=0.5)
+    opened = decode_process.open_payload
+
+    def refuse(path):
+        if str(path).endswith("b.bmp"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode_process, "open_payload", refuse)
+        patch.setattr(stamps, "hash_file", lambda path: None)
+        before = prepare_config(config)
+        assert prepare_config(config, renew=True).directory == before.directory
+    assert before.record["left_out"][0]["name"] == "b.bmp"
+    after = prepare_config(config, renew=True)
+    assert after.record["count"] == 3
+    assert prepare_config(config).directory == after.directory
+
+
+def test_other_content_may_have_the_times_of_before(folder, config):
+    time = (folder / "b.bmp").stat().st_mtime_ns
+    first = prepare_config(config).directory
+    os.utime(folder / "b.bmp")
+    assert prepare_config(config).directory == first
+    overwrite(folder / "b.bmp")
+    os.utime(folder / "b.bmp", ns=(time, time))
+    second = prepare_config(config, renew=True).directory
+    assert second.name == f"{first.name}-2"
+    assert list_versions(config.image_set, first.parent) == [second, first]
+    assert prepare_config(config).directory == second
 
 
 def test_a_set_of_an_earlier_version_is_prepared_again_without_a_word(folder, config):
