@@ -30,10 +30,10 @@ def test_a_link_to_itself_is_left_out_by_name(name, tmp_path):
     place = top / "cats" / name if "." in name else top / name
     place.symlink_to(place.name)
     if name == "dogs":
-        with pytest.raises(UsageError, match=r"images: dogs; unreadable: dogs/ \(a link that"):
+        with pytest.raises(UsageError, match=r"images: dogs; unreadable: dogs/ \(broken link"):
             prepare_config(settings(top, tmp_path))
         return
-    with pytest.raises(RunError, match=r"1 of 3: cats/c.png \(a link that leads nowhere, Too many"):
+    with pytest.raises(RunError, match=r"1 of 3: cats/c.png \(broken link to "):
         prepare_config(settings(top, tmp_path))
 
 
@@ -58,7 +58,7 @@ def test_a_folder_of_nothing_but_links_to_nothing_says_so(tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(3):
         (tmp_path / "photos" / f"{i}.png").symlink_to("gone")
-    with pytest.raises(RunError, match=r"3 of 3: .*\(a link to nothing: gone\)"):
+    with pytest.raises(RunError, match=r"3 of 3: .*\(broken link to gone\)"):
         prepare_config(settings(tmp_path / "photos", tmp_path))
 
 
@@ -74,7 +74,7 @@ def test_what_is_unreadable_in_another_split_does_not_matter(tmp_path):
 def test_a_split_that_cannot_be_read_is_named(tmp_path):
     top = fill(tmp_path / "set", ["val/c.png"])
     (top / "train").symlink_to("gone")
-    with pytest.raises(UsageError, match=r"split=train; unreadable: train/ \(a link to nothing"):
+    with pytest.raises(UsageError, match=r"split=train; unreadable: train/ \(broken link to"):
         prepare_config(settings(top, tmp_path))
 
 

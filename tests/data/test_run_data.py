@@ -55,7 +55,7 @@ def test_versions_of_the_same_content_are_no_change(folder, tmp_path, capfd):
     assert "has changed" not in capfd.readouterr().err
     fill(folder, ["d.png"])
     open_run_data(run, config)
-    assert "has changed since this run began (1 added, as d.png)" in capfd.readouterr().err
+    assert "has changed since this run began (1 added, e.g. d.png)" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("record", [None, "{", '{"files": []}'])

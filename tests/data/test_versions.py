@@ -152,7 +152,7 @@ def test_what_prepare_finds_is_said(folder, config, capfd):
     prepare_config(config)
     change(folder, "add")
     prepare_config(config, renew=True)
-    assert "has changed since it was prepared: 1 added, as d.png" in capfd.readouterr().err
+    assert "has changed since it was prepared: 1 added, e.g. d.png" in capfd.readouterr().err
     shutil.rmtree(folder)
     directory = prepare_config(config, renew=True).directory
     assert f"note: {config.dataset} is gone: {directory} stands for it" in capfd.readouterr().err
