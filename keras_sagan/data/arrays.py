@@ -135,14 +135,9 @@ def array_source(
         for i in range(len(images))
     }
     pixels = {f"{split}[{i}]": each for split in parts for i, each in enumerate(parts[split][0])}
-    unlabeled = [split for split, (_, of_split) in parts.items() if of_split is None]
-    if unlabeled and len(unlabeled) < len(parts):
-        raise UsageError(
-            f"expected labels of every split of {image_set.split} in {text}. "
-            f"Received: none of {', '.join(unlabeled)}"
-        )
+    is_labeled = has_labels(parts, text)
     classes = name_classes(class_names, max(labels.values()), text)
-    classes = (dataset.path.name,) if unlabeled else classes
+    classes = classes if is_labeled else (dataset.path.name,)
     if image_set.num_classes != 0:
         counts = np.bincount([*labels.values()], minlength=len(classes))
         check_classes(classes, counts.tolist(), text, ())
@@ -156,6 +151,17 @@ def array_source(
     record["split"] = image_set.split
     files = SourceFiles.single(*paths)
     return ImageSource(record, classes, len(labels), examples, (), files)
+
+
+def has_labels(parts: dict[str, Arrays], text: str) -> bool:
+    """Whether splits have labels; raises a `UsageError` if only some of them do."""
+    unlabeled = [split for split, (_, labels) in parts.items() if labels is None]
+    if unlabeled and len(unlabeled) < len(parts):
+        raise UsageError(
+            f"expected labels of every split of {'+'.join(parts)} in {text}. "
+            f"Received: none of {', '.join(unlabeled)}"
+        )
+    return not unlabeled
 
 
 def name_classes(names: np.ndarray | None, largest: int, text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_sagan.data.source import check_classes
+from keras_sagan.data.stamps import Changes
 from keras_sagan.data.versions import find_version, new_version, open_source, set_name
 from keras_sagan.data.write import write_arrays
 from keras_sagan.errors import RunError, UsageError
@@ -99,13 +100,8 @@ def prepare(
         found, changes = find_version(image_set, parent, is_quick=not renew)
     except OSError as error:
         raise UsageError(f"dataset={dataset} cannot be read: {error}") from error
-    if changes and not renew:
-        raise UsageError(
-            f"the images of {dataset} have changed since they were prepared: prepare them again "
-            f"with python -m keras_sagan.prepare and the same flags. Received: {changes}"
-        )
     if changes:
-        say_line(f"{dataset} has changed since it was prepared: {changes}")
+        report_changes(changes, dataset, renew)
     try:
         if not found:
             parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +113,16 @@ def prepare(
     prepared = Prepared(found)
     check_prepared(prepared, image_set)
     return prepared
+
+
+def report_changes(changes: Changes, dataset: str, renew: bool) -> None:
+    """Tells the user what has changed; raises a `UsageError` unless it is prepared again."""
+    if not renew:
+        raise UsageError(
+            f"the images of {dataset} have changed since they were prepared: prepare them again "
+            f"with python -m keras_sagan.prepare and the same flags. Received: {changes}"
+        )
+    say_line(f"{dataset} has changed since it was prepared: {changes}")
 
 
 def check_prepared(prepared: Prepared, image_set: ImageSet) -> None:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL
 
+from keras_sagan.classes import show_name
 from keras_sagan.data.decoders import Decoders, count_cores
 from keras_sagan.data.notices import add_notes
 from keras_sagan.data.pixels import describe_preprocessing
@@ -128,7 +129,7 @@ def decode_examples(
         progress.update()
         if isinstance(result, str):
             findings.left_out.append({"name": example.name, "reason": result})
-            progress.say(f"left out: {describe_lost(findings.left_out[-1])}")
+            progress.say(f"left out: {show_name(example.name)}: {' '.join(result.split())}")
             return
         add_notes(findings.noticed, result.notes)
         if result.sha256:
