@@ -38,7 +38,7 @@ def test_prepare_says_what_it_made_and_draws_it(photos, tmp_path):
     assert "40 images; classes: 0 cats (30), 1 dogs (10)\n" in out
     assert "left out: 1 unreadable, see dataset.json: dogs/broken.jpg (" in out
     assert f"preview, one row each of cats, dogs: {preview}" in out
-    assert "left out: dogs/broken.jpg (" in err
+    assert "left out: dogs/broken.jpg: " in err
     (directory,) = (tmp_path / "prepared").glob("photos-16x16x3-*")
     images, labels = (np.load(directory / f"{name}.npy") for name in ("images", "labels"))
     grid = np.asarray(Image.open(preview))[::4, ::4]

@@ -168,7 +168,7 @@ def test_every_good_file_gives_the_right_pixels(tortured, tmp_path, capfd):
     for name, (_, reason) in BAD.items():
         (row,) = [row for row in prepared.record["left_out"] if row["name"] == f"bad/{name}"]
         assert reason.lower() in row["reason"].lower()
-        assert f"left out: bad/{name} (" in log
+        assert f"left out: bad/{name}: " in log
     assert len(prepared.record["left_out"]) == len(BAD) + len(NO_FILES)
 
 
