@@ -9,7 +9,7 @@ import numpy as np
 from keras_sagan.data.source import check_classes
 from keras_sagan.data.stamps import Changes
 from keras_sagan.data.versions import find_version, new_version, open_source, set_name
-from keras_sagan.data.write import write_arrays
+from keras_sagan.data.write import seal_of, write_arrays
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.files import locked, remove_unfinished, written_whole
 from keras_sagan.progress import say_line
@@ -42,12 +42,14 @@ class Prepared:
             self.images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
             self.labels = np.load(directory / "labels.npy", mmap_mode="r", allow_pickle=False)
             self.record = json.loads((directory / "dataset.json").read_text("utf-8"))
+            if self.record.pop("seal", None) not in (None, seal_of(self.record)):
+                raise ValueError("dataset.json with another seal")
             self.num_classes = len(self.record["classes"])
             self.summary = {key: self.record[key] for key in self.record if key not in DETAILS}
             counts = np.bincount(self.labels, minlength=self.num_classes).tolist()
             if len(self.images) != len(self.labels) or counts != self.record["counts"]:
                 raise ValueError("images, labels and counts that contradict each other")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"prepared data in {directory} cannot be read; remove it to prepare it again. "
                 f"Received: {error}"

@@ -68,9 +68,14 @@ def write_arrays(
         "noticed": findings.noticed,
         "left_out": findings.left_out,
     }
-    write_json(record, directory / "dataset.json")
+    write_json(record | {"seal": seal_of(record)}, directory / "dataset.json")
     if source.files.files:
         source.files.write(directory, findings.hashes)
+
+
+def seal_of(record: dict[str, Any]) -> str:
+    """The SHA-256 of a `dataset.json` without its `seal`, by which damage is noticed."""
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def write_images(

@@ -81,6 +81,7 @@ def test_a_broken_folder_is_one_line(tmp_path, damage, part):
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_no_folder_and_broken_lines_are_one_line(tmp_path):
     code, error = render(tmp_path / "none")
     assert (code, error.count("\n")) == (2, 1)

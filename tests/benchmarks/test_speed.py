@@ -90,6 +90,7 @@ def macs(config):
     return [forward_macs(make(config)) for make in (networks.generator, networks.discriminator)]
 
 
+@pytest.mark.slow
 def test_a_failed_setting_is_a_row_and_exit_code_1():
     # No machine holds such a network.
     code, rows, error = run("speed", *TINY, "--models=sagan", "--g_channels=1000000000")

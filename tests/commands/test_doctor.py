@@ -79,6 +79,7 @@ def test_a_working_installation_has_no_problems(tmp_path):
     assert not list(data.iterdir())
 
 
+@pytest.mark.slow
 def test_everything_broken_is_a_line_each(tmp_path):
     (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
     flags = ["--run_dir=/proc/none/a", f"--data_dir={tmp_path / 'keras.json' / 'data'}"]

@@ -95,7 +95,7 @@ def test_other_classes_are_refused_though_the_images_may_change(tmp_path):
         train(run.read_config(), tmp_path / "run", allowed=["dataset"])
 
 
-@pytest.mark.slow_except("renamed")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["photos/", "renamed", "link"])
 def test_the_content_of_images_decides_not_their_place(name, tmp_path, monkeypatch):
     folder = small(tmp_path / "photos", 8)

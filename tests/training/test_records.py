@@ -9,6 +9,7 @@ from keras_sagan.runs.checkpoint_files import list_checkpoints, remove_checkpoin
 from keras_sagan.training.run import train
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("kept", [2, 4])
 def test_steps_that_are_trained_again_are_shown_once(kept, tmp_path):
     fields = smallest.RUN | smallest.DCGAN | {"dataset": "synthetic", "num_classes": 3}
