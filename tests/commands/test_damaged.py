@@ -22,7 +22,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.slow_except("sample")
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_newest_falls_back_to_the_one_before(command, damaged, tmp_path):
     output, expected = COMMANDS[command]

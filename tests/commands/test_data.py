@@ -95,7 +95,8 @@ def test_preview_that_cannot_be_written_is_named(photos, tmp_path):
 def test_folder_is_trained_on_with_its_own_classes(photos, tmp_path):
     run_dir, more = tmp_path / "run", [f"--dataset=folder:{photos}", "--total_steps=2"]
     more += [*SIMPLE, "--max_bad_fraction=0.1", "--fake_labels=data", "--flip"]
-    train(run_dir, tmp_path, *more)
+    _, err = train(run_dir, tmp_path, *more)
+    assert "40 images; classes: 0 cats (30), 1 dogs (10)\nleft out: 1 unreadable" in err
     assert json.loads((run_dir / "config.json").read_text())["num_classes"] == 2
     data = json.loads((run_dir / "environment.json").read_text())["data"]
     assert (data["count"], data["source"]) == (40, "folder photos")

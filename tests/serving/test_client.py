@@ -406,6 +406,7 @@ def run(*flags, before=""):
     return result.returncode, result.stdout, result.stderr
 
 
+@pytest.mark.slow_except("rest")
 def test_command_draws_a_row_a_label_and_a_column_a_seed(server, tmp_path, protocol):
     output = tmp_path / "new" / "grid.png"
     address = f"--server={getattr(server, protocol)}"
