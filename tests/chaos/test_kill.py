@@ -21,7 +21,7 @@ CHECKPOINT_EVERY, CALL = 50, 5
 def chaos(tmp_path_factory, thorough):
     """The folder of the runs, and what was told of each kill."""
     folder = tmp_path_factory.mktemp("chaos")
-    form = ["100", "1", "auto"] if thorough else ["5", "1", "off"]
+    form = ["100", "1", "auto"] if thorough else ["3", "1", "off"]
     command = [sys.executable, FOLDER / "kill.py", folder, *form]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -47,8 +47,8 @@ def test_processes_of_a_cluster_that_work_alone_do_not_wait_for_each_other(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"LC_ALL": "POSIX"}])
-def test_names_are_read_and_written_in_any_locale(locale, tmp_path):
+def test_names_are_read_and_written_in_any_locale(tmp_path):
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0"}
     draw = np.random.default_rng(0)
     for name in ("猫", "犬"):
         (tmp_path / "写真" / name).mkdir(parents=True)
