@@ -87,7 +87,6 @@ def is_number(text: str) -> bool:
 
 def describe_labels(wrong: str, num_classes: int, names: Sequence[str] | None) -> str:
     """What `parse_labels` expects instead of `wrong`."""
-
     numbers = f"numbers in 0...{num_classes - 1}"
     if names is None and not is_number(wrong):
         return (

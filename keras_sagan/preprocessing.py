@@ -63,7 +63,7 @@ class Preprocessing:
 
     size: int  # Height and width of the result, in pixels.
     channels: int  # 1 for gray or 3 for RGB.
-    # The others are those of `PreprocessingOptions`.
+    # See `PreprocessingOptions` for the rest.
     fit: str = PreprocessingOptions.fit
     crop_at: str = PreprocessingOptions.crop_at
     background: str = PreprocessingOptions.background

@@ -24,8 +24,7 @@ IDX = "dataset must be idx:PATH of a folder with SPLIT-images-idx3-ubyte, compre
 IDX_NAME = re.compile(r"(?:.*-)?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?")
 # The first bytes of an IDX file of uint8, before the number of its dimensions.
 UINT8 = b"\x00\x00\x08"
-
-# More would be no numbers of classes.
+# A set with larger labels is damaged.
 MOST_CLASSES = 2**20
 
 Arrays = tuple[np.ndarray, np.ndarray | None]

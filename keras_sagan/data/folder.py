@@ -109,7 +109,7 @@ def tree_source(
         "version": None,
         "split": image_set.split if splits else None,
         "splits": splits,
-        "passed_over": dict(listing.passed_over.most_common()),
+        "passed_over": dict(listing.passed_over),
     }
 
     def examples() -> Iterator[Example]:

@@ -46,7 +46,7 @@ def image_extensions() -> frozenset[str]:
 
 
 def is_image(head: bytes) -> bool:
-    """Whether a file that begins with `head`, at least 100 bytes, is of a format that is read."""
+    """Whether a file has a supported format, judged by `head`, its first 100 bytes or more."""
     return bool(SIGNATURE.match(head) or (HEIF_SIGNATURE.match(head) and has_heif()))
 
 

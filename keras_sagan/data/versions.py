@@ -13,6 +13,7 @@ from keras_sagan.data.folder import folder_source, zip_source
 from keras_sagan.data.source import ImageSource
 from keras_sagan.data.stamps import Changes, read_recorded
 from keras_sagan.data.synthetic import synthetic_source
+from keras_sagan.errors import UsageError
 from keras_sagan.progress import say_line
 from keras_sagan.values import ImageSet
 
@@ -26,9 +27,17 @@ SOURCES = {
 
 
 def open_source(image_set: ImageSet, data_dir: str = "") -> ImageSource:
-    """The source of an image set; an embedded set is built under `data_dir`."""
-    if image_set.dataset.kind in SOURCES:
-        return SOURCES[image_set.dataset.kind](image_set)
+    """The source of an image set; an embedded set is built under `data_dir`.
+
+    Raises:
+        UsageError: if there is no such set, or the user's files cannot be read.
+    """
+    dataset = image_set.dataset
+    if dataset.kind in SOURCES:
+        try:
+            return SOURCES[dataset.kind](image_set)
+        except OSError as error:
+            raise UsageError(f"dataset={dataset.text} cannot be read: {error}") from error
     # This import loads TensorFlow Datasets.
     from keras_sagan.data.builders import builder_source
 
@@ -67,6 +76,8 @@ def match_version(
         for record in records:
             if record.looks_current(image_set.dataset.root):
                 return record.directory, None
+    if not records:  # The first preparation, which lists the files itself.
+        return None, None
     now, latest = open_source(image_set).files, None
     for record in records:
         changes = record.compare(now)

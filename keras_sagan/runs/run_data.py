@@ -55,9 +55,9 @@ def open_run_data(run: RunDirectory, config: Config, renew: bool = False) -> Pre
 
 
 def check_run_classes(names: list[str] | None, prepared: Prepared, config: Config) -> None:
-    """Raises a `UsageError` if a run's classes are not those of the images it is to go on with.
+    """Raises a `UsageError` if the images that a run resumes with have other classes.
 
-    `names` are those of the run; None: the images that it began with are gone.
+    `names` lists the run's own classes; None if the images that it began with are gone.
     """
     found = prepared.record["classes"]
     if names is None and len(found) > 1:
@@ -81,7 +81,7 @@ def names_another_set(run: RunDirectory, config: Config) -> bool:
 
 
 def data_changes(run: RunDirectory, prepared: Prepared) -> list[str]:
-    """`images=old -> new` if the images differ from those of the run's last start."""
+    """`images=old -> new` if the images have changed since the run's last start."""
     before, now = run.read_environment().get("data") or {}, prepared.summary
     if before.get("sha256") in (None, now["sha256"]):
         return []

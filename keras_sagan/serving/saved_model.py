@@ -29,7 +29,7 @@ def write_saved_model(
 ) -> None:
     """Writes the SavedModel of `signatures`, with the tag `serve`, to a folder `path` to create.
 
-    The generator was made outside any strategy. `class_names` are of all its classes, or None.
+    The generator was made outside any strategy. `class_names` lists all its classes, if known.
     """
     weights = {variable.path: variable for variable in generator.variables}
     meta = meta_graph(generator, weights, class_names)

@@ -63,7 +63,7 @@ def moved_and_renamed_run(place):
     succeed("explore", given, **options)
     succeed("export", given, "--export_dir=e", **options)
     expected, found = digest(trained() / "runs/straight"), digest(place / "moved/runs/run")
-    assert found == expected, "another digest than that of the run that was not moved"
+    assert found == expected, "the digest differs from the unmoved run's"
     return f"resumed, sampled, scored, explored, exported elsewhere; digest {found[:8]} as unmoved"
 
 

@@ -31,8 +31,8 @@ ENDLESS = ["--total_steps=1000000", "--keep_checkpoints=1"]
 def start(command, *flags, **options):
     """A process of `python -m keras_sagan.COMMAND FLAGS`; see `forks.executable`.
 
-    Options are those of `Popen`; `variables`, environment variables to set; and `python`, options
-    of Python.
+    Takes the options of `Popen`, and `variables`, environment variables to set, and `python`,
+    options of Python.
     """
     variables = {"HOME": str(TOP), "CUDA_VISIBLE_DEVICES": ""} | options.pop("variables", {})
     variables = os.environ | variables

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from keras_sagan.data.decode_process import decode_or_explain
 from keras_sagan.data.pixels import decode_image
 from keras_sagan.data.prepared import prepare
 from keras_sagan.preprocessing import Preprocessing
@@ -42,6 +43,18 @@ def prepare_config(config, **options):
 def decoded(payload, size=16, channels=3, **settings):
     """An image's pixels."""
     return decode_image(payload, Preprocessing(size, channels, **settings))[0]
+
+
+def notes(payload, **settings):
+    """What decoding found in an image."""
+    return decode_image(payload, Preprocessing(16, 3, **settings))[1]
+
+
+def reason(payload, **settings):
+    """Why a file is not decoded."""
+    result = decode_or_explain(payload, Preprocessing(16, 3, **settings))
+    assert isinstance(result, str)
+    return result
 
 
 def png_of_16_bits(levels):

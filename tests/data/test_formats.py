@@ -5,29 +5,15 @@ import zlib
 
 import numpy as np
 import pytest
-from images import decoded, encoded, noise
+from images import decoded, encoded, noise, notes, reason
 from PIL import Image
 
 from keras_sagan.data import formats
-from keras_sagan.data.decode_process import decode_or_explain
 from keras_sagan.data.formats import FORMATS, HINTS, image_extensions, is_image
-from keras_sagan.data.pixels import decode_image
-from keras_sagan.preprocessing import Preprocessing
 
 SIZE = 16
 SQUARE = noise(SIZE, SIZE)
 FRAMES = [Image.fromarray(noise(SIZE, SIZE, seed=i)) for i in range(3)]
-
-
-def notes(payload, **settings):
-    return decode_image(payload, Preprocessing(SIZE, 3, **settings))[1]
-
-
-def reason(payload, **settings):
-    """Why a file is not decoded."""
-    result = decode_or_explain(payload, Preprocessing(SIZE, 3, **settings))
-    assert isinstance(result, str)
-    return result
 
 
 def resized(array, width, height):

@@ -7,28 +7,16 @@ import sys
 
 import numpy as np
 import pytest
-from images import decoded, encoded, noise, png_of_16_bits
+from images import decoded, encoded, noise, notes, png_of_16_bits, reason
 from PIL import Image
 
-from keras_sagan.data.decode_process import decode_or_explain
-from keras_sagan.data.pixels import RefusedImageError, decode_image, describe_preprocessing
+from keras_sagan.data.pixels import RefusedImageError, describe_preprocessing
 from keras_sagan.preprocessing import Preprocessing
 
 SIZE = 16
 SQUARE = noise(SIZE, SIZE)
 TALL, WIDE = noise(40, SIZE), noise(SIZE, 41)
 TWELVE_BITS = np.random.default_rng(0).integers(0, 4096, (SIZE, SIZE)).astype(np.uint16)
-
-
-def notes(payload, **settings):
-    return decode_image(payload, Preprocessing(SIZE, 3, **settings))[1]
-
-
-def reason(payload, **settings):
-    """Why a file is not decoded."""
-    result = decode_or_explain(payload, Preprocessing(SIZE, 3, **settings))
-    assert isinstance(result, str)
-    return result
 
 
 def resized(array, width=SIZE, height=SIZE):

@@ -106,7 +106,7 @@ def test_other_splits_may_change(tmp_path):
     before = prepare_config(config).directory
     fill(folder, ["val/d.png"])
     assert prepare_config(config).directory == before
-    assert not prepare_config(config, renew=True).directory.samefile(tmp_path)
+    assert prepare_config(config, renew=True).directory == before
     assert len(list_versions(config.image_set, before.parent)) == 1
 
 
@@ -224,3 +224,15 @@ def test_other_preprocessing_is_another_set(config):
         other = prepare_config(dataclasses.replace(config, **changes)).directory
         assert other.name.partition("-")[0] == "photos"
         assert other != first
+
+
+def test_files_are_listed_once_if_nothing_was_prepared_before(folder, config, monkeypatch):
+    listed, list_folder = [], folder_sets.list_folder
+    monkeypatch.setattr(
+        folder_sets, "list_folder", lambda top: listed.append(1) or list_folder(top)
+    )
+    counts = []
+    for renew in (False, False, True):
+        prepare_config(config, renew=renew)
+        counts.append(len(listed))
+    assert counts == [1, 1, 2]
