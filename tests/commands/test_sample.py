@@ -14,6 +14,7 @@ from PIL import Image
 from process import assert_one_line, run
 
 from keras_sagan.data.prepared import Prepared
+from keras_sagan.data.write import seal_of
 from keras_sagan.errors import UsageError
 from keras_sagan.extractors import classifier as classifier_module
 from keras_sagan.extractors.classifier import classifier
@@ -166,8 +167,9 @@ def test_mirrored_copies_count_where_training_mirrors(data, monkeypatch):
 def test_other_data_than_the_runs_are_refused(finished, data, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(data[0], folder)
-    (record,) = folder.glob("prepared/*/dataset.json")
-    record.write_text(record.read_text().replace(data[1].record["sha256"], "0" * 64))
+    (path,) = folder.glob("prepared/*/dataset.json")
+    record = data[1].record | {"sha256": "0" * 64}
+    path.write_text(json.dumps(record | {"seal": seal_of(record)}))
     output = tmp_path / "samples.html"
     given = [f"--run_dir={finished[0]}", f"--output={output}", f"--data_dir={folder}"]
     assert_one_line(run("sample", *given), 2, "began with other images than digits has now")
