@@ -5,6 +5,7 @@ from keras_sagan.keras_settings import check_backend
 check_backend()  # Before Keras is imported, and fails to import a backend that is not installed.
 
 from keras_sagan.layers.attention import ResidualControl, SelfAttention  # noqa: E402
+from keras_sagan.layers.augment import Augment  # noqa: E402
 from keras_sagan.layers.conditional import ConditionalBatchNormalization  # noqa: E402
 from keras_sagan.layers.spectral import (  # noqa: E402
     SpectralConv2D,
@@ -14,6 +15,7 @@ from keras_sagan.layers.spectral import (  # noqa: E402
 from keras_sagan.layers.spectral_normalization import SpectralNormalization  # noqa: E402
 
 __all__ = [
+    "Augment",
     "ConditionalBatchNormalization",
     "ResidualControl",
     "SelfAttention",
