@@ -18,6 +18,11 @@ from keras_sagan.options import (
     RecordOptions,
 )
 from keras_sagan.preprocessing import Preprocessing, PreprocessingOptions
+from keras_sagan.regularization import (
+    RegularizationOptions,
+    check_regularization,
+    parse_policies,
+)
 from keras_sagan.rules import ALWAYS
 
 # The version that wrote a `config.json` without a `version`.
@@ -31,6 +36,7 @@ LOWEST = 4
 class Config(
     RecordOptions,
     ExecutionOptions,
+    RegularizationOptions,
     OptimizationOptions,
     PreprocessingOptions,
     DataOptions,
@@ -38,7 +44,7 @@ class Config(
 ):
     """Everything that a run depends on besides code and data.
 
-    The fields are in `options.py` and `preprocessing.py`.
+    The fields are in `options.py`, `preprocessing.py` and `regularization.py`.
 
     Raises:
         UsageError: if a value, or a combination of values, is impossible.
@@ -54,6 +60,8 @@ class Config(
         self.__dict__.update(expanded)  # The only way into a frozen instance.
         for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
             getattr(self, parsed)
+        check_regularization(self, self.loss)
+        self.check_accumulation()
         attention = self.g_attention_resolutions + self.d_attention_resolutions
         additions = attention or self.g_spectral_norm or self.d_spectral_norm
         if self.model == "dcgan" and additions:
@@ -64,6 +72,30 @@ class Config(
                 f"g_attention={self.g_attention}, d_attention={self.d_attention}, "
                 f"g_spectral_norm={self.g_spectral_norm}, d_spectral_norm={self.d_spectral_norm}"
             )
+
+    def check_accumulation(self) -> None:
+        """Raises a `UsageError` if the batch cannot be divided into micro-batches."""
+        parts = self.accumulate
+        if self.batch_size % parts:
+            raise UsageError(
+                "batch_size must be a multiple of accumulate. "
+                f"Received: batch_size={self.batch_size}, accumulate={parts}"
+            )
+        if parts > 1 and self.reuse_fakes:
+            raise UsageError(
+                "reuse_fakes keeps a whole batch of fakes, so it needs accumulate=1. "
+                f"Received: accumulate={parts}"
+            )
+        if self.sync_batch_norm and (parts > 1 or (self.r1 and self.r1_every > 1)):
+            raise UsageError(
+                "sync_batch_norm needs accumulate=1 and, with r1, r1_every=1. "
+                f"Received: accumulate={parts}, r1={self.r1:g}, r1_every={self.r1_every}"
+            )
+
+    @functools.cached_property
+    def augmentations(self) -> tuple[str, ...]:
+        """What changes the images that the discriminator sees."""
+        return parse_policies(self.augment)
 
     @functools.cached_property
     def image_set(self) -> values.ImageSet:

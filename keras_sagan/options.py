@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_sagan.preprocessing import PreprocessingOptions
+from keras_sagan.regularization import RegularizationOptions
 from keras_sagan.rules import (
     DECAY,
     DURATION,
@@ -95,6 +96,13 @@ class DataOptions:
     flip: bool = option(
         False, "Mirror each real image left to right with probability 1/2.", before=False
     )
+    holdout: float = option(
+        0.0,
+        "Share of the real images, in [0, 1), that training leaves out, to show whether the "
+        "discriminator knows the others better.",
+        DECAY,
+        before=0.0,
+    )
     fake_labels: str = option(
         "uniform",
         "Classes of fakes during training: uniform, or as frequent as in the data.",
@@ -109,6 +117,14 @@ class OptimizationOptions:
 
     loss: str = option("hinge", "Adversarial loss.", one_of("hinge", "non_saturating"))
     batch_size: int = option(256, "Images per step, over all replicas.", at_least(1))
+    accumulate: int = option(
+        1,
+        "Micro-batches into which each replica divides its share of the batch, to save memory. "
+        "Their gradients are averaged. Batch statistics are of a micro-batch, and spectral "
+        "normalization advances in the first one.",
+        at_least(1),
+        before=1,
+    )
     d_steps: int = option(1, "Discriminator updates per step.", at_least(1))
     reuse_fakes: bool = option(
         False,
@@ -227,5 +243,5 @@ class RecordOptions:
 
 # By the heading under which `--help` shows them.
 TOPICS = {"Model": ModelOptions, "Data": DataOptions, "Preprocessing": PreprocessingOptions}
-TOPICS |= {"Optimization": OptimizationOptions, "Execution": ExecutionOptions}
-TOPICS |= {"Records": RecordOptions}
+TOPICS |= {"Optimization": OptimizationOptions, "Regularization": RegularizationOptions}
+TOPICS |= {"Execution": ExecutionOptions, "Records": RecordOptions}

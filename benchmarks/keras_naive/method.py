@@ -51,7 +51,9 @@ class NaiveState(State):
         gan = make_gan(config)
         generator, discriminator = as_networks(gan)
         optimizers = gan.g_optimizer, gan.d_optimizer
-        return cls(generator, discriminator, generator, *optimizers, optimizers[0].iterations, gan)
+        return cls(
+            generator, discriminator, generator, *optimizers, optimizers[0].iterations, {}, gan
+        )
 
     def make_sampler(self):
         sample = make_sampler(self.ema_generator)

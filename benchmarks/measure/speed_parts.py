@@ -32,7 +32,7 @@ def step_parts(training):
     import tensorflow as tf
 
     from keras_sagan.sampling import noise
-    from keras_sagan.training.game import apply_gradients
+    from keras_sagan.training.adam import apply_gradients
 
     game, strategy, step = training.game, training.strategy, training.state.step
     images, labels = next(training.iterator)
@@ -45,7 +45,7 @@ def step_parts(training):
     def draw():
         return game.draw(step, noise.D_STEP), game.draw(step, noise.G_STEP)
 
-    ((latents, fake_labels, _), _) = on_replica(draw)()
+    draws, _ = on_replica(draw)()
     networks = {"d": game.discriminator, "g": game.generator}
     zeros = {
         name: [tf.zeros(v.shape) for v in n.trainable_variables] for name, n in networks.items()
@@ -58,14 +58,20 @@ def step_parts(training):
     def forward(network):
         return lambda inputs, classes: network(inputs, classes, training=True, advance_u=False)
 
+    def d_turn(images, labels, draws):
+        return game.discriminator_step(images, labels, draws, game.levels())
+
+    def g_turn(draws):
+        return game.generator_step(draws, game.levels())
+
     return {
         "feed": lambda: next(training.iterator),
         "noise": on_replica(draw),
-        "d_turn": on_replica(game.discriminator_step, images, labels, latents, fake_labels),
-        "g_turn": on_replica(game.generator_step, latents, fake_labels),
+        "d_turn": on_replica(d_turn, images, labels, draws),
+        "g_turn": on_replica(g_turn, draws),
         "update": on_replica(update),
         "average": on_replica(lambda: game.average(step)),
-        "g_forward": on_replica(forward(game.generator), latents, fake_labels),
+        "g_forward": on_replica(forward(game.generator), draws.latents, draws.labels),
         "d_forward": on_replica(forward(game.discriminator), images, labels),
     }
 

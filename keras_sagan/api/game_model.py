@@ -248,7 +248,13 @@ class GameModel(keras.Model):
         self.compile(**config)
 
     def save_own_variables(self, store: Any) -> None:
-        store["step"] = self.state.step.numpy()
+        for name, variable in self.own_variables().items():
+            store[name] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        self.state.step.assign(np.asarray(store["step"]))
+        for name, variable in self.own_variables().items():
+            variable.assign(np.asarray(store[name]))
+
+    def own_variables(self) -> dict[str, tf.Variable]:
+        """What is neither in a network nor in an optimizer, by name."""
+        return {"step": self.state.step, **self.state.adaptive}

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import math
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_sagan.classes import show_name
 from keras_sagan.data.source import check_classes
 from keras_sagan.data.stamps import Changes
 from keras_sagan.data.versions import find_version, new_version, open_source, set_name
@@ -75,6 +78,37 @@ class Prepared:
                 f"prepared data in {self.directory} have changed since they were written; remove "
                 f"it to prepare it again. Received: content hash {content.hexdigest()[:12]}"
             )
+
+
+class Examples(NamedTuple):
+    """Images and their labels."""
+
+    images: np.ndarray  # uint8 `[n, H, W, C]`.
+    labels: np.ndarray  # int32 `[n]`.
+
+
+def hold_out(prepared: Prepared, share: float) -> tuple[Examples, Examples]:
+    """Divides a set into the examples to train on and those held out, the last ones.
+
+    Args:
+        prepared: the set.
+        share: of the images to hold out, in [0, 1); rounded up to a whole number.
+
+    Raises:
+        UsageError: if a class of the set, or the whole set, would have nothing to train on.
+    """
+    count = math.ceil(len(prepared.images) * share)
+    split = len(prepared.images) - count
+    parts = (slice(None, split), slice(split, None))
+    training, held_out = (Examples(prepared.images[i], prepared.labels[i]) for i in parts)
+    left = np.bincount(training.labels, minlength=prepared.num_classes)
+    if count and not left.all():
+        name = prepared.record["classes"][int(np.argmin(left))]
+        raise UsageError(
+            f"holdout must leave images of every class to train on. Received: holdout={share:g}, "
+            f"which takes all of {show_name(name)}"
+        )
+    return training, held_out
 
 
 def prepare(

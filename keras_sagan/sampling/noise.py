@@ -14,6 +14,8 @@ import tensorflow as tf
 # Purposes. These numbers determine every run, so never change them. D_STEP stays last, because
 # discriminator update n of a step uses D_STEP + n.
 SAMPLES, G_STEP, D_STEP = range(3)
+# The parts of an augmented update's seed for real images and for fakes; 0 to 2 have other uses.
+AUGMENTED = (3, 4)
 # Precedes the number of a block of images. Negative, to differ from the step in other seeds.
 EVALUATION = -1
 
@@ -50,6 +52,22 @@ def coins(seed: tf.Tensor, batch_size: int) -> tf.Tensor:
     """Bool `[batch_size]`, true half of the time; independent of the other draws of `seed`."""
     seed = derive_seed(seed, 2)
     return tf.random.stateless_uniform([batch_size], seed, 0, 2, tf.int32, alg="philox") > 0
+
+
+def augmentation(
+    seed: tf.Tensor, batch_size: int, uniforms: int, noise_shape: Sequence[int] | None
+) -> tuple[tf.Tensor, ...]:
+    """The `draws` of `layers.Augment`: uniform numbers in [0, 1) `[batch_size, uniforms]`.
+
+    With `noise_shape`, also standard normal numbers `[batch_size, *noise_shape]`.
+    """
+    uniform = tf.random.stateless_uniform(
+        [batch_size, uniforms], derive_seed(seed, 0), alg="philox"
+    )
+    if noise_shape is None:
+        return (uniform,)
+    shape = [batch_size, *noise_shape]
+    return uniform, tf.random.stateless_normal(shape, derive_seed(seed, 1), alg="philox")
 
 
 def truncated_latents(seed: tf.Tensor, count: int, z_dim: int, truncation: float) -> tf.Tensor:

@@ -26,3 +26,14 @@ class Adam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
         )
+
+
+def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
+    """Applies the mean gradients over replicas; returns this replica's share of the sum.
+
+    Optimizers sum over replicas, so each share is divided by the number of replicas.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    shares = [gradient / replicas for gradient in gradients]
+    optimizer.apply(shares, network.trainable_variables)
+    return shares

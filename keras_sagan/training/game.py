@@ -6,9 +6,12 @@ from typing import Any
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.losses import LOSSES
+from keras_sagan.losses import LOSSES, lecam_penalty, r1_penalty
 from keras_sagan.sampling import noise
-from keras_sagan.training import health
+from keras_sagan.training.adam import apply_gradients
+from keras_sagan.training.adaptation import adapt, logit_moments
+from keras_sagan.training.draws import Dealer, make_augment
+from keras_sagan.training.micro_batches import mean_over_parts
 from keras_sagan.training.state import State
 
 # Losses of D and G, and the diagnostics that `health.step_statistics` takes.
@@ -40,13 +43,15 @@ class Game:
         jit_compile: bool = False,
         rollbacks: int = 0,
     ) -> None:
-        self.config, self.rollbacks, self.d_steps = config, rollbacks, config.d_steps
-        by_data = config.num_classes and config.fake_labels == "data"
-        self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
+        self.config, self.d_steps = config, config.d_steps
         self.generator, self.g_optimizer = state.generator, state.g_optimizer
         self.discriminator, self.d_optimizer = state.discriminator, state.d_optimizer
-        self.ema_generator = state.ema_generator
+        self.ema_generator, self.adaptive = state.ema_generator, state.adaptive
         self.d_loss, self.g_loss = LOSSES[config.loss]
+        self.augment = make_augment(config)
+        by_data = config.num_classes and config.fake_labels == "data"
+        self.class_weights = class_counts if by_data else [1] * max(config.num_classes, 1)
+        self.draw = Dealer(config, self.class_weights, self.augment, rollbacks).draw
         for name in self.compiled if jit_compile else ():
             method = tf.function(getattr(self, name), jit_compile=True, autograph=False)
             setattr(self, name, method)
@@ -72,41 +77,106 @@ class Game:
 
     def train_discriminator(self, images, labels, step, turn):
         """Updates D once; returns its loss, moments of its logits, and the applied gradients."""
-        latents, fake_labels, flips = self.draw(step, noise.D_STEP + turn)
-        real = self.scale_images(images, flips)
-        return self.apply_to_discriminator(
-            *self.discriminator_step(real, labels, latents, fake_labels)
-        )
+        draws = self.draw(step, noise.D_STEP + turn)
+        batch = self.scale_images(images, draws.flips), labels, draws
+        return self.update_discriminator(self.discriminator_step, batch, step, turn)
+
+    def update_discriminator(self, learn, batch, step, turn):
+        """Updates D once by `learn`, a function of a batch, `levels`, and two bools.
+
+        The bools are whether it is the batch's first part, and whether R1 is due.
+        """
+        update, levels = step * self.d_steps + turn, self.levels()
+
+        def learn_from(part, is_first):
+            found = self.with_r1_when_due(
+                update, lambda penalized: learn(*part, levels, is_first, penalized)
+            )
+            loss, gradients, logits = found
+            return loss, gradients, [logit_moments(each, self.config.loss) for each in logits]
+
+        found = mean_over_parts(learn_from, self.config.accumulate, batch)
+        loss, gradients, moments = found
+        applied = apply_gradients(self.d_optimizer, gradients, self.discriminator)
+        adapt(self.adaptive, self.config, moments, update)
+        return loss, moments, applied
+
+    def with_r1_when_due(self, update, learn):
+        """Returns `learn(penalized)`, with the penalty in every `r1_every`-th update."""
+        if not self.config.r1 or self.config.r1_every == 1:
+            return learn(bool(self.config.r1))
+        due = tf.equal(update % self.config.r1_every, 0)
+        return tf.cond(due, lambda: learn(True), lambda: learn(False))
 
     def train_generator(self, step):
         """Updates G once; returns its loss and the applied gradients."""
-        latents, labels, _ = self.draw(step, noise.G_STEP)
-        loss, gradients = self.generator_step(latents, labels)
+        levels = self.levels()
+
+        def learn(draws, is_first):
+            return self.generator_step(draws, levels, is_first)
+
+        batch = self.draw(step, noise.G_STEP)
+        loss, gradients = mean_over_parts(learn, self.config.accumulate, batch)
         return loss, apply_gradients(self.g_optimizer, gradients, self.generator)
 
-    def discriminator_step(self, images, labels, latents, fake_labels):
-        fakes = self.generator(latents, fake_labels, training=True, advance_u=False)
-        return self.discriminator_gradients(images, labels, fakes, fake_labels)
+    def discriminator_step(self, images, labels, draws, levels, is_first=True, penalized=False):
+        fakes = self.generator(draws.latents, draws.labels, training=True, advance_u=False)
+        given = images, labels, fakes, draws, levels, is_first, penalized
+        return self.discriminator_gradients(*given)
 
-    def discriminator_gradients(self, images, labels, fakes, fake_labels):
-        with tf.GradientTape() as tape:
+    def discriminator_gradients(
+        self, images, labels, fakes, draws, levels, is_first=True, penalized=False
+    ):
+        """Loss, gradients, and the logits of real images and of fakes.
+
+        Args:
+            images: real ones, float in [-1, 1].
+            labels: theirs.
+            fakes: as many.
+            draws: the update's `Draws`.
+            levels: of `levels`.
+            is_first: whether the pass on real images advances u.
+            penalized: whether the loss has the R1 penalty, as often as updates are without it.
+        """
+        images = self.augmented(images, draws.real, levels)
+        fakes = self.augmented(fakes, draws.fake, levels)
+
+        def judge_real(images):
             # Only the pass on real images advances u: NO_OPS in the released model.py.
-            real_logits = self.discriminator(images, labels, training=True, advance_u=True)
-            fake_logits = self.discriminator(fakes, fake_labels, training=True, advance_u=False)
+            return self.discriminator(images, labels, training=True, advance_u=is_first)
+
+        with tf.GradientTape() as tape:
+            real_logits, penalty = (
+                r1_penalty(judge_real, images) if penalized else (judge_real(images), None)
+            )
+            fake_logits = self.discriminator(fakes, draws.labels, training=True, advance_u=False)
             loss = self.d_loss(real_logits, fake_logits)
+            if penalized:
+                loss += self.config.r1 * self.config.r1_every * penalty
+            if self.config.lecam:
+                averages = levels["lecam_real"], levels["lecam_fake"]
+                loss += self.config.lecam * lecam_penalty(real_logits, fake_logits, *averages)
         gradients = tape.gradient(loss, self.discriminator.trainable_variables)
         return loss, gradients, (real_logits, fake_logits)
 
-    def generator_step(self, latents, labels):
+    def generator_step(self, draws, levels, is_first=True):
         with tf.GradientTape() as tape:
-            fakes = self.generator(latents, labels, training=True, advance_u=True)
-            logits = self.discriminator(fakes, labels, training=True, advance_u=False)
-            loss = self.g_loss(logits)
+            fakes = self.generator(draws.latents, draws.labels, training=True, advance_u=is_first)
+            loss = self.fooling_loss(fakes, draws, levels)
         return loss, tape.gradient(loss, self.generator.trainable_variables)
 
-    def apply_to_discriminator(self, loss, gradients, logits):
-        applied = apply_gradients(self.d_optimizer, gradients, self.discriminator)
-        return loss, [*map(health.logit_moments, logits)], applied
+    def fooling_loss(self, fakes, draws, levels):
+        """The generator's loss, with the augmentations of `draws`."""
+        seen = self.augmented(fakes, draws.fake, levels)
+        return self.g_loss(self.discriminator(seen, draws.labels, training=True, advance_u=False))
+
+    def augmented(self, images, draws, levels):
+        """The images as D sees them."""
+        return self.augment(images, draws, levels.get("augment_p")) if self.augment else images
+
+    def levels(self):
+        """What adapts to D's logits, as tensors; see `make_adaptive`."""
+        return {name: variable.read_value() for name, variable in self.adaptive.items()}
 
     def scale_images(self, images, flips):
         """Scales uint8 levels to [-1, 1] and, if the run flips images, mirrors where `flips`.
@@ -120,20 +190,6 @@ class Game:
             real = tf.where(flips[:, None, None, None], tf.reverse(real, [2]), real)
         return real
 
-    def draw(self, step, purpose):
-        """This replica's share of the global batch's latents, labels, and coin flips for mirroring.
-
-        Every replica draws the whole batch, so a step does not depend on the number of replicas.
-        """
-        replicas = tf.distribute.get_replica_context()
-        share = self.config.batch_size // replicas.num_replicas_in_sync
-        start = replicas.replica_id_in_sync_group * share
-        seed = noise.derive_seed(tf.constant([self.rollbacks, self.config.seed]), step, purpose)
-        size, z_dim = self.config.batch_size, self.config.z_dim
-        whole = noise.latents_and_labels(seed, size, z_dim, self.class_weights)
-        shares = (drawn[start : start + share] for drawn in (*whole, noise.coins(seed, size)))
-        return tuple(tf.ensure_shape(drawn, [share, *drawn.shape[1:]]) for drawn in shares)
-
     def average(self, step):
         """Updates `ema_generator`: weights, moving statistics and singular vectors alike.
 
@@ -146,7 +202,10 @@ class Game:
 
 
 class FakeReusingGame(Game):
-    """G learns from the fakes of D's last update, so one pass of the generator serves both."""
+    """G learns from the fakes of D's last update, so one pass of the generator serves both.
+
+    D sees them augmented alike both times.
+    """
 
     compiled = ("discriminator_step", "generate", "discriminator_gradients", "fake_gradients")
 
@@ -154,13 +213,14 @@ class FakeReusingGame(Game):
         *earlier, (images, labels) = batches
         for turn, batch in enumerate(earlier):
             self.train_discriminator(*batch, step, turn)
-        latents, fake_labels, flips = self.draw(step, noise.D_STEP + len(earlier))
-        real = self.scale_images(images, flips)
+        draws = self.draw(step, noise.D_STEP + len(earlier))
+        real = self.scale_images(images, draws.flips)
         with tf.GradientTape() as tape:
-            fakes = self.generate(latents, fake_labels)
-        found = self.discriminator_gradients(real, labels, fakes, fake_labels)
-        d_loss, logits, d_applied = self.apply_to_discriminator(*found)
-        g_loss, upstream = self.fake_gradients(fakes, fake_labels)
+            fakes = self.generate(draws.latents, draws.labels)
+        batch = real, labels, fakes, draws
+        found = self.update_discriminator(self.discriminator_gradients, batch, step, len(earlier))
+        d_loss, logits, d_applied = found
+        g_loss, upstream = self.fake_gradients(fakes, draws, self.levels())
         gradients = tape.gradient(fakes, self.generator.trainable_variables, upstream)
         g_applied = apply_gradients(self.g_optimizer, gradients, self.generator)
         self.average(step)
@@ -169,25 +229,13 @@ class FakeReusingGame(Game):
     def generate(self, latents, labels):
         return self.generator(latents, labels, training=True, advance_u=True)
 
-    def fake_gradients(self, fakes, labels):
+    def fake_gradients(self, fakes, draws, levels):
         """The generator's loss, and its gradient with respect to the fakes."""
         with tf.GradientTape() as tape:
             tape.watch(fakes)
-            logits = self.discriminator(fakes, labels, training=True, advance_u=False)
-            loss = self.g_loss(logits)
+            loss = self.fooling_loss(fakes, draws, levels)
         return loss, tape.gradient(loss, fakes)
 
 
 # By `Config.reuse_fakes`.
 GAMES = {False: Game, True: FakeReusingGame}
-
-
-def apply_gradients(optimizer, gradients, network) -> list[tf.Tensor]:
-    """Applies the mean gradients over replicas; returns this replica's share of the sum.
-
-    Optimizers sum over replicas, so each share is divided by the number of replicas.
-    """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    shares = [gradient / replicas for gradient in gradients]
-    optimizer.apply(shares, network.trainable_variables)
-    return shares

@@ -10,16 +10,18 @@ from keras_sagan.errors import NotFinite
 
 # In the order in which a step computes them. The first letter is the network's.
 LOSSES = ("d_loss", "g_loss")
-STATISTICS = ("d_logits_std_real", "d_logits_std_fake", "d_gradient_norm", "g_gradient_norm")
+STATISTICS = (
+    "d_logits_mean_real",
+    "d_logits_mean_fake",
+    "d_logits_std_real",
+    "d_logits_std_fake",
+    "d_logits_sign_real",
+    "d_gradient_norm",
+    "g_gradient_norm",
+)
 NETWORKS = {"d": "discriminator", "g": "generator"}
 # A step that no run reaches.
 NEVER = tf.int64.max
-
-
-def logit_moments(logits: tf.Tensor) -> tf.Tensor:
-    """First and second moment of a replica's logits; float64 `[2]`, as means may be large."""
-    logits = tf.cast(logits, tf.float64)
-    return tf.stack([tf.reduce_mean(logits), tf.reduce_mean(logits**2)])
 
 
 def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any]) -> tf.Tensor:
@@ -27,24 +29,28 @@ def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any
 
     Through gradients, a generator learns from how logits differ among fakes. If their spread or the
     gradient norm vanishes, it stops learning. If they keep growing, the run is about to diverge.
+    The mean sign of the logits of real images is ADA's measure of overfitting, r_t (Karras et al.
+    2020, https://arxiv.org/abs/2006.06676, section 3): near 1, D is sure of every one.
 
     Args:
         strategy: called outside of its replicas.
         diagnostics: per-replica values, as `Game.play` returns them.
 
     Returns:
-        float32 `[4]`, as `STATISTICS`: standard deviation of the logits of real images and of
-        fakes; L2 norm over all weights of the discriminator's and the generator's gradient.
+        float32 `[7]`, as `STATISTICS`: mean of the logits of real images and of fakes, and their
+        standard deviation; mean sign of those of real images; L2 norm over all weights of the
+        discriminator's and the generator's gradient.
     """
-    results = []
-    for moments in diagnostics["logits"]:
-        first, second = tf.unstack(strategy.reduce("MEAN", moments, axis=None))
-        results.append(tf.cast(tf.sqrt(tf.maximum(second - first**2, 0)), tf.float32))
+    moments = [strategy.reduce("MEAN", each, axis=None) for each in diagnostics["logits"]]
+    means, squares, signs = tf.unstack(tf.stack(moments), axis=1)
+    deviations = tf.sqrt(tf.maximum(squares - means**2, 0))
+    of_logits = tf.cast(tf.concat([means, deviations, signs[:1]], axis=0), tf.float32)
+    norms = []
     for name in ("d", "g"):
         # Sum first: the norm of each replica's share would depend on the number of replicas.
         gradients = [strategy.reduce("SUM", part, axis=None) for part in diagnostics[name]]
-        results.append(tf.linalg.global_norm(gradients))
-    return tf.stack(results)
+        norms.append(tf.linalg.global_norm(gradients))
+    return tf.concat([of_logits, norms], axis=0)
 
 
 def check_finite(numbers: dict[str, float], bad_steps: np.ndarray, step: int) -> None:

@@ -67,12 +67,13 @@ class Records:
                 tf.summary.scalar(key, value)
         self.writer.flush()
 
-    def write_grid(self, step: int, grid: np.ndarray, image_size: int) -> None:
-        """Writes a sample grid, uint8 `[H, W, C]`, as a file and to TensorBoard."""
+    def write_grid(self, step: int, images: np.ndarray, name: str, tag: str) -> None:
+        """Writes images, uint8 `[n, H, W, C]`, as the grid `name`_STEP.png and to TensorBoard."""
         self.directory.samples.mkdir(exist_ok=True)
-        save_png(grid, self.directory.samples / f"step_{step:07d}.png", image_size)
+        grid = make_grid(images, COLUMNS)
+        save_png(grid, self.directory.samples / f"{name}_{step:07d}.png", images.shape[1])
         with self.writer.as_default(step):
-            tf.summary.image("samples", grid[None])
+            tf.summary.image(tag, grid[None])
 
     def close(self) -> None:
         self.progress.close()
@@ -81,12 +82,12 @@ class Records:
 
 @dataclasses.dataclass
 class Log(Action):
-    """Records mean losses, statistics of the last step, gammas and rates."""
+    """Records mean losses, statistics of the last step, gauges and rates."""
 
     every: int  # Steps between two records.
     records: Records
     end: EndTraining  # Counts the seconds of training.
-    gammas: Callable[[], dict[str, float]]  # Each attention layer's gamma by name.
+    gauges: Callable[[int], dict[str, float]]  # Further scalars of a step, e.g. gammas.
     batch_size: int  # Images per step.
 
     def __post_init__(self) -> None:
@@ -119,7 +120,7 @@ class Log(Action):
         d_loss, g_loss = (self.sums / self.steps).tolist()
         scalars = {"seconds": self.end.seconds, "d_loss": d_loss, "g_loss": g_loss}
         scalars |= {name: call.numbers[name] for name in STATISTICS if name in call.numbers}
-        scalars |= self.gammas()
+        scalars |= self.gauges(call.step)
         if self.timed_steps:
             rate = self.timed_steps / self.timed_seconds
             scalars |= {"steps_per_s": rate, "images_per_s": rate * self.batch_size}
@@ -150,9 +151,14 @@ class FixedFakes:
         """The images of a sample grid, uint8 `[n, H, W, C]`, in grid order."""
         return self.sample(self.latents[: len(self.grid_labels)], self.grid_labels)
 
+    def some(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first `count` images and their labels, at most as many as are scored."""
+        labels = self.labels[:count]
+        return self.sample(self.latents[:count], labels), labels
+
     def scored_images(self) -> np.ndarray:
         """`count` images, uint8 `[count, H, W, C]`, whose labels are `labels`."""
-        return self.sample(self.latents[: len(self.labels)], self.labels)
+        return self.some(len(self.labels))[0]
 
 
 @dataclasses.dataclass
@@ -162,11 +168,14 @@ class WriteSamples(Action):
     every: int  # Steps between two grids.
     records: Records
     fakes: FixedFakes
+    # Returns real images and samples as D sees them, for a grid of their own; or None.
+    augmented: Callable[[], np.ndarray] | None = None
 
     def act(self, call: Call) -> None:
         if self.is_due(call):
-            images = self.fakes.grid_images()
-            self.records.write_grid(call.step, make_grid(images, COLUMNS), images.shape[1])
+            self.records.write_grid(call.step, self.fakes.grid_images(), "step", "samples")
+            if self.augmented:
+                self.records.write_grid(call.step, self.augmented(), "augmented", "augmented")
 
 
 @dataclasses.dataclass

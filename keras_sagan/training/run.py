@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import Prepared
+from keras_sagan.data.prepared import Prepared, hold_out
 from keras_sagan.data.report import describe_set
 from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
@@ -188,6 +188,10 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
         facts["config_changes"] = list(changes)
     earlier = directory.write_environment(restored.step, devices, facts)
     notes = describe_set(training.prepared.record, config.image_set.preprocessing)
+    if config.holdout:
+        training_part, held_out = hold_out(training.prepared, config.holdout)
+        count = len(training_part.images) + len(held_out.images)
+        notes.append(f"{len(held_out.images):,} of {count:,} images are held out")
     notes += [f"warning: {warning}" for warning in restored.warnings]
     if earlier not in (None, devices):
         notes.append(f"note: this run began on {earlier} and resumes on {devices}")

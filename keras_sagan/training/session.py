@@ -2,15 +2,15 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_sagan.config import Config
 from keras_sagan.data.batches import make_iterator
-from keras_sagan.data.prepared import Prepared
+from keras_sagan.data.prepared import Prepared, hold_out
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.diversity import LEAST
@@ -25,13 +25,16 @@ from keras_sagan.training.actions import (
     SaveCheckpoint,
     StopOnSignal,
 )
+from keras_sagan.training.augmented import make_augmented
 from keras_sagan.training.best_score import BestScore
 from keras_sagan.training.collapse import CollapseWatch
 from keras_sagan.training.game import GAMES
+from keras_sagan.training.gauges import Gauges
 from keras_sagan.training.loop import make_train_call
+from keras_sagan.training.overfitting import OverfittingWatch, was_overfitted
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.records import FixedFakes, Log, Records, Score, WriteSamples
-from keras_sagan.training.state import State, gamma_variables
+from keras_sagan.training.state import State
 from keras_sagan.training.trainer import Action, Trainer
 
 
@@ -73,11 +76,13 @@ def create_state(strategy: tf.distribute.Strategy, config: Config) -> State:
 def make_game_call(training: Training) -> Callable:
     """The function with which `Trainer` plays the game on all replicas from the present step."""
     config, state, strategy = training.config, training.state, training.cluster.strategy
-    counts, rollbacks = training.prepared.record["counts"], len(training.rollbacks)
+    examples, _ = hold_out(training.prepared, config.holdout)
+    counts = np.bincount(examples.labels, minlength=training.prepared.num_classes).tolist()
+    rollbacks = len(training.rollbacks)
     game = GAMES[config.reuse_fakes](config, state, counts, training.compiled, rollbacks)
     train_call = make_train_call(strategy, game)
     start = int(state.step.numpy()) * config.d_steps
-    iterator = make_iterator(strategy, training.prepared, config.batch_size, config.seed, start)
+    iterator = make_iterator(strategy, examples, config.batch_size, config.seed, start)
 
     def call(num_steps):
         numbers, bad_steps = train_call(iterator, state.step, tf.constant(num_steps))
@@ -135,10 +140,12 @@ def make_actions(training, method, restored, ends, records) -> list[Action]:
     if records:
         sample, count = training.state.make_sampler(), training.best_score.count
         fakes = FixedFakes(sample, count, config.seed, config.z_dim, config.num_classes)
-        gammas = functools.partial(read_gammas, training.state)
-        log = Log(config.log_every, records, ends.planned, gammas, config.batch_size)
+        gauges = make_gauges(training, records, fakes)
+        log = Log(config.log_every, records, ends.planned, gauges, config.batch_size)
         log.resume(restored.partial_record)
-        samples = WriteSamples(config.sample_every, records, fakes)
+        real, adaptive = training.prepared.images, training.state.adaptive
+        augmented = make_augmented(config, adaptive, real, fakes.some)
+        samples = WriteSamples(config.sample_every, records, fakes, augmented)
         score = make_score(training, records, fakes) if method.keeps_best else None
         save = make_save(training, log, restored.step)
     return [
@@ -171,6 +178,12 @@ def make_save(training: Training, log: Log, start: int) -> SaveCheckpoint:
     return SaveCheckpoint(save, log.partial_record, directory, start if is_temporary else None)
 
 
-def read_gammas(state: State) -> dict[str, float]:
-    """The learned weight of each attention layer, by network and layer name."""
-    return {name: float(gamma.numpy()) for name, gamma in gamma_variables(state).items()}
+def make_gauges(training: Training, records: Records, fakes: FixedFakes) -> Gauges:
+    """What the log records of the state; with `holdout`, overfitting too."""
+    config, watch = training.config, None
+    if config.holdout:
+        parts = hold_out(training.prepared, config.holdout)
+        last = training.directory.last_row("train.jsonl")
+        discriminator = training.state.discriminator
+        watch = OverfittingWatch(discriminator, *parts, fakes.some, was_overfitted(last))
+    return Gauges(training.state, watch, records.progress.say)

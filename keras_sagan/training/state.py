@@ -11,6 +11,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import NotFinite
 from keras_sagan.sampling.sampler import Sampler, make_sampler
 from keras_sagan.training.adam import Adam
+from keras_sagan.training.adaptation import make_adaptive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class State:
     g_optimizer: keras.Optimizer  # Built, like the other one.
     d_optimizer: keras.Optimizer
     step: tf.Variable  # int64, generator updates done.
+    adaptive: dict[str, tf.Variable]  # Of `make_adaptive`; most runs have none.
 
     @classmethod
     def create(cls, config: Config) -> "State":
@@ -41,12 +43,15 @@ class State:
         g_optimizer.build(generator.trainable_variables)
         d_optimizer.build(discriminator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-        return cls(generator, discriminator, ema_generator, g_optimizer, d_optimizer, step)
+        made = generator, discriminator, ema_generator, g_optimizer, d_optimizer
+        return cls(*made, step, make_adaptive(config))
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """The whole state as one `tf.train.Checkpoint`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return tf.train.Checkpoint(**fields)
+        # By their own names, so that a run without them has the checkpoints that it always had.
+        adaptive = fields.pop("adaptive")
+        return tf.train.Checkpoint(**fields, **adaptive)
 
     def make_sampler(self) -> Sampler:
         """The sampler of the averaged generator; see `sampler.make_sampler`."""

@@ -13,6 +13,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
 from keras_sagan.sampling import noise
+from keras_sagan.training.draws import Draws
 from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.state import State
@@ -99,6 +100,11 @@ def draw(config, purpose, step=0):
     seed = noise.derive_seed(tf.constant([0, config.seed]), step, purpose)
     weights = COUNTS if config.fake_labels == "data" else [1, 1, 1]
     return noise.latents_and_labels(seed, config.batch_size, config.z_dim, weights)
+
+
+def plain_draws(config, purpose, step=0):
+    latents, labels = draw(config, purpose, step)
+    return Draws(latents, labels, tf.zeros(len(labels), tf.bool), (), ())
 
 
 def flipped(images, config, purpose):
@@ -192,8 +198,8 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
     for turn in range(2):
         real = IMAGES[turn].astype("float32") / 127.5 - 1
         real = flipped(real, CONFIG, noise.D_STEP + turn)
-        drawn = draw(CONFIG, noise.D_STEP + turn)
-        _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], *drawn)
+        drawn = plain_draws(CONFIG, noise.D_STEP + turn)
+        _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], drawn, {})
         descend(twin.state.discriminator, gradients)
     match.play()
     for variable, expected in zip(
@@ -213,17 +219,19 @@ def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile
     discriminator, generator = twin.state.discriminator, twin.state.generator
     for turn in range(2):
         real = IMAGES[turn].astype("float32") / 127.5 - 1
-        drawn = draw(CONFIG, noise.D_STEP + turn)
+        drawn = plain_draws(CONFIG, noise.D_STEP + turn)
+        given = real, LABELS[turn]
         if turn == 0:
-            _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], *drawn)
+            _, gradients, _ = twin.game.discriminator_step(*given, drawn, {})
         else:
             with tf.GradientTape() as tape:
-                fakes = generator(*drawn, training=True, advance_u=True)
-            _, gradients, _ = twin.game.discriminator_gradients(real, LABELS[turn], fakes, drawn[1])
+                fakes = generator(drawn.latents, drawn.labels, training=True, advance_u=True)
+            _, gradients, _ = twin.game.discriminator_gradients(*given, fakes, drawn, {})
         descend(discriminator, gradients)
     with tf.GradientTape() as second:
         second.watch(fakes)
-        loss = LOSSES["hinge"][1](discriminator(fakes, drawn[1], training=True, advance_u=False))
+        logits = discriminator(fakes, drawn.labels, training=True, advance_u=False)
+        loss = LOSSES["hinge"][1](logits)
     weights = generator.trainable_variables
     descend(generator, tape.gradient(fakes, weights, second.gradient(loss, fakes)))
     assert match.play()["g_loss"] == pytest.approx(float(loss), rel=1e-4, abs=1e-5)
@@ -245,9 +253,9 @@ def test_every_turn_and_step_has_fresh_noise_and_data():
     seen = []
     step = match.game.discriminator_step
 
-    def spy(images, labels, latents, fake_labels):
-        seen.append((labels.numpy(), latents.numpy()))
-        return step(images, labels, latents, fake_labels)
+    def spy(images, labels, draws, *others):
+        seen.append((labels.numpy(), draws.latents.numpy()))
+        return step(images, labels, draws, *others)
 
     match.game.discriminator_step = spy
     match.play(num_steps=2)
@@ -321,10 +329,8 @@ def test_losses_are_means_over_the_steps_of_a_call():
 def test_two_replicas_move_as_one_on_the_same_global_batch(two_replicas, jit_compile, options):
     """Batch statistics would differ by replica: the generator has none, or shares them."""
     config = dataclasses.replace(CONFIG, **options, flip=True)
-    one, two = Match(config), Match(config, two_replicas, jit_compile)
-    if not config.sync_batch_norm:
-        for match in (one, two):
-            remove_batch_statistics(match.state.generator)
+    make = Match if config.sync_batch_norm else without_batch_statistics
+    one, two = make(config), make(config, strategy=two_replicas, jit_compile=jit_compile)
     before = one.values()
     losses = [match.play() for match in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5, abs=1e-5)
@@ -346,6 +352,13 @@ def remove_batch_statistics(generator):
         for norm in (layer, getattr(layer, "norm_1", None), getattr(layer, "norm_2", None)):
             if hasattr(norm, "moving_mean"):
                 norm.call = evaluating(norm.call)
+
+
+def without_batch_statistics(config, **settings):
+    """A match whose generator does not depend on the other images of a batch."""
+    match = Match(config, **settings)
+    remove_batch_statistics(match.state.generator)
+    return match
 
 
 def evaluating(call):

@@ -8,6 +8,8 @@ from test_game import ONE, SIMPLE, Match
 from keras_sagan.errors import NotFinite
 from keras_sagan.sampling import noise
 from keras_sagan.training import health
+from keras_sagan.training.adaptation import logit_moments
+from keras_sagan.training.draws import Dealer
 
 NUMBERS = dict.fromkeys((*health.LOSSES, *health.STATISTICS), 1.0)
 NEVER = int(health.NEVER)
@@ -31,14 +33,16 @@ def test_statistics_are_those_of_the_last_step():
     assert list(numbers) == list(NUMBERS)
     _, d_gradients, logits = d_results[1]
     _, g_gradients = g_results[1]
+    means = [np.mean(each.numpy()) for each in logits]
     stds = [np.std(each.numpy()) for each in logits]
+    sign = np.mean(np.sign(logits[0].numpy()))
     norms = [
         np.sqrt(sum(np.sum(np.square(each.numpy(), dtype=np.float64)) for each in gradients))
         for gradients in (d_gradients, g_gradients)
     ]
     assert min(stds) > 1e-3
     np.testing.assert_allclose(
-        [numbers[name] for name in health.STATISTICS], stds + norms, rtol=1e-5
+        [numbers[name] for name in health.STATISTICS], [*means, *stds, sign, *norms], rtol=1e-5
     )
     np.testing.assert_array_equal(match.bad, [NEVER, NEVER])
 
@@ -46,12 +50,13 @@ def test_statistics_are_those_of_the_last_step():
 def test_spread_of_large_logits_is_not_lost():
     logits = np.random.default_rng(0).normal(1e4, 1e-2, 64).astype("float32")
     diagnostics = {
-        "logits": [health.logit_moments(tf.constant(logits))],
+        "logits": [logit_moments(tf.constant(logits), "hinge")] * 2,
         "d": [logits],
         "g": [logits],
     }
     with ONE.scope():
-        spread, *_ = health.step_statistics(ONE, diagnostics).numpy()
+        statistics = health.step_statistics(ONE, diagnostics).numpy()
+    spread = statistics[health.STATISTICS.index("d_logits_std_fake")]
     assert spread == pytest.approx(logits.astype(float).std(), rel=1e-3)
 
 
@@ -62,10 +67,10 @@ def test_first_steps_with_bad_losses_are_known_of_many(monkeypatch):
     draw = match.game.draw
 
     def unlucky(step, purpose):
-        latents, *others = draw(step, purpose)
+        draws = draw(step, purpose)
         if purpose == noise.G_STEP:
-            latents = tf.where(step == 2, np.nan, latents)
-        return latents, *others
+            return draws._replace(latents=tf.where(step == 2, np.nan, draws.latents))
+        return draws
 
     monkeypatch.setattr(match.game, "draw", unlucky)
     numbers = match.play(5)
@@ -94,10 +99,10 @@ def test_first_number_that_is_not_finite_is_named(changes, bad, message):
 
 
 def test_noise_after_a_rollback_is_another_one():
-    match = Match(SIMPLE)
     drawn = []
     with ONE.scope():
-        for match.game.rollbacks in range(4):
-            latents = ONE.run(match.game.draw, args=(tf.constant(5, tf.int64), noise.G_STEP))[0]
-            drawn.append(latents.numpy())
+        for rollbacks in range(4):
+            draw = Dealer(SIMPLE, [1], None, rollbacks).draw
+            draws = ONE.run(draw, args=(tf.constant(5, tf.int64), noise.G_STEP))
+            drawn.append(draws.latents.numpy())
     assert len(np.unique(drawn)) == 4 * SIMPLE.batch_size * SIMPLE.z_dim

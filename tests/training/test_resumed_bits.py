@@ -8,6 +8,18 @@ from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.training.run import train
 
+# All that is a state besides networks and optimizers, or depends on the number of an update.
+ADAPTIVE = {
+    "augment": "color,translation,cutout,diffusion",
+    "augment_target": 0.5,
+    "augment_images": 100,
+    "lecam": 0.3,
+    "r1": 1.0,
+    "r1_every": 3,
+    "accumulate": 2,
+    "holdout": 0.1,
+}
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -15,7 +27,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("going_on")
 
     def trained(ends, **options):
-        name = "-".join(map(str, [*ends, *options.values()]))
+        name = "-".join(map(str, [*ends, *options]))
         config = smallest.RUN | options | {"log_every": 5, "data_dir": str(folder / "data")}
         for end in ends:
             run = train(Config(**config, total_steps=end), folder / name)
@@ -27,7 +39,12 @@ def trained(tmp_path_factory):
 @pytest.mark.slow_except("model")
 @pytest.mark.parametrize(
     "options",
-    [smallest.DCGAN, {"precision": "mixed_bfloat16"}, {"fast": False, "reuse_fakes": True}],
+    [
+        smallest.DCGAN,
+        {"precision": "mixed_bfloat16"},
+        {"fast": False, "reuse_fakes": True},
+        ADAPTIVE,
+    ],
     ids=lambda options: next(iter(options)),
 )
 def test_two_starts_make_what_one_makes(trained, options):

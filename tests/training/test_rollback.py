@@ -18,7 +18,7 @@ from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import digest
 from keras_sagan.sampling import noise
 from keras_sagan.training import health
-from keras_sagan.training.game import Game
+from keras_sagan.training.draws import Dealer
 from keras_sagan.training.run import train
 from keras_sagan.training.session import SAGAN
 
@@ -43,12 +43,13 @@ def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def unlucky(self, step, purpose, draw=Game.draw):
+def unlucky(self, step, purpose, draw=Dealer.draw):
     """The noise of step 13 is not a number, for a run that has not gone back yet."""
-    latents, *others = draw(self, step, purpose)
-    if not self.rollbacks and purpose == noise.G_STEP:
-        latents = tf.where(step == 12, float("nan"), latents)
-    return latents, *others
+    draws = draw(self, step, purpose)
+    rollbacks, _ = self.seed
+    if not rollbacks and purpose == noise.G_STEP:
+        return draws._replace(latents=tf.where(step == 12, float("nan"), draws.latents))
+    return draws
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def straight(data_dir, tmp_path_factory):
     """A run that goes back once and comes to its end; its directory and what it said."""
     said = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Game, "draw", unlucky)
+        patch.setattr(Dealer, "draw", unlucky)
         patch.setattr(Progress, "say", lambda self, line: said.append(line))
         run = train(config(data_dir), tmp_path_factory.mktemp("straight"))
     return run, said
@@ -90,7 +91,7 @@ def test_run_goes_back_to_its_newest_checkpoint_and_says_so(straight):
     ids=["after it went back", "before"],
 )
 def test_killed_run_comes_to_the_same_bits(straight, tmp_path, monkeypatch, step, lines):
-    monkeypatch.setattr(Game, "draw", unlucky)
+    monkeypatch.setattr(Dealer, "draw", unlucky)
     run, _ = straight
     shutil.copytree(run.path, tmp_path / "run")
     for path in (tmp_path / "run" / "checkpoints").glob("step-*"):
