@@ -54,6 +54,7 @@ class Config(
         self.__dict__.update(expanded)  # The only way into a frozen instance.
         for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
             getattr(self, parsed)
+        check_decay(self)
         attention = self.g_attention_resolutions + self.d_attention_resolutions
         additions = attention or self.g_spectral_norm or self.d_spectral_norm
         if self.model == "dcgan" and additions:
@@ -168,6 +169,21 @@ def check_version(written_by: Any) -> None:
 def release(version: str) -> tuple[int, ...]:
     """A version such as `0.2.1` as a tuple that compares correctly."""
     return tuple(map(int, version.split(".")))
+
+
+def check_decay(config: Config) -> None:
+    """Raises a `UsageError` if the decay of learning rates has no end, or ends before training."""
+    decay, steps, total = config.lr_decay, config.lr_decay_steps, config.total_steps
+    received = f"Received: lr_decay={decay}, lr_decay_steps={steps}"
+    if decay == "none" and steps:
+        raise UsageError(f"lr_decay_steps needs lr_decay=linear or lr_decay=cosine. {received}")
+    if decay != "none" and not steps:
+        raise UsageError(f"lr_decay={decay} needs lr_decay_steps of at least 1. {received}")
+    if steps and total > steps:
+        raise UsageError(
+            "total_steps must be at most lr_decay_steps, after which nothing would be learned. "
+            f"Received: total_steps={total}, lr_decay_steps={steps}"
+        )
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:

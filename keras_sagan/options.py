@@ -107,7 +107,12 @@ class DataOptions:
 class OptimizationOptions:
     """The losses, the optimizers, and how long training lasts."""
 
-    loss: str = option("hinge", "Adversarial loss.", one_of("hinge", "non_saturating"))
+    loss: str = option(
+        "hinge",
+        "Adversarial loss. wasserstein needs a discriminator with spectral normalization or a "
+        "gradient penalty.",
+        one_of("hinge", "non_saturating", "least_squares", "wasserstein"),
+    )
     batch_size: int = option(256, "Images per step, over all replicas.", at_least(1))
     d_steps: int = option(1, "Discriminator updates per step.", at_least(1))
     reuse_fakes: bool = option(
@@ -118,6 +123,19 @@ class OptimizationOptions:
     )
     g_lr: float = option(1e-4, "Learning rate of the generator (Adam).", POSITIVE)
     d_lr: float = option(4e-4, "Learning rate of the discriminator (Adam).", POSITIVE)
+    lr_decay: str = option(
+        "none",
+        "How both learning rates fall to 0 over lr_decay_steps: linear, or cosine (half a period).",
+        one_of("none", "linear", "cosine"),
+        before="none",
+    )
+    lr_decay_steps: int = option(
+        0,
+        "Steps over which the learning rates fall to 0, with lr_decay. total_steps must not exceed "
+        "it, since later steps would learn nothing; with total_minutes, a run may end before.",
+        at_least(0),
+        before=0,
+    )
     beta_1: float = option(0.0, "Adam's decay of the first moment, in [0, 1).", DECAY)
     beta_2: float = option(0.999, "Adam's decay of the second moment, in [0, 1).", DECAY)
     ema_decay: float = option(

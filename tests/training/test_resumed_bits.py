@@ -27,7 +27,12 @@ def trained(tmp_path_factory):
 @pytest.mark.slow_except("model")
 @pytest.mark.parametrize(
     "options",
-    [smallest.DCGAN, {"precision": "mixed_bfloat16"}, {"fast": False, "reuse_fakes": True}],
+    [
+        smallest.DCGAN,
+        {"precision": "mixed_bfloat16"},
+        {"fast": False, "reuse_fakes": True},
+        {"lr_decay": "cosine", "lr_decay_steps": 10, "d_steps": 2, **smallest.DCGAN},
+    ],
     ids=lambda options: next(iter(options)),
 )
 def test_two_starts_make_what_one_makes(trained, options):
