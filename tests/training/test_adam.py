@@ -139,7 +139,9 @@ def test_no_decay_adds_nothing_to_the_graph():
 
 
 def test_both_optimizers_of_a_run_reach_zero_at_the_same_step():
-    settings = smallest.RUN | smallest.DCGAN | {"lr_decay": "cosine", "d_steps": 2}
+    settings = (
+        smallest.RUN | smallest.DCGAN | {"lr_decay": "cosine", "d_steps": 2, "num_classes": 0}
+    )
     state = State.create(Config(**settings, lr_decay_steps=50, total_steps=50))
     for steps in (0, 20, 49, 50):
         state.g_optimizer.iterations.assign(steps)
