@@ -32,6 +32,7 @@ SUPPORTED = {
     "accumulate": (1,),
     "d_steps": (1,),
     "reuse_fakes": (False,),
+    "lr_decay": ("none",),
     "strategy": ("mirrored",),
     "replicas": (0, 1),
     "eval_every": (0,),

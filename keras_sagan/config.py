@@ -10,13 +10,8 @@ from typing import Any
 
 from keras_sagan import __version__, values
 from keras_sagan.errors import UsageError
-from keras_sagan.options import (
-    DataOptions,
-    ExecutionOptions,
-    ModelOptions,
-    OptimizationOptions,
-    RecordOptions,
-)
+from keras_sagan.optimization import OptimizationOptions, check_optimization
+from keras_sagan.options import DataOptions, ExecutionOptions, ModelOptions, RecordOptions
 from keras_sagan.preprocessing import Preprocessing, PreprocessingOptions
 from keras_sagan.regularization import (
     RegularizationOptions,
@@ -44,7 +39,7 @@ class Config(
 ):
     """Everything that a run depends on besides code and data.
 
-    The fields are in `options.py`, `preprocessing.py` and `regularization.py`.
+    The fields are in `options.py`, `optimization.py`, `preprocessing.py` and `regularization.py`.
 
     Raises:
         UsageError: if a value, or a combination of values, is impossible.
@@ -60,8 +55,9 @@ class Config(
         self.__dict__.update(expanded)  # The only way into a frozen instance.
         for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
             getattr(self, parsed)
+        check_optimization(self)
         check_regularization(self, self.loss)
-        self.check_accumulation()
+        self.check_parts()
         attention = self.g_attention_resolutions + self.d_attention_resolutions
         additions = attention or self.g_spectral_norm or self.d_spectral_norm
         if self.model == "dcgan" and additions:
@@ -73,19 +69,9 @@ class Config(
                 f"g_spectral_norm={self.g_spectral_norm}, d_spectral_norm={self.d_spectral_norm}"
             )
 
-    def check_accumulation(self) -> None:
-        """Raises a `UsageError` if the batch cannot be divided into micro-batches."""
+    def check_parts(self) -> None:
+        """Raises a `UsageError` if parts of a step cannot be computed apart from each other."""
         parts = self.accumulate
-        if self.batch_size % parts:
-            raise UsageError(
-                "batch_size must be a multiple of accumulate. "
-                f"Received: batch_size={self.batch_size}, accumulate={parts}"
-            )
-        if parts > 1 and self.reuse_fakes:
-            raise UsageError(
-                "reuse_fakes keeps a whole batch of fakes, so it needs accumulate=1. "
-                f"Received: accumulate={parts}"
-            )
         if self.sync_batch_norm and (parts > 1 or (self.r1 and self.r1_every > 1)):
             raise UsageError(
                 "sync_batch_norm needs accumulate=1 and, with r1, r1_every=1. "

@@ -2,13 +2,12 @@
 
 import dataclasses
 
+from keras_sagan.optimization import OptimizationOptions
 from keras_sagan.preprocessing import PreprocessingOptions
 from keras_sagan.regularization import RegularizationOptions
 from keras_sagan.rules import (
     DECAY,
-    DURATION,
     IMAGE_SIZE,
-    POSITIVE,
     SHARE,
     at_least,
     one_of,
@@ -109,49 +108,6 @@ class DataOptions:
         one_of("uniform", "data"),
         before="uniform",
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizationOptions:
-    """The losses, the optimizers, and how long training lasts."""
-
-    loss: str = option("hinge", "Adversarial loss.", one_of("hinge", "non_saturating"))
-    batch_size: int = option(256, "Images per step, over all replicas.", at_least(1))
-    accumulate: int = option(
-        1,
-        "Micro-batches into which each replica divides its share of the batch, to save memory. "
-        "Their gradients are averaged. Batch statistics are of a micro-batch, and spectral "
-        "normalization advances in the first one.",
-        at_least(1),
-        before=1,
-    )
-    d_steps: int = option(1, "Discriminator updates per step.", at_least(1))
-    reuse_fakes: bool = option(
-        False,
-        "Train the generator on the fakes that the discriminator has just learned from, which "
-        "saves a forward pass. Otherwise, train it on new ones.",
-        before=False,
-    )
-    g_lr: float = option(1e-4, "Learning rate of the generator (Adam).", POSITIVE)
-    d_lr: float = option(4e-4, "Learning rate of the discriminator (Adam).", POSITIVE)
-    beta_1: float = option(0.0, "Adam's decay of the first moment, in [0, 1).", DECAY)
-    beta_2: float = option(0.999, "Adam's decay of the second moment, in [0, 1).", DECAY)
-    ema_decay: float = option(
-        0.9999, "Decay of the moving average of the generator, in [0, 1].", SHARE
-    )
-    ema_start: int = option(
-        2000, "Step at which averaging starts; until then, weights are copied.", at_least(0)
-    )
-    total_steps: int = option(1_000_000, "Generator updates.", at_least(1), resumable=True)
-    total_minutes: float = option(
-        0.0,
-        "Minutes of training after which a run ends early. Compiling the first step "
-        "counts; work between steps (scores, samples, checkpoints) does not. 0: no limit.",
-        DURATION,
-        resumable=True,
-        before=0.0,
-    )
-    seed: int = option(0, "Seed of weights, data order and latents.", at_least(0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,6 +59,17 @@ from keras_sagan.rules import ALWAYS
         ({"max_megapixels": 0.0}, "max_megapixels must be positive and finite. Received: 0.0"),
         ({"max_megapixels": float("inf")}, "must be positive and finite. Received: inf"),
         ({"model": "dcgan"}, "dcgan has neither attention nor spectral normalization"),
+        ({"lr_decay": "step"}, "lr_decay must be one of none, linear, cosine. Received: step"),
+        (
+            {"lr_decay": "cosine"},
+            "lr_decay=cosine needs lr_decay_steps of at least 1. "
+            "Received: lr_decay=cosine, lr_decay_steps=0$",
+        ),
+        (
+            {"lr_decay_steps": 9},
+            "lr_decay_steps needs lr_decay=linear or lr_decay=cosine. "
+            "Received: lr_decay=none, lr_decay_steps=9$",
+        ),
     ],
 )
 def test_impossible_values_are_named(changes, message):

@@ -14,7 +14,7 @@ COMMANDS = {"train", "sample", "evaluate", "prepare", "export", "client", "explo
 ORDER = [
     {"errors"},
     {"rules", "classes", "files", "losses", "progress", "signals", "packaged"},
-    {"preprocessing", "regularization"},
+    {"optimization", "preprocessing", "regularization"},
     {"options", "values"},
     {"keras_settings", "flag_files"},
     {"config"},

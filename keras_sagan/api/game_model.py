@@ -16,6 +16,7 @@ from keras_sagan.config import Config
 from keras_sagan.training import health
 from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import play_steps
+from keras_sagan.training.micro_batches import check_parts
 from keras_sagan.training.state import State, gamma_variables
 
 
@@ -175,11 +176,7 @@ class GameModel(keras.Model):
             ValueError: if the counts are needed and unknown, or the batch does not divide evenly.
         """
         config, replicas = self.config, self.distribute_strategy.num_replicas_in_sync
-        if config.batch_size % replicas:
-            raise ValueError(
-                f"expected a batch_size that {replicas} replicas share evenly. "
-                f"Received: batch_size={config.batch_size}"
-            )
+        check_parts(config.batch_size, replicas, config.accumulate)
         by_data = config.fake_labels == "data" and config.num_classes
         if by_data and len(class_counts or ()) != config.num_classes:
             raise ValueError(

@@ -110,10 +110,11 @@ class Augment(keras.layers.Layer):
                 gate, *magnitudes = [next(numbers) for _ in range(1 + count)]
                 images = tf.where(gate < p, change(images, *magnitudes), images)
         if self.needs_noise:
-            images = diffuse(images, *numbers, constant(noise[0], images.dtype), p)
+            gate, number = numbers
+            images = diffuse(images, gate, number, constant(noise[0], images.dtype), p)
         return tf.cast(images, inputs.dtype)
 
-    def draw(self, images: tf.Tensor) -> list[tf.Tensor]:
+    def draw(self, images: tf.Tensor) -> Sequence[Any]:
         """Fresh `draws` for a call with `images`."""
         settings = {"dtype": images.dtype.name, "seed": self.seed_generator}
         draws = [keras.random.uniform((sizes_of(images)[0], self.uniforms), **settings)]

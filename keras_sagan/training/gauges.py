@@ -11,19 +11,28 @@ class Gauges:
 
     Args:
         state: to read.
+        decays: whether its learning rates decay.
         watch: compares logits of held-out images; None without any.
         say: shows the user a line.
     """
 
     def __init__(
-        self, state: State, watch: OverfittingWatch | None, say: Callable[[str], None]
+        self,
+        state: State,
+        decays: bool,
+        watch: OverfittingWatch | None,
+        say: Callable[[str], None],
     ) -> None:
-        self.state, self.watch, self.say = state, watch, say
+        self.state, self.decays, self.watch, self.say = state, decays, watch, say
 
     def __call__(self, step: int) -> dict[str, float]:
-        """By name: gammas, what adapts to logits, and the watch's logits; may warn the user."""
-        variables = gamma_variables(self.state) | self.state.adaptive
-        found = {name: float(variable.numpy()) for name, variable in variables.items()}
+        """By name: gammas, what adapts, and the watch's logits; may warn the user."""
+        state = self.state
+        found = gamma_variables(state) | state.adaptive
+        if self.decays:
+            found["g_lr"] = state.g_optimizer.current_learning_rate
+            found["d_lr"] = state.d_optimizer.current_learning_rate
+        found = {name: float(value.numpy()) for name, value in found.items()}
         if self.watch:
             logits = self.watch.compare()
             found |= logits.gauges()

@@ -5,6 +5,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_sagan.errors import UsageError
+
+
+def check_parts(batch_size: int, replicas: int, accumulate: int) -> None:
+    """Raises a `UsageError` unless replicas can divide their share of the batch into parts."""
+    if batch_size % (replicas * accumulate):
+        raise UsageError(
+            "batch_size must be a multiple of the replicas times accumulate. "
+            f"Received: {batch_size} images, {replicas} replicas, accumulate={accumulate}"
+        )
+
 
 def mean_over_parts(learn: Callable[..., Any], count: int, batch: Any) -> Any:
     """The mean of `learn(part, is_first)` over the `count` parts of a batch.

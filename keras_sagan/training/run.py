@@ -22,6 +22,7 @@ from keras_sagan.runs.run_data import data_changes, open_run_data
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
+from keras_sagan.training.micro_batches import check_parts
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.rollback import recorded_rollbacks, roll_back
 from keras_sagan.training.session import SAGAN, Ends, Method, Training, train_from
@@ -54,6 +55,7 @@ def train(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     workers, replicas = count_replicas(config.strategy, config.replicas)
+    check_parts(config.batch_size, workers * replicas, config.accumulate)
     xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, workers * replicas)
     cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
     try:
@@ -112,11 +114,7 @@ def resume_training(training: Training, method: Method, changes: Sequence[str]) 
     config, cluster = training.config, training.cluster
     restore = functools.partial(restore_newest, training)
     restored = restore()
-    if restored.step > config.total_steps:
-        raise UsageError(
-            f"total_steps must be at least {restored.step}, the steps that this run has done. "
-            f"Received: {config.total_steps}"
-        )
+    check_end(config, restored.step)
     choice = choose_xla(training, method, config.total_steps - restored.step)
     training.compiled = choice["compiles"]
     notes = cluster.run_on_chief(lambda: claim_directory(training, restored, changes, choice))
@@ -138,6 +136,21 @@ def resume_training(training: Training, method: Method, changes: Sequence[str]) 
                 )
                 if cluster.is_chief:
                     notes = record_rollback(training, restored, end.seconds, error)
+
+
+def check_end(config: Config, done: int) -> None:
+    """Raises a `UsageError` if a run that has done some steps cannot or should not go so far."""
+    total, decays = config.total_steps, config.lr_decay_steps
+    if done > total:
+        raise UsageError(
+            f"total_steps must be at least {done}, the steps that this run has done. "
+            f"Received: {total}"
+        )
+    if decays and total > decays and not config.total_minutes:
+        raise UsageError(
+            "total_steps must be at most lr_decay_steps, after which nothing would be learned. "
+            f"Received: total_steps={total}, lr_decay_steps={decays}"
+        )
 
 
 def record_rollback(training, restored: Restored, seconds: float, error: NotFinite) -> list[str]:

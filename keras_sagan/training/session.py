@@ -186,4 +186,4 @@ def make_gauges(training: Training, records: Records, fakes: FixedFakes) -> Gaug
         last = training.directory.last_row("train.jsonl")
         discriminator = training.state.discriminator
         watch = OverfittingWatch(discriminator, *parts, fakes.some, was_overfitted(last))
-    return Gauges(training.state, watch, records.progress.say)
+    return Gauges(training.state, config.lr_decay != "none", watch, records.progress.say)

@@ -1,6 +1,7 @@
 """The state of a run at a step: networks and optimizers."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -34,12 +35,16 @@ class State:
         discriminator = networks.discriminator(config)
         ema_generator = networks.generator(config)
         ema_generator.set_weights(generator.get_weights())
-        decays = config.beta_1, config.beta_2
-        # Epsilon as in the released code and in the paper's other implementations.
-        rates = {"g_optimizer": config.g_lr, "d_optimizer": config.d_lr}
-        g_optimizer, d_optimizer = (
-            Adam(rate, *decays, epsilon=1e-8, name=name) for name, rate in rates.items()
+        adam = functools.partial(
+            Adam,
+            beta_1=config.beta_1,
+            beta_2=config.beta_2,
+            epsilon=1e-8,  # As in the released code and in the paper's other implementations.
+            decay=config.lr_decay,
         )
+        g_updates, d_updates = config.lr_decay_steps, config.lr_decay_steps * config.d_steps
+        g_optimizer = adam(config.g_lr, name="g_optimizer", decay_steps=g_updates)
+        d_optimizer = adam(config.d_lr, name="d_optimizer", decay_steps=d_updates)
         g_optimizer.build(generator.trainable_variables)
         d_optimizer.build(discriminator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")

@@ -18,6 +18,10 @@ ADAPTIVE = {
     "r1_every": 3,
     "accumulate": 2,
     "holdout": 0.1,
+    "lr_decay": "cosine",
+    "lr_decay_steps": 10,
+    "d_steps": 2,
+    **smallest.DCGAN,
 }
 
 
