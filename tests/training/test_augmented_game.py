@@ -105,16 +105,15 @@ def test_generator_learns_through_the_augmentation(form):
 @pytest.mark.parametrize("form", ["color", "diffusion"])
 def test_two_replicas_and_xla_make_the_same_step(two_replicas, form, jit_compile):
     """With all that depends on logits, and a share of the noise for each replica."""
-    config = dataclasses.replace(
-        FORMS[form], augment_p=1.0, augment_target=0.5, augment_images=40, lecam=0.3, r1=0.5
-    )
-    config = dataclasses.replace(config, r1_every=2, d_steps=2)
+    adapted = {"augment_target": 0.1, "augment_images": 10, "lecam": 0.03, "r1": 0.1, "r1_every": 2}
+    config = dataclasses.replace(FORMS[form], **adapted)
     one = without_batch_statistics(config)
     two = without_batch_statistics(config, strategy=two_replicas, jit_compile=jit_compile)
-    numbers = one.play(2), two.play(2)
+    numbers = one.play(), two.play()
     assert numbers[1] == pytest.approx(numbers[0], rel=1e-4, abs=1e-4)
+    values = two.values()
     for name, value in one.values().items():
-        np.testing.assert_allclose(two.values()[name], value, rtol=0, atol=2e-4, err_msg=name)
+        np.testing.assert_allclose(values[name], value, rtol=0, atol=5e-5, err_msg=name)
     for name, variable in one.state.adaptive.items():
         assert float(variable.numpy()) != 0
         replicated = two.state.adaptive[name]
