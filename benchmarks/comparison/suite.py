@@ -23,6 +23,7 @@ EARLIER_PROGRAMS = {
     "benchmarks.keras_naive_run": "benchmarks.train_naive",
     "benchmarks.keras_naive_evaluate": "benchmarks.evaluate_naive",
 }
+CLASSIFIER = "--extractor=classifier"
 # More steps than any run that is limited by minutes.
 ENDLESS = 10**9
 
@@ -197,7 +198,12 @@ def parse_flags(given: list[str]) -> flags.FlagValues:
     return values
 
 
-def current_command(line: str) -> str:
-    """A command line with the current names of the modules, e.g. from an earlier outcome."""
-    words = line.split(" ")
-    return " ".join(EARLIER_PROGRAMS.get(word, word) for word in words)
+def current_command(line: str, extractor: str) -> str:
+    """A command line, e.g. from an earlier outcome, as a suite would have it now.
+
+    It has the current names of the modules. If `extractor`, the suite's, is "auto", it also scores
+    by "auto" if it scored by "classifier", the default of earlier suites: the data of a run that a
+    classifier has scored have classes, so that "auto" is that classifier.
+    """
+    now = {CLASSIFIER: f"--extractor={extractor}"} if extractor == "auto" else {}
+    return " ".join((EARLIER_PROGRAMS | now).get(word, word) for word in line.split(" "))
