@@ -1,5 +1,7 @@
 """A network that tells rotations: what it is shown, what it learns, and where it learns nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,3 +97,20 @@ def test_both_networks_of_the_same_data_have_files(tmp_path, monkeypatch):
     assert paths[1] == network_path(ROTATIONS, SHA256, tmp_path)
     with np.load(paths[1]) as file:
         assert [*file.values()][-1].shape == (4,)
+
+
+@pytest.mark.parametrize("task", [CLASSES, ROTATIONS], ids=lambda task: task.name)
+def test_both_tasks_take_as_long(task, tmp_path, monkeypatch):
+    """All rotations of an image are in one step, which has as many examples as one of classes."""
+    monkeypatch.setattr(trained, "STEPS", 3)
+    counts = []
+
+    def noted(images, labels):
+        examples, wanted = task.make_examples(images, labels)
+        counts.append(len(examples))
+        return examples, wanted
+
+    images, labels = skies(200)[0], np.arange(200) % 2
+    spied = dataclasses.replace(task, make_examples=noted)
+    train_once(spied, images, labels, SHA256, tmp_path)
+    assert counts == [64] * 3 + [40 * task.copies]
