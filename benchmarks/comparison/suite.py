@@ -23,7 +23,8 @@ EARLIER_PROGRAMS = {
     "benchmarks.keras_naive_run": "benchmarks.train_naive",
     "benchmarks.keras_naive_evaluate": "benchmarks.evaluate_naive",
 }
-CLASSIFIER = "--extractor=classifier"
+# The default that suites had before "auto".
+EARLIER_DEFAULT = {"--extractor=classifier": "--extractor=auto"}
 # More steps than any run that is limited by minutes.
 ENDLESS = 10**9
 
@@ -201,9 +202,9 @@ def parse_flags(given: list[str]) -> flags.FlagValues:
 def current_command(line: str, extractor: str) -> str:
     """A command line, e.g. from an earlier outcome, as a suite would have it now.
 
-    It has the current names of the modules. If `extractor`, the suite's, is "auto", it also scores
-    by "auto" if it scored by "classifier", the default of earlier suites: the data of a run that a
-    classifier has scored have classes, so that "auto" is that classifier.
+    It has the current names of the modules. If `extractor`, the suite's, is "auto", it has that in
+    place of "classifier", the default of earlier suites: a run that a classifier has scored has data
+    with classes, so both are the same network.
     """
-    now = {CLASSIFIER: f"--extractor={extractor}"} if extractor == "auto" else {}
-    return " ".join((EARLIER_PROGRAMS | now).get(word, word) for word in line.split(" "))
+    now = EARLIER_PROGRAMS | (EARLIER_DEFAULT if extractor == "auto" else {})
+    return " ".join(now.get(word, word) for word in line.split(" "))

@@ -290,6 +290,7 @@ def test_a_run_is_not_finished_if_its_flag_file_has_other_values(finished):
     [
         ("classifier", "auto", True),  # The default of earlier versions, and that of today.
         ("rotation", "auto", False),
+        ("classifier", "rotation", False),
         ("auto", "classifier", False),
         ("rotation", "classifier", False),
     ],
