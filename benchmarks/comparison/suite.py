@@ -203,8 +203,8 @@ def current_command(line: str, extractor: str) -> str:
     """A command line, e.g. from an earlier outcome, as a suite would have it now.
 
     It has the current names of the modules. If `extractor`, the suite's, is "auto", it has that in
-    place of "classifier", the default of earlier suites: a run that a classifier has scored has data
-    with classes, so both are the same network.
+    place of "classifier", the default of earlier suites: the data of a run that a classifier has
+    scored have classes, so both are the same network.
     """
     now = EARLIER_PROGRAMS | (EARLIER_DEFAULT if extractor == "auto" else {})
     return " ".join(now.get(word, word) for word in line.split(" "))
