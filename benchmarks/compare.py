@@ -22,6 +22,7 @@ from benchmarks.report.summary import is_lower_better
 from keras_sagan import commands
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.values import ExtractorChoice
 
 flags.DEFINE_string("suite", None, "Name of the comparison. Required.")
 flags.DEFINE_string("title", "", "What it compares, in one line.")
@@ -39,7 +40,7 @@ flags.DEFINE_float("minutes", None, "Or minutes of training, without scoring.", 
 flags.DEFINE_integer("images", None, "Or real images that the discriminator sees.", lower_bound=1)
 flags.DEFINE_integer("score_every", 500, "Steps between two scored checkpoints.", lower_bound=1)
 flags.DEFINE_integer("num_samples", 2000, "Generated images per score.", lower_bound=4)
-flags.DEFINE_string("extractor", "classifier", "As for keras_sagan.evaluate.")
+flags.DEFINE_string("extractor", "auto", "As for keras_sagan.evaluate.")
 flags.DEFINE_list(
     "metrics",
     [],
@@ -96,9 +97,11 @@ def suite_from_flags():
     for metric in given.metrics:
         is_lower_better(metric)  # An unknown name fails now, not after all runs.
     seeds = distinct_integers("seeds", 0, 2**31 - 1)
-    kind, _, path = given.extractor.partition(":")
-    if kind == "inception" and "://" not in path and not pathlib.Path(path).exists():
-        raise UsageError(f"--extractor names a file that does not exist. Received: {path}")
+    for choice in map(ExtractorChoice.parse, given.extractor.split(",")):
+        if choice.path and "://" not in choice.path and not pathlib.Path(choice.path).exists():
+            raise UsageError(
+                f"--extractor names a file that does not exist. Received: {choice.path}"
+            )
     names = ("title", "row", "common", "dataset", "steps", "minutes", "images", "score_every")
     names += ("num_samples", "extractor", "metrics", "threshold", "data_dir")
     return Suite(

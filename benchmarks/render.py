@@ -7,7 +7,8 @@ A suite's folder has `results.parquet`, `suite.json` and optionally `samples/ROW
 `benchmarks.speed`, `layers`, `serving` or `scaling` has `results.jsonl`: their output with
 `--format=json`, of one run or of several, appended. The report consists of `report.md`,
 `report.html`, `summary.csv` and `plots/`, and for `results.jsonl` also `results.parquet`. The same
-results always give the same bytes.
+results always give the same bytes. `benchmarks.attention` and `benchmarks.ranks` write reports of
+their own from their `results.jsonl`.
 """
 
 from absl import flags

@@ -83,7 +83,7 @@ class Score(keras.callbacks.Callback):
 
     Args:
         images: as for `SAGAN.score`: real images, or the name of a set.
-        labels: int `[N]`; None with a name.
+        labels: int `[N]`; None for images without classes, and with a name.
         every: int, epochs between two scores.
         num_images: int, generated images, at least 4.
         seed: int, of their latents and labels.

@@ -26,9 +26,11 @@ flags.DEFINE_string("run_dir", None, "Folder of a run. Required unless feature f
 flags.DEFINE_string("data_dir", None, "Folder of prepared data. Default: the run's own.")
 flags.DEFINE_list(
     "extractor",
-    ["classifier"],
-    "Networks that extract features, comma-separated. classifier: trained on the real images on "
-    "first use. inception:PATH: the 2015 Inception network as a frozen graph .pb, archive .tgz, "
+    ["auto"],
+    "Networks that extract features, comma-separated. classifier: trained on the classes of the "
+    "real images on first use. rotation: trained, likewise, to tell how they were rotated, which "
+    "needs no classes. auto: classifier for data of at least two classes, otherwise rotation. "
+    "inception:PATH: the 2015 Inception network as a frozen graph .pb, archive .tgz, "
     "SavedModel folder, Keras model .keras, or TensorFlow Hub URL.",
 )
 flags.DEFINE_enum(
@@ -40,7 +42,8 @@ flags.DEFINE_enum(
 flags.DEFINE_integer(
     "num_samples",
     None,
-    "Number of generated images. Default: the protocol's, 50,000; for the classifier, 10,000.",
+    "Number of generated images. Default: the protocol's, 50,000; for classifier and rotation, "
+    "10,000.",
     lower_bound=4,
 )
 flags.DEFINE_string(

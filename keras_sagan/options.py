@@ -179,8 +179,9 @@ class RecordOptions:
     checkpoint_every: int = option(1000, "Steps between checkpoints.", at_least(1), resumable=True)
     eval_every: int = option(
         0,
-        "Steps between two fd1k scores, computed with a classifier of the data, that choose the "
-        "best checkpoint. 0: a score of thumbnails chooses it at each checkpoint.",
+        "Steps between two fd1k scores, computed with a classifier of the data or, if they have no "
+        "classes, a network that tells rotations, that choose the best checkpoint. 0: a score of "
+        "thumbnails chooses it at each checkpoint.",
         at_least(0),
         resumable=True,
         before=0,

@@ -77,9 +77,9 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string(
     "extractor",
-    None,
-    "Network for the feature distances of a page, as for evaluate: classifier or inception:PATH. "
-    "Default: classifier, if the data have classes.",
+    "auto",
+    "Network for the feature distances of a page, as for evaluate: auto, classifier, rotation or "
+    "inception:PATH.",
 )
 flags.DEFINE_string(
     "data_dir",
@@ -105,7 +105,7 @@ def main() -> None:
     is_page = (given.format or pathlib.Path(given.output).suffix.lower()[1:]) == "html"
     check_combinations(is_page)
     checkpoint = CheckpointChoice.parse(given.checkpoint, several=False)
-    extractor = ExtractorChoice.parse(given.extractor) if given.extractor else None
+    extractor = ExtractorChoice.parse(given.extractor)
     run = RunDirectory(run_dir)
     config = run.read_config()
     precision, data_dir = given.precision or config.precision, given.data_dir or config.data_dir

@@ -219,18 +219,28 @@ class CheckpointChoice:
 class ExtractorChoice:
     """The choice of the network that extracts features from images."""
 
-    kind: str  # "classifier" (of the data) or "inception".
-    path: str = ""  # File, folder or URL of the Inception network; empty for a classifier.
+    # "classifier" or "rotation", trained on the data; "auto", one of the two; or "inception".
+    kind: str
+    path: str = ""  # File, folder or URL of the Inception network; otherwise empty.
 
     @classmethod
     def parse(cls, text: str) -> "ExtractorChoice":
-        """Parses classifier or inception:PATH; raises `UsageError` for anything else."""
+        """Parses auto, classifier, rotation or inception:PATH; otherwise raises `UsageError`."""
         kind, _, path = text.partition(":")
         if "://" not in path:
             path = os.path.expanduser(path)
-        if text != "classifier" and not (kind == "inception" and path):
-            raise UsageError(f"--extractor must be classifier or inception:PATH. Received: {text}")
+        if text not in ("auto", "classifier", "rotation") and not (kind == "inception" and path):
+            raise UsageError(
+                "--extractor must be auto, classifier, rotation or inception:PATH. "
+                f"Received: {text}"
+            )
         return cls(kind, path)
+
+    def resolve(self, num_classes: int) -> "ExtractorChoice":
+        """The choice for data of that many classes, which decides what "auto" is."""
+        if self.kind != "auto":
+            return self
+        return ExtractorChoice("classifier" if num_classes > 1 else "rotation")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.path}" if self.path else self.kind

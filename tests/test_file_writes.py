@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_sagan import files
-from keras_sagan.extractors import classifier
+from keras_sagan.extractors import trained
+from keras_sagan.extractors.tasks import CLASSES
 
 
 class Killed(BaseException):
@@ -85,8 +86,8 @@ def test_a_trained_classifier_is_kept_where_there_are_no_links(name, tmp_path, m
 
     for function in ("link", "symlink"):
         monkeypatch.setattr(os, function, refuse)
-    monkeypatch.setattr(classifier, "STEPS", 1)
+    monkeypatch.setattr(trained, "STEPS", 1)
     images = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 1), np.uint8)
-    path = classifier.train_once(images, np.arange(100) % 2, "0" * 64, tmp_path)
+    path = trained.train_once(CLASSES, images, np.arange(100) % 2, "0" * 64, tmp_path)
     assert path.exists()
-    assert not classifier.UNWRITTEN
+    assert not trained.UNWRITTEN

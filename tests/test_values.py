@@ -72,15 +72,26 @@ def test_impossible_sets_are_refused(text):
 
 
 def test_extractors():
-    assert ExtractorChoice.parse("classifier") == ExtractorChoice("classifier")
+    for kind in ("auto", "classifier", "rotation"):
+        assert ExtractorChoice.parse(kind) == ExtractorChoice(kind)
     choice = ExtractorChoice.parse("inception:https://host/a:b")
     assert (choice.kind, choice.path) == ("inception", "https://host/a:b")
     assert str(choice) == "inception:https://host/a:b"
 
 
-@pytest.mark.parametrize("text", ["", "inception", "inception:", "classifier:a", "resnet:a"])
+@pytest.mark.parametrize(("num_classes", "kind"), [(1, "rotation"), (2, "classifier")])
+def test_the_number_of_classes_decides_what_auto_is(num_classes, kind):
+    assert ExtractorChoice("auto").resolve(num_classes) == ExtractorChoice(kind)
+    for named in ("classifier", "rotation", "inception:a"):
+        choice = ExtractorChoice.parse(named)
+        assert choice.resolve(num_classes) is choice
+
+
+@pytest.mark.parametrize(
+    "text", ["", "inception", "inception:", "classifier:a", "auto:a", "rotation:90", "resnet:a"]
+)
 def test_other_extractors_are_refused(text):
-    with pytest.raises(UsageError, match=f"classifier or inception:PATH. Received: {text}$"):
+    with pytest.raises(UsageError, match=f"rotation or inception:PATH. Received: {text}$"):
         ExtractorChoice.parse(text)
 
 

@@ -8,7 +8,8 @@ from tensorflow.python.framework import ops
 
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
-from keras_sagan.extractors import classifier
+from keras_sagan.extractors import trained
+from keras_sagan.extractors.tasks import CLASSES
 
 CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -30,8 +31,10 @@ def classified(data_dir):
     config = Config(image_size=16, image_channels=1, data_dir=str(data_dir))
     prepared = prepare(config.image_set, config.data_dir)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "STEPS", 100)
-        classifier.train_once(prepared.images, prepared.labels, prepared.record["sha256"], data_dir)
+        patch.setattr(trained, "STEPS", 100)
+        trained.train_once(
+            CLASSES, prepared.images, prepared.labels, prepared.record["sha256"], data_dir
+        )
     return data_dir
 
 

@@ -79,7 +79,8 @@ def is_finished(run: Run) -> bool:
     try:
         outcome = json.loads(run.outcome.read_text("utf-8"))
         same = not differences(RunDirectory(run.path).read_config(), run.config())
-        commands = list(map(current_command, outcome["commands"]))
+        extractor = run.suite.extractor
+        commands = [current_command(line, extractor) for line in outcome["commands"]]
         return same and outcome["status"] == "ok" and commands == command_lines(run)
     except (OSError, ValueError, flags.Error, UsageError):
         return False

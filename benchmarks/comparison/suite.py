@@ -23,6 +23,8 @@ EARLIER_PROGRAMS = {
     "benchmarks.keras_naive_run": "benchmarks.train_naive",
     "benchmarks.keras_naive_evaluate": "benchmarks.evaluate_naive",
 }
+# The default that suites had before "auto".
+EARLIER_DEFAULT = {"--extractor=classifier": "--extractor=auto"}
 # More steps than any run that is limited by minutes.
 ENDLESS = 10**9
 
@@ -197,7 +199,12 @@ def parse_flags(given: list[str]) -> flags.FlagValues:
     return values
 
 
-def current_command(line: str) -> str:
-    """A command line with the current names of the modules, e.g. from an earlier outcome."""
-    words = line.split(" ")
-    return " ".join(EARLIER_PROGRAMS.get(word, word) for word in words)
+def current_command(line: str, extractor: str) -> str:
+    """A command line, e.g. from an earlier outcome, as a suite would have it now.
+
+    It has the current names of the modules. If `extractor`, the suite's, is "auto", it has that in
+    place of "classifier", the default of earlier suites: the data of a run that a classifier has
+    scored have classes, so both are the same network.
+    """
+    now = EARLIER_PROGRAMS | (EARLIER_DEFAULT if extractor == "auto" else {})
+    return " ".join(now.get(word, word) for word in line.split(" "))

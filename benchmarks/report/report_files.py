@@ -5,6 +5,7 @@ import pathlib
 from benchmarks.report import (
     attention_report,
     document,
+    ranks_report,
     results,
     speed_report,
     speed_table,
@@ -62,6 +63,10 @@ def line_files(folder):
     if rows[0]["benchmark"] == "attention":
         maps = results.read_png(folder / attention_report.MAPS)
         return attention_report.TITLE, attention_report.attention_sections(rows, maps), {}
+    if rows[0]["benchmark"] == "ranks":
+        scores = ranks_report.select_scores(rows)[ranks_report.COLUMNS]
+        files = {"summary.csv": encode_csv(scores)}
+        return ranks_report.TITLE, ranks_report.ranks_sections(rows), files
     table = speed_table.flatten_rows(rows)
     files = {
         "results.parquet": table.to_parquet(index=False),

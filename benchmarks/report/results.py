@@ -15,7 +15,9 @@ SUITE_KEYS = (
     *("budget", "dataset", "environment", "commits", "started", "ended", "commands"),
 )
 KINDS = {"rows": dict, "metrics": list, "seeds": list}
-BENCHMARKS = ("speed", "layers", "serving", "scaling", "scaling_expected", "attention")
+# Benchmarks whose rows have a report of their own.
+ALONE = ("attention", "ranks")
+BENCHMARKS = ("speed", "layers", "serving", "scaling", "scaling_expected", *ALONE)
 PUBLISHED = pathlib.Path(__file__).parent / "published.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -109,8 +111,9 @@ def read_lines(path: pathlib.Path) -> list[dict]:
     if not rows:
         raise UsageError(f"expected rows of a benchmark. Received: {path}, which is empty")
     kinds = {row["benchmark"] for row in rows}
-    if "attention" in kinds and kinds != {"attention"}:
-        raise UsageError(f"expected only attention. Received: {path} with {sorted(kinds)}")
+    for kind in ALONE:
+        if kind in kinds and kinds != {kind}:
+            raise UsageError(f"expected only {kind}. Received: {path} with {sorted(kinds)}")
     return rows
 
 

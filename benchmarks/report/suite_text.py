@@ -68,7 +68,8 @@ def reading_paragraphs(suite):
     """Paragraphs on names, on the meaning of each figure and on its limits."""
     return [
         "A metric's name contains the number of generated images (2k: 2,000) and, after the slash, "
-        "the protocol or the classifier. Scores are comparable only if both are the same.",
+        "the protocol or the network trained on the data. Scores are comparable only if both are "
+        "the same.",
         "“Last” is the mean over seeds of the score at the last scored step, ± the standard "
         "deviation over seeds (ddof 1). “Best” uses each seed's best scored step instead. The more "
         "often a run is scored, the better its best looks, so rows are compared at the last step."

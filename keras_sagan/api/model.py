@@ -148,25 +148,27 @@ class SAGAN(GenerativeModel):
     ) -> dict[str, float | None]:
         """Scores generated images against real ones, as `keras-sagan evaluate` does.
 
-        Features come from a classifier of the real images. The first call trains it, which takes
+        Features come from a classifier of the real images or, without at least two classes, from a
+        network that tells by how much they were rotated. The first call trains it, which takes
         minutes at most, and keeps it in `data_dir`, or in memory if it cannot write there. Only
-        scores by the same classifier, named after the slash, are comparable.
+        scores by the same network, named after the slash, are comparable.
 
         Args:
             images: real images, uint8 or float in [-1, 1] `[N, H, W, C]`. Or the name of a set, as
                 in `--dataset`, e.g. "digits" or "folder:PATH", which is prepared on first use.
-            labels: int `[N]`, of at least two classes; None with a name.
+            labels: int `[N]`; None for images without classes, and with a name.
             num_images: int, generated images, at least 4.
             seed: int in [0, 2^31), of their latents and labels.
-            data_dir: path, folder of classifiers, features and prepared sets. None: the model's
+            data_dir: path, folder of networks, features and prepared sets. None: the model's
                 `config.data_dir`.
 
         Returns:
-            Name with image count and protocol, e.g. `fd2k/classifier-1234`, to value; None where
-            there are too few images.
+            Name with image count and network, e.g. `fd2k/classifier-1234` or `fd2k/rotation-1234`,
+            to value; None where there are too few images.
 
         Raises:
-            ValueError: if there are no labels, or images or labels do not fit the model.
+            ValueError: if images or labels do not fit the model.
+            UsageError: if there are fewer real images than a score needs.
             RunError: if a set cannot be prepared, or files in `data_dir` cannot be read.
 
         Example:

@@ -1,4 +1,4 @@
-"""What `SAGAN.score` compares with: real images, and the classifier and protocol of `evaluate`."""
+"""What `SAGAN.score` compares with: real images, and the network and protocol of `evaluate`."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ class ArraySet(NamedTuple):
     """Real images in memory, with the parts of `Prepared` that scores read."""
 
     images: np.ndarray  # uint8 `[N, H, W, C]`.
-    labels: np.ndarray  # int32 `[N]`.
+    labels: np.ndarray  # int32 `[N]`; all 0 for images without classes.
     record: dict[str, Any]  # With `sha256`, as of a prepared set.
     summary: dict[str, Any]  # What records quote.
 
@@ -38,17 +38,17 @@ def make_native_scorer(
     seed: int,
     data_dir: str,
 ) -> Scorer:
-    """The scorer that `evaluate` uses by default: a classifier of the real images.
+    """The scorer that `evaluate` uses by default: a classifier or rotations of the real images.
 
     Args:
-        reals: real images of at least two classes, a `Prepared` or an `ArraySet`.
+        reals: real images, a `Prepared` or an `ArraySet`.
         strategy: whose replicas share the work.
         num_images: generated images.
         seed: of their latents and labels.
-        data_dir: folder of the classifier and of the features of real images, which the first
+        data_dir: folder of the network and of the features of real images, which the first
             call makes.
     """
-    (choice, newest) = ExtractorChoice("classifier"), CheckpointChoice(("newest",))
+    (choice, newest) = ExtractorChoice("auto"), CheckpointChoice(("newest",))
     settings = Settings(
         extractors=(choice,),
         protocol=NATIVE,
@@ -82,7 +82,7 @@ def gather_reals(images: Any, labels: Any, config: Config, data_dir: str) -> Pre
     """The real images of `SAGAN.score`: a prepared set by its name, or arrays.
 
     Raises:
-        ValueError: if arrays do not fit the model, or there are fewer than two classes.
+        ValueError: if arrays do not fit the model.
         UsageError: if a named set does not exist or does not fit.
     """
     if isinstance(images, str):
@@ -93,20 +93,17 @@ def gather_reals(images: Any, labels: Any, config: Config, data_dir: str) -> Pre
     images = np.asarray(images)
     check_images(images, config.image_set.image_shape)
     if labels is None:
-        raise ValueError(
-            "expected labels: scores need a classifier of the real images, and so their classes. "
-            "Received: labels=None"
-        )
-    labels = check_label_array(labels, len(images), config.num_classes or LARGEST_SEED)
-    if len(np.unique(labels)) < 2:
-        raise ValueError(f"expected labels of at least two classes. Received: {np.unique(labels)}")
+        labels = np.zeros(len(images), np.int32)
+    else:
+        labels = check_label_array(labels, len(images), config.num_classes or LARGEST_SEED)
     return as_set(images, labels)
 
 
 def as_set(images: np.ndarray, labels: np.ndarray) -> ArraySet:
-    """Arrays as a set. Equal content has the hash, and so the classifier, of a prepared set.
+    """Arrays as a set. Equal content has the hash, and so the network, of a prepared set.
 
-    Images that are ordered by class are shuffled: the classifier learns from the first four fifths.
+    Images that are ordered by class, or of which nobody knows, are shuffled: the network learns
+    from the first four fifths.
     """
     if np.all(np.diff(labels) >= 0):
         order = np.random.default_rng(0).permutation(len(labels))

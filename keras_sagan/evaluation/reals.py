@@ -14,6 +14,7 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation.extraction import Batches, extract_features
 from keras_sagan.evaluation.scores import FeatureSet
 from keras_sagan.extractors.extractor import Extractor
+from keras_sagan.extractors.tasks import count_classes
 from keras_sagan.files import written_whole
 from keras_sagan.metrics.moments import Moments, Statistics, read_statistics
 from keras_sagan.progress import say_line
@@ -60,7 +61,9 @@ def stored_features(
     }
     key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(data_dir) / "features" / key
-    labels = np.asarray(prepared.labels[:count])
+    # Without classes there are no distances within classes.
+    has_classes = count_classes(prepared.labels) > 1
+    labels = np.asarray(prepared.labels[:count]) if has_classes else None
     if not cluster.broadcast(folder.exists()):
         images = prepared.images[:count]
         features = real_features(cluster.strategy, extractor, images, batch_size)

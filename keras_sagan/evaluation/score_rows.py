@@ -13,6 +13,8 @@ from keras_sagan.runs.provenance import PACKAGES, commit, machine, version
 
 COLUMNS = ("metric", "value", "real images", "TF-GAN differs by")
 Row = dict[str, Any]
+# With fewer images, a test accuracy is printed with their number.
+FEW = 100
 
 
 def make_rows(scores: dict[str, dict], suffix: str, conditions: dict[str, Any]) -> list[Row]:
@@ -60,15 +62,24 @@ def format_curve(found: dict[int, list[Row]]) -> str:
 
 
 def describe_extractors(rows: Iterable[Row]) -> list[str]:
-    """A line for each classifier, and for each network that is missing."""
+    """A line for each network trained on the data, and for each network that is missing."""
     lines = {}
     for row in rows:
         if "unavailable" in row:
             lines[f"unavailable: {row['unavailable']}"] = None
         elif "test_accuracy" in row["extractor"] and "/" in row["metric"]:
-            name, accuracy = row["metric"].partition("/")[2], row["extractor"]["test_accuracy"]
-            lines[f"{name}: {accuracy:.1%} accuracy on held-out real images"] = None
+            name = row["metric"].partition("/")[2]
+            lines[f"{name}: {describe_test(row['extractor'])}"] = None
     return list(lines)
+
+
+def describe_test(record: dict[str, Any]) -> str:
+    """The test of a network trained on the data, from the record of the extractor."""
+    count, accuracy = record["test_images"], f"{record['test_accuracy']:.1%} accuracy"
+    only = f" (only {count})" if count < FEW else ""
+    if record["network"] == "rotation":
+        return f"{accuracy} on rotations of held-out real images{only}, 25% by chance"
+    return f"{accuracy} on held-out real images{only}"
 
 
 def align_columns(lines: list[list[str]]) -> str:

@@ -13,10 +13,11 @@ from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation import fakes
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.reals import stored_features
-from keras_sagan.evaluation.scores import CLASSIFIER, INCEPTION, FeatureSet, Score, all_scores
-from keras_sagan.extractors.classifier import UNWRITTEN, classifier, classifier_path, train_once
+from keras_sagan.evaluation.scores import FeatureSet, Score, all_scores, metric_names
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.extractors.inception import inception
+from keras_sagan.extractors.tasks import TASKS, count_classes
+from keras_sagan.extractors.trained import UNWRITTEN, network_path, train_extractor, train_once
 from keras_sagan.metrics.moments import Statistics, read_statistics
 from keras_sagan.metrics.protocol import Protocol
 from keras_sagan.progress import say_line
@@ -30,7 +31,7 @@ class Settings:
 
     # The networks that make features, each with its own scores.
     extractors: tuple[ExtractorChoice, ...]
-    protocol: Protocol  # Of Inception networks; a classifier has its own.
+    protocol: Protocol  # Of Inception networks; trained ones have their own.
     count: int | None  # Generated images; None: as many as the protocol says.
     batch_size: int  # Images at a time, over all replicas.
     strategy: str  # "mirrored", or "multi_worker" for several processes.
@@ -65,8 +66,7 @@ class Scorer:
         fake = fakes.fake_features(strategy, generator, self.extractor, inputs, how)
         if not self.cluster.is_chief:
             return {}
-        names = INCEPTION if self.extractor.inception else CLASSIFIER
-        accuracy = self.extractor.labels and fake.labels is not None
+        names, accuracy = metric_names(self.extractor), self.extractor.predicts == "classes"
         return all_scores(self.real, fake, self.extractor.protocol, names, accuracy)
 
     def conditions(self) -> dict[str, Any]:
@@ -96,19 +96,21 @@ def make_scorer(
 
     Raises:
         FileNotFoundError: if the Inception network is missing.
+        UsageError: if the data do not suffice to train a network.
     """
-    if choice.kind == "classifier":
+    choice = choice.resolve(count_classes(prepared.labels))
+    if task := TASKS.get(choice.kind):
         known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-        cluster.run_on_chief(lambda: train_once(*known), "trains the classifier")
+        cluster.run_on_chief(lambda: train_once(task, *known), f"trains the {task.noun}")
         if cluster.size > 1:
-            broadcast_unwritten(cluster, classifier_path(prepared.record["sha256"], data_dir))
+            broadcast_unwritten(cluster, network_path(task, *known[2:]))
     extractor = make_extractor(cluster.strategy, choice, settings.protocol, prepared, data_dir)
     real = real_set(cluster, extractor, settings, prepared, data_dir)
     return Scorer(cluster, extractor, settings, real, prepared.summary)
 
 
 def broadcast_unwritten(cluster: Cluster, path: pathlib.Path) -> None:
-    """Gives every process the chief's classifier `path` if it could not be written."""
+    """Gives every process the chief's network `path` if it could not be written."""
     arrays = UNWRITTEN.get(path, {}) if cluster.is_chief else {}
     shapes = cluster.broadcast({name: array.shape for name, array in arrays.items()})
     received = {}
@@ -123,12 +125,13 @@ def broadcast_unwritten(cluster: Cluster, path: pathlib.Path) -> None:
 def make_extractor(
     strategy, choice: ExtractorChoice, protocol: Protocol, prepared: Prepared, data_dir: str
 ) -> Extractor:
-    """A classifier of the data, trained on first use, or the Inception network in a protocol."""
+    """A network of the data, trained on first use, or the Inception network in a protocol."""
+    choice = choice.resolve(count_classes(prepared.labels))
     if choice.kind == "inception":
         with strategy.scope():
             return inception(choice.path, protocol)
     known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-    return classifier(*known, strategy)
+    return train_extractor(TASKS[choice.kind], *known, strategy)
 
 
 def real_set(cluster, extractor, settings, prepared: Prepared, data_dir: str) -> FeatureSet:

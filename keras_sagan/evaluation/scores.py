@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sagan.errors import UsageError
 from keras_sagan.evaluation import tfgan
+from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.metrics.coherence import coherence
 from keras_sagan.metrics.features import check_pair, shuffled
 from keras_sagan.metrics.frechet import class_distances, frechet_distance, statistics_distance
@@ -20,6 +21,8 @@ from keras_sagan.metrics.protocol import Protocol
 # Names of the same computations on features of the 2015 Inception network and of other networks.
 INCEPTION = {"frechet": "fid", "score": "is", "kernel": "kid", "intra": "intra_fid"}
 CLASSIFIER = {"frechet": "fd", "score": "is", "kernel": "kd", "intra": "intra_fd"}
+# Confidence in a rotation says nothing about quality, so there is no score of predictions.
+ROTATION = {"frechet": "fd", "kernel": "kd", "intra": "intra_fd"}
 # Most images of each set in precision and recall, whose cost is the product of the two numbers.
 NEIGHBORS = 10_000
 # Most images of each set for TF-GAN and the kernel distance, which hold them in float64.
@@ -48,7 +51,7 @@ def all_scores(
         real: of real images.
         fake: of generated images, with features.
         protocol: how inception scores and kernel distances are computed.
-        names: `INCEPTION` or `CLASSIFIER`.
+        names: `INCEPTION`, `CLASSIFIER` or `ROTATION`; a score without a name is left out.
         accuracy: whether the logits belong to the classes of the labels.
 
     Returns:
@@ -64,7 +67,7 @@ def all_scores(
     if accuracy and fake.logits is not None and fake.labels is not None:
         scores["label_accuracy"] = {"value": label_accuracy(fake.logits, fake.labels)}
     scores[names["frechet"]] = frechet_score(real, fake.features)
-    if fake.logits is not None:
+    if "score" in names and fake.logits is not None:
         scores[names["score"]] = if_enough(prediction_score, fake.logits, protocol.splits)
     if real.features is not None:
         check_pair(real.features, fake.features, at_least=K + 1)
@@ -80,6 +83,13 @@ def all_scores(
         score.setdefault("n_real", real_count(real))
         score.setdefault("n_fake", len(fake.features))
     return scores
+
+
+def metric_names(extractor: Extractor) -> dict[str, str]:
+    """The names of an extractor's metrics, for `all_scores`."""
+    if extractor.inception:
+        return INCEPTION
+    return ROTATION if extractor.predicts == "rotations" else CLASSIFIER
 
 
 def if_enough(score: Callable[..., Score], *arguments: Any) -> Score:

@@ -18,6 +18,7 @@ from keras_sagan.evaluation.score_rows import Row, make_rows
 from keras_sagan.evaluation.scorer import Scorer, Settings, make_scorer
 from keras_sagan.evaluation.scores import INCEPTION
 from keras_sagan.extractors.inception import MissingNetworkError
+from keras_sagan.extractors.tasks import count_classes
 from keras_sagan.metrics.protocol import metric_name
 from keras_sagan.runs.checkpoints import choose_checkpoints, load_generator
 from keras_sagan.runs.directory import RunDirectory
@@ -76,7 +77,9 @@ def evaluate_run(
 def make_scorers(cluster: Cluster, settings: Settings, prepared: Prepared) -> list[Scorer | str]:
     """The scorer of each extractor, or the reason why there is none."""
     scorers, data_dir = [], str(prepared.data_dir)
-    for choice in settings.extractors:
+    num_classes = count_classes(prepared.labels)
+    # "auto" may be another one of them.
+    for choice in dict.fromkeys(each.resolve(num_classes) for each in settings.extractors):
         try:
             scorers.append(make_scorer(cluster, choice, settings, prepared, data_dir))
         except MissingNetworkError as error:

@@ -21,12 +21,13 @@ FeatureNetwork = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 class Extractor:
     """A network behind a protocol's preprocessing."""
 
-    name: str  # The suffix of metrics: a protocol, or a classifier and its hash.
+    name: str  # The suffix of metrics: a protocol, or a trained network and its hash.
     inception: bool  # The 2015 Inception network, whose distance alone is called `fid`.
-    labels: bool  # Whether its logits are over the classes of the data set.
+    # What its logits are over: "classes" (of the data set), "rotations", or "other".
+    predicts: str
     protocol: Protocol  # How images become the network's input.
     # Images, float32 `[n, H, W, C]` as `protocol` makes them, to features `[n, d]` and logits
-    # `[n, classes]`.
+    # `[n, answers]`.
     network: FeatureNetwork
     record: dict[str, Any]  # What identifies the network: `sha256` of its weights, and more.
 

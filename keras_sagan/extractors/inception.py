@@ -56,10 +56,10 @@ def inception(path: str, protocol: Protocol) -> Extractor:
     widths = measure_widths(network, path)
     record = {"network": path, "sha256": sha256, "widths": widths}
     if widths == WIDTHS:
-        return Extractor(protocol.name, True, False, protocol, network, record)
+        return Extractor(protocol.name, True, "other", protocol, network, record)
     # Another network: its distance must not be called FID.
     name = f"graph-{(sha256 or 'hub')[:8]}-{protocol.name}"
-    return Extractor(name, False, False, protocol, network, record)
+    return Extractor(name, False, "other", protocol, network, record)
 
 
 def measure_widths(network: FeatureNetwork, path: str) -> tuple[int | None, ...]:

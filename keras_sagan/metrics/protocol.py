@@ -42,7 +42,7 @@ PROTOCOLS = {
         Protocol("adm", True, "legacy", "centered", 50_000, None, 10, "subsets", "uniform"),
     )
 }
-# Our own, for classifiers of the data set, which take images unchanged.
+# Our own, for networks trained on the data set, which take images unchanged.
 NATIVE = Protocol("native", True, None, "unit", 10_000, 50_000, 1, "blocks", "balanced")
 
 

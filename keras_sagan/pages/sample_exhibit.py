@@ -18,6 +18,12 @@ from keras_sagan.values import ExtractorChoice
 
 # Bounds of the latents. One normal number in 16,000 exceeds the last.
 TRUNCATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
+# What a page calls the network of features, by what its logits are over.
+KINDS = {
+    "classes": "a classifier of these images",
+    "rotations": "a network that tells how these images were rotated",
+    "other": "a network trained on other images",
+}
 # Images from one seed to the other, and real images beside a sample.
 FRAMES, NEIGHBORS = 17, 4
 
@@ -66,29 +72,20 @@ def make_drawer(generator: Network, labels: list[int]) -> Callable:
 
 
 def feature_space(
-    choice: ExtractorChoice | None, prepared: Prepared, data_dir: str
-) -> tuple[Callable | None, str]:
-    """A function of uint8 images to features, None if there is none, and a sentence about it.
-
-    Without a choice it is a classifier, if the data have classes.
+    choice: ExtractorChoice, prepared: Prepared, data_dir: str
+) -> tuple[Callable, str]:
+    """A function of uint8 images to features, and a sentence about it.
 
     Raises:
-        UsageError: if the Inception network is missing.
+        UsageError: if the Inception network is missing, or the data do not suffice to train one.
     """
-    if choice is None and prepared.num_classes < 2:
-        return None, (
-            "Feature distances are not shown, because these data have no classes from which a "
-            "classifier could learn. Choose another network with sample --extractor=inception:PATH."
-        )
-    choice = choice or ExtractorChoice("classifier")
     strategy = tf.distribute.get_strategy()
     try:
         network = make_extractor(strategy, choice, PROTOCOLS["tfgan"], prepared, data_dir)
     except MissingNetworkError as error:
         raise UsageError(str(error)) from error
-    kind = "a classifier of these images" if network.labels else "a network trained on other images"
     return network.features, (
-        f"Feature distance is the Euclidean distance between the last hidden layers of {kind} "
-        f"({network.name}) for two images. It is small for images of the same kind, whether they "
-        "are copies or not."
+        "Feature distance is the Euclidean distance between the last hidden layers of "
+        f"{KINDS[network.predicts]} ({network.name}) for two images. It is small for images of the "
+        "same kind, whether they are copies or not."
     )

@@ -7,13 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sagan.data.prepared import Prepared
-from keras_sagan.errors import UsageError
-from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors.tasks import TASKS, count_classes
+from keras_sagan.extractors.trained import train_extractor
 from keras_sagan.metrics.frechet import frechet_distance, statistics_distance, thumbnails
 from keras_sagan.metrics.moments import Moments
 from keras_sagan.metrics.protocol import NATIVE, metric_name
+from keras_sagan.values import ExtractorChoice
 
-# Number of images for the thumbnail score, and of fakes for the classifier score.
+# Number of images for the thumbnail score, and of fakes for the feature score.
 THUMBNAILS, FAKES = 512, 1000
 
 
@@ -27,27 +28,23 @@ class BestScore:
 
 
 def make_best_score(prepared: Prepared, eval_every: int, data_dir: str) -> BestScore:
-    """Scores thumbnails, or, if `eval_every` is not 0, uses a classifier of the data.
+    """Scores thumbnails or, if `eval_every` is not 0, features that a network learned of the data.
 
     Raises:
-        UsageError: if a classifier is asked for and the data have no classes.
+        RunError: if an existing network cannot be read.
     """
     if eval_every:
-        if prepared.num_classes < 2:
-            raise UsageError(
-                "eval_every needs data of at least two classes; 0 leaves the choice to thumbnails. "
-                f"Received: eval_every={eval_every}"
-            )
-        return classifier_score(prepared, data_dir)
+        return feature_score(prepared, data_dir)
     real = thumbnails(prepared.images[:THUMBNAILS])
     name = f"thumbnail_fd{THUMBNAILS}"
     return BestScore(name, THUMBNAILS, lambda fakes: frechet_distance(real, thumbnails(fakes)))
 
 
-def classifier_score(prepared: Prepared, data_dir: str) -> BestScore:
-    """Frechet distance with the classifier that `evaluate` uses; trains it on first use."""
+def feature_score(prepared: Prepared, data_dir: str) -> BestScore:
+    """Frechet distance with the network that `evaluate` uses by default; trains it on first use."""
     known = prepared.images, prepared.labels, prepared.record["sha256"], data_dir
-    extractor = classifier(*known, tf.distribute.get_strategy())
+    task = TASKS[ExtractorChoice("auto").resolve(count_classes(prepared.labels)).kind]
+    extractor = train_extractor(task, *known, tf.distribute.get_strategy())
 
     def statistics(levels):
         return Moments.of(extractor.features(levels)).statistics()

@@ -16,7 +16,7 @@ from keras_sagan import packaged
 from keras_sagan.errors import RunError, UsageError
 from keras_sagan.evaluation.scorer import Settings
 from keras_sagan.evaluation.scoring import evaluate_run
-from keras_sagan.extractors import classifier as classifier_module
+from keras_sagan.extractors import trained
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.runs.checkpoints import choose_checkpoints, load_generator
 from keras_sagan.runs.directory import RunDirectory
@@ -153,13 +153,27 @@ def test_runs_and_checkpoints_that_do_not_exist_are_named(tmp_path):
         ks.SAGAN.from_run(FIXTURE, 15)
 
 
-def test_scores_need_labels_and_have_names_with_their_protocol(gan, tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_module, "STEPS", 1)
+def test_scores_without_classes_are_by_rotation(gan, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained, "STEPS", 1)
     images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), np.uint8)
-    with pytest.raises(ValueError, match="expected labels: scores need a classifier"):
-        gan.score(images)
-    with pytest.raises(ValueError, match="at least two classes. Received"):
-        gan.score(images, np.zeros(40, int))
+    scores = gan.score(images, num_images=20, data_dir=tmp_path)
+    assert scores == gan.score(images, np.zeros(40, int), num_images=20, data_dir=tmp_path)
+    (suffix,) = {name.partition("/")[2] for name in scores}
+    assert suffix.startswith("rotation-")
+    # The model has classes, the real images have none: there are no distances within classes.
+    names = {name.partition("/")[0] for name in scores}
+    assert names == {"fd20", "kd20", "precision20", "recall20"}
+    with pytest.raises(UsageError, match="at least two images.* Received: 1"):
+        gan.score(images[:1], data_dir=tmp_path)
+    with pytest.raises(UsageError, match="at least 4 real features. Received: 3"):
+        gan.score(images[:3], num_images=20, data_dir=tmp_path)
+    few = gan.score(images[:4], num_images=20, data_dir=tmp_path)
+    assert all(np.isfinite(value) for value in few.values() if value is not None)
+
+
+def test_scores_have_names_with_their_protocol(gan, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained, "STEPS", 1)
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), np.uint8)
     with pytest.raises(ValueError, match="no labels with the name of a set"):
         gan.score("digits", np.zeros(40, int))
     labels = np.arange(40) % 10
@@ -179,7 +193,7 @@ def test_scores_need_labels_and_have_names_with_their_protocol(gan, tmp_path, mo
 
 @pytest.mark.slow
 def test_scores_are_those_of_evaluate(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_module, "STEPS", 20)
+    monkeypatch.setattr(trained, "STEPS", 20)
     run = RunDirectory(shutil.copytree(FIXTURE, tmp_path / "run"))
     gan = ks.SAGAN.from_run(run.path, "newest", data_dir=str(tmp_path / "data"))
     by_name = gan.score("digits", num_images=50)

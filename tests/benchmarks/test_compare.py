@@ -253,11 +253,11 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path):
     assert "report cannot be written" in line
 
 
-def suite_of(folder, row):
+def suite_of(folder, row, extractor="classifier"):
     values = {
         **{"suite": "tiny", "title": "", "row": [row], "common": [], "dataset": "digits"},
         **{"seeds": [0], "steps": 20, "minutes": None, "images": None, "score_every": 10},
-        **{"num_samples": 64, "extractor": "classifier", "metrics": ["fd64"], "threshold": None},
+        **{"num_samples": 64, "extractor": extractor, "metrics": ["fd64"], "threshold": None},
         **{"reference": "row", "data_dir": "data", "runs_dir": str(folder / "runs")},
     }
     return Suite(**values, report_dir=str(folder / "report"))
@@ -283,6 +283,32 @@ def test_a_run_is_not_finished_if_its_flag_file_has_other_values(finished):
     run, file = finished
     file.write_text("--image_size=16\n--g_lr=2e-3\n")
     assert not runner.is_finished(run)
+
+
+@pytest.mark.parametrize(
+    ("scored", "wanted", "finished"),
+    [
+        ("classifier", "auto", True),  # The default of earlier versions, and that of today.
+        ("rotation", "auto", False),
+        ("classifier", "rotation", False),
+        ("auto", "classifier", False),
+        ("rotation", "classifier", False),
+    ],
+)
+def test_runs_that_a_classifier_scored_are_finished_for_the_default(
+    tmp_path, scored, wanted, finished
+):
+    row = "row=sagan --image_size=16 --g_attention=8 --d_attention=8"
+    suite = suite_of(tmp_path, row, scored)
+    run = suite.make_run(suite.rows()[0], 0)
+    run.path.mkdir(parents=True)
+    RunDirectory(run.path).write_config(dataclasses.replace(run.config(), num_classes=10))
+    outcome = {"status": "ok", "reason": "", "commands": runner.command_lines(run)}
+    run.outcome.write_text(json.dumps(outcome))
+    assert runner.is_finished(run)
+    assert runner.is_finished(dataclasses.replace(run, suite=suite_of(tmp_path, row, wanted))) == (
+        finished
+    )
 
 
 def test_a_run_whose_programs_had_earlier_names_is_finished(tmp_path):

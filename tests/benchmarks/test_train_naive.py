@@ -20,7 +20,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.evaluation.scorer import Settings
 from keras_sagan.evaluation.scoring import evaluate_run
-from keras_sagan.extractors import classifier
+from keras_sagan.extractors import trained
 from keras_sagan.metrics.protocol import NATIVE
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
@@ -210,7 +210,7 @@ def test_scores_of_all_checkpoints_are_rows_of_metrics_jsonl(finished, config):
     sha256 = json.loads((run_dir / "environment.json").read_text())["data"]["sha256"]
     path = pathlib.Path(config.data_dir) / "classifiers" / f"{sha256[:16]}-v1.npz"
     path.parent.mkdir()
-    weights = classifier.build_network((16, 16, 1), 10).get_weights()
+    weights = trained.build_network((16, 16, 1), 10).get_weights()
     named = {f"weight_{i}": weight for i, weight in enumerate(weights)}
     np.savez(path, test_accuracy=0.5, **named)  # As if it had been trained.
     given = ("--checkpoint=all", "--num_samples=100", f"--run_dir={run_dir}")

@@ -31,7 +31,7 @@ ODD = """
 0 -1 1 2 3 16 17 2147483648 9223372036854775807 -9223372036854775809 0x10 1_000 1.5 1e400 1e-400
 nan inf -inf , ,, 0,1 1,1 a,b None true False none auto all best newest a/b . .. /dev/null/x
 digits folder: folder:. folder:none symmetry:4 symmetry:4:0:1 symmetry:99999999999 synthetic a:b
-{0} {0}/run {0}/run/config.json {0}/none inception:none inception:{0} classifier
+{0} {0}/run {0}/run/config.json {0}/none inception:none inception:{0} classifier auto rotation
 classifier,classifier localhost localhost:x :1 localhost:99999 fcd2k fcd2k,fcd2k sagan x=none = 'a '
 " %s {} \\ --seed=1 ü 深
 """.split()  # noqa: SIM905

@@ -54,7 +54,7 @@ def shorten():
         (networks, "generator"),
         (State, "create"),
         (checkpoints, "load_generator"),
-        (scorer, "classifier"),
+        (scorer, "train_extractor"),
         (archive, "write_saved_model"),
         (time, "sleep"),
     ):

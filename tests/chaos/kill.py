@@ -77,7 +77,7 @@ NOTED = (
     (State, "create", "networks"),
     (xla, "choose_xla", "XLA"),
     (scoring, "open_run_data", "data"),
-    (scorer, "classifier", "classifier"),
+    (scorer, "train_extractor", "classifier"),
     (scorer, "real_set", "real images"),
     (scorer.Scorer, "score_generator", "fakes"),
     (scoring, "record_scores", "metrics.jsonl"),

@@ -210,7 +210,10 @@ def test_weights_and_statistics_are_those_of_the_flags(scored):
 @pytest.mark.parametrize(
     ("given", "part"),
     [
-        (["--extractor=inception"], "--extractor must be classifier or inception:PATH"),
+        (
+            ["--extractor=inception"],
+            "--extractor must be auto, classifier, rotation or inception:PATH",
+        ),
         (["--checkpoint=last"], "--checkpoint must be newest, best, all, or steps"),
         (["--checkpoint=7"], "expected the step of a checkpoint, one of"),
         (["--extractor="], "--extractor must name different networks"),
@@ -277,10 +280,11 @@ def test_two_processes_leave_out_the_same_and_share_what_is_not_written(scored, 
     data_dir = pathlib.Path(json.loads((copy / "config.json").read_text())["data_dir"])
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "prepared").symlink_to(data_dir / "prepared")
-    for name in ("classifiers", "features"):
+    for name in ("classifiers", "rotations", "features"):
         (tmp_path / "data" / name).write_text("")
     (copy / "checkpoints" / "step-20.index").write_text("")
     given = [f"--run_dir={copy}", f"--data_dir={tmp_path / 'data'}", "--num_samples=50", "--json"]
+    given.append("--extractor=classifier,rotation")
     alone = json.loads(evaluate(*given, "--replicas=2"))
     given.append("--strategy=multi_worker")
     ports = free_ports(2)
@@ -292,8 +296,9 @@ def test_two_processes_leave_out_the_same_and_share_what_is_not_written(scored, 
     assert together.keys() == alone.keys() == {"10"}
     for name, value in alone["10"].items():
         assert together["10"][name] == pytest.approx(value, rel=1e-3)
-    for part in ("; using ", "the classifier cannot be kept", "features cannot be kept"):
-        assert [err.count(part) for _, err, _ in results] == [1, 0]
+    notes = {"; using ": 1, "the classifier cannot be kept": 1, "features cannot be kept": 2}
+    for part, count in (notes | {"the rotation network cannot be kept": 1}).items():
+        assert [err.count(part) for _, err, _ in results] == [count, 0]
 
 
 @pytest.fixture

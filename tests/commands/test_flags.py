@@ -68,7 +68,7 @@ def test_missing_run_is_named(command, tmp_path):
         (["--checkpoint=last"], "checkpoint"),
         (["--output=a.html", "--truncation=1"], "a page offers several truncations"),
         (["--extractor=classifier"], "a grid shows no neighbors; --format=html does"),
-        (["--format=html", "--extractor=svm"], "classifier or inception:PATH. Received: svm"),
+        (["--format=html", "--extractor=svm"], "rotation or inception:PATH. Received: svm"),
         (["--seeds=0", "--columns=2"], "--seeds defines the columns. Received with it: --c"),
     ],
 )

@@ -16,8 +16,9 @@ from process import assert_one_line, run
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.data.write import seal_of
 from keras_sagan.errors import UsageError
-from keras_sagan.extractors import classifier as classifier_module
-from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors import trained
+from keras_sagan.extractors.tasks import CLASSES
+from keras_sagan.extractors.trained import train_extractor
 from keras_sagan.pages import sample_exhibit as module
 from keras_sagan.pages.sample_exhibit import feature_space, gather_samples
 from keras_sagan.pages.sample_page import Selection
@@ -36,8 +37,9 @@ def data(finished, data_dir, tmp_path_factory):
     (directory,) = (folder / "prepared").glob("digits-16x16x1-*")
     prepared = Prepared(directory)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_module, "STEPS", 1)
-        network = classifier(
+        patch.setattr(trained, "STEPS", 1)
+        network = train_extractor(
+            CLASSES,
             prepared.images,
             prepared.labels,
             prepared.record["sha256"],

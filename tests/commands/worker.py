@@ -65,7 +65,7 @@ def features(strategy, config):
         pooled = tf.reshape(tf.nn.avg_pool2d(images, 4, 4, "SAME"), [len(images), -1])
         return pooled, pooled[:, :3]
 
-    extractor = Extractor("toy", False, False, NATIVE, network, {})
+    extractor = Extractor("toy", False, "other", NATIVE, network, {})
     inputs = Inputs(1, config.z_dim, config.num_classes)
     settings = FakeSettings(count=10, batch_size=4, batch_norm="moving", keeps_images=False)
     return fake_features(strategy, generator, extractor, inputs, settings).features

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from layer_cases import LABELS, LAYERS, built, evaluation, values, wrapped
 
-from keras_sagan.extractors.classifier import build_network
+from keras_sagan.extractors.trained import build_network
 from keras_sagan.layers import attend
 from keras_sagan.networks import dcgan, sagan
 from keras_sagan.networks.dcgan import Head

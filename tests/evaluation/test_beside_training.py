@@ -18,14 +18,16 @@ from keras_sagan.errors import RunError
 from keras_sagan.evaluation import scorer, scoring
 from keras_sagan.evaluation.scorer import Settings, broadcast_unwritten
 from keras_sagan.evaluation.scoring import evaluate_run, share_failures
-from keras_sagan.extractors import classifier as classifier_module
-from keras_sagan.extractors.classifier import UNWRITTEN, classifier, classifier_path, train_once
+from keras_sagan.extractors import trained
+from keras_sagan.extractors.tasks import CLASSES, ROTATIONS
+from keras_sagan.extractors.trained import UNWRITTEN, network_path, train_extractor, train_once
 from keras_sagan.metrics.protocol import PROTOCOLS
 from keras_sagan.runs.checkpoints import Checkpoints, load_generator
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.training.state import State
 from keras_sagan.values import CheckpointChoice, ExtractorChoice
 
+BOTH = (CLASSES, ROTATIONS)
 PROTOCOL = dataclasses.replace(PROTOCOLS["tfgan"], reals=60)
 
 
@@ -197,31 +199,35 @@ def test_features_that_cannot_be_written_are_used_from_memory(run, networks, cap
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Images, labels, their hash, and a folder in which no classifier can be written."""
-    monkeypatch.setattr(classifier_module, "STEPS", 2)
+    """Images, labels, their hash, and a folder in which no network can be written."""
+    monkeypatch.setattr(trained, "STEPS", 2)
     rng = np.random.default_rng(0)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "classifiers").write_text("")
+    for task in BOTH:
+        (tmp_path / "data" / task.folder).write_text("")
     images = rng.integers(0, 256, (100, 16, 16, 1), np.uint8)
     yield images, rng.integers(0, 2, 100), "0" * 64, tmp_path / "data"
     UNWRITTEN.clear()
 
 
-def test_a_classifier_that_cannot_be_written_is_trained_once(data, tmp_path, capsys, monkeypatch):
-    train_once(*data)
-    monkeypatch.setattr(classifier_module, "train_network", None)
-    made = [classifier(*data, tf.distribute.get_strategy()) for _ in range(2)]
+@pytest.mark.parametrize("task", BOTH, ids=lambda task: task.name)
+def test_a_network_that_cannot_be_written_is_trained_once(
+    task, data, tmp_path, capsys, monkeypatch
+):
+    train_once(task, *data)
+    monkeypatch.setattr(trained, "train_network", None)
+    made = [train_extractor(task, *data, tf.distribute.get_strategy()) for _ in range(2)]
     note = capsys.readouterr().err
-    assert note.startswith("note: the classifier cannot be kept for the next command: ")
+    assert note.startswith(f"note: the {task.noun} cannot be kept for the next command: ")
     assert note.count("\n") == 1
     monkeypatch.undo()
-    monkeypatch.setattr(classifier_module, "STEPS", 2)
-    written = classifier(*data[:3], tmp_path / "other", tf.distribute.get_strategy())
+    monkeypatch.setattr(trained, "STEPS", 2)
+    written = train_extractor(task, *data[:3], tmp_path / "other", tf.distribute.get_strategy())
     assert made[0].record == made[1].record == written.record
 
 
 def test_a_full_disk_does_not_lose_the_trained_classifier(data, tmp_path, monkeypatch):
-    train_network, calls = classifier_module.train_network, []
+    train_network, calls = trained.train_network, []
 
     def count(*arguments):
         calls.append(arguments)
@@ -230,17 +236,18 @@ def test_a_full_disk_does_not_lose_the_trained_classifier(data, tmp_path, monkey
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(classifier_module, "train_network", count)
+    monkeypatch.setattr(trained, "train_network", count)
     monkeypatch.setattr(np, "savez", fail)
-    path = train_once(*data[:3], tmp_path / "full")
+    path = train_once(CLASSES, *data[:3], tmp_path / "full")
     assert len(calls) == 1
     assert not path.exists()
     assert path in UNWRITTEN
 
 
-def test_every_process_gets_the_classifier_that_was_not_written(data):
-    train_once(*data)
-    path = classifier_path(*data[2:])
+@pytest.mark.parametrize("task", BOTH, ids=lambda task: task.name)
+def test_every_process_gets_the_network_that_was_not_written(task, data):
+    train_once(task, *data)
+    path = network_path(task, *data[2:])
     kept, sent = UNWRITTEN[path], []
 
     def send(value):

@@ -1,4 +1,4 @@
-"""Preprocessing, the forms of the Inception network, and the classifier."""
+"""Preprocessing, the forms of the Inception network, and networks trained on the data."""
 
 import concurrent.futures
 import sys
@@ -13,11 +13,12 @@ import toys
 from PIL import Image
 
 from keras_sagan.errors import RunError, UsageError
-from keras_sagan.extractors import classifier as classifier_module
-from keras_sagan.extractors.classifier import classifier, train_once
+from keras_sagan.extractors import trained
 from keras_sagan.extractors.extractor import antialias_resize, legacy_resize, preprocess
 from keras_sagan.extractors.frozen import load_frozen
 from keras_sagan.extractors.inception import inception
+from keras_sagan.extractors.tasks import CLASSES, ROTATIONS
+from keras_sagan.extractors.trained import train_extractor, train_once
 from keras_sagan.metrics.protocol import NATIVE, PROTOCOLS
 
 RNG = np.random.default_rng(0)
@@ -227,61 +228,67 @@ def stripes(count):
 
 @pytest.mark.slow
 def test_classifier_learns_and_is_the_same_each_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_module, "STEPS", 40)
+    monkeypatch.setattr(trained, "STEPS", 40)
     images, labels = stripes(400)
     sha256 = "0" * 64
     strategy = tf.distribute.get_strategy()
-    first = classifier(images, labels, sha256, tmp_path / "a", strategy)
+    first = train_extractor(CLASSES, images, labels, sha256, tmp_path / "a", strategy)
     assert first.record["test_accuracy"] == 1
     scaled = images / np.float32(127.5) - 1
     features, logits = first(scaled)
     assert features.shape == (400, 128)
     np.testing.assert_array_equal(np.argmax(logits, axis=1), labels)
-    again = classifier(images, labels, sha256, tmp_path / "b", strategy)
+    again = train_extractor(CLASSES, images, labels, sha256, tmp_path / "b", strategy)
     assert again.record == first.record
     assert again.name == first.name == f"classifier-{first.record['sha256'][:8]}"
-    monkeypatch.setattr(classifier_module, "train_network", None)  # Kept: it is not trained again.
-    kept = classifier(images, labels, sha256, tmp_path / "a", strategy)
+    monkeypatch.setattr(trained, "train_network", None)  # Kept: it is not trained again.
+    kept = train_extractor(CLASSES, images, labels, sha256, tmp_path / "a", strategy)
     np.testing.assert_array_equal(kept(scaled)[0], features)
     with pytest.raises(TypeError):  # Not that of other data.
-        classifier(images, labels, "1" * 64, tmp_path / "a", strategy)
+        train_extractor(CLASSES, images, labels, "1" * 64, tmp_path / "a", strategy)
     monkeypatch.undo()
     (file,) = (tmp_path / "a" / "classifiers").glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(RunError, match="remove it to train it again"):
-        classifier(images, labels, sha256, tmp_path / "a", strategy)
+        train_extractor(CLASSES, images, labels, sha256, tmp_path / "a", strategy)
 
 
-def test_of_two_that_need_a_classifier_at_once_one_trains_it(tmp_path, monkeypatch, capfd):
-    train, calls = classifier_module.train_network, []
+@pytest.mark.parametrize("task", [CLASSES, ROTATIONS], ids=lambda task: task.name)
+def test_of_two_that_need_a_network_at_once_one_trains_it(task, tmp_path, monkeypatch, capfd):
+    train, calls = trained.train_network, []
 
     def slow(*arguments):
         calls.append(arguments)
         time.sleep(0.5)
         return train(*arguments)
 
-    monkeypatch.setattr(classifier_module, "STEPS", 1)
-    monkeypatch.setattr(classifier_module, "train_network", slow)
+    monkeypatch.setattr(trained, "STEPS", 1)
+    monkeypatch.setattr(trained, "train_network", slow)
     images, labels = stripes(100)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(train_once, images, labels, "0" * 64, tmp_path) for _ in range(2)]
+        jobs = [pool.submit(train_once, task, images, labels, "0" * 64, tmp_path) for _ in range(2)]
     assert jobs[0].result() == jobs[1].result()
     assert len(calls) == 1
-    assert "waiting: another process trains a classifier here" in capfd.readouterr().err
+    assert f"waiting: another process trains a {task.noun} here" in capfd.readouterr().err
+    assert [path.suffix for path in (tmp_path / task.folder).iterdir()].count(".npz") == 1
 
 
 def test_classifier_is_tested_on_images_that_it_was_not_shown(tmp_path, monkeypatch):
     """The last fifth is a class of its own, of black images."""
-    monkeypatch.setattr(classifier_module, "STEPS", 40)
+    monkeypatch.setattr(trained, "STEPS", 40)
     images, labels = stripes(400)
     images[320:], labels[320:] = 0, 2
-    made = classifier(images, labels, "0" * 64, tmp_path, tf.distribute.get_strategy())
+    made = train_extractor(
+        CLASSES, images, labels, "0" * 64, tmp_path, tf.distribute.get_strategy()
+    )
     assert made.record["test_accuracy"] == 0
 
 
 def test_a_single_class_needs_another_extractor(tmp_path):
-    with pytest.raises(UsageError, match="labels of at least two classes.* Received: 1 class"):
-        classifier(
+    part = "labels of at least two classes; use --extractor=rotation. Received: 1 class"
+    with pytest.raises(UsageError, match=part):
+        train_extractor(
+            CLASSES,
             np.zeros((9, 16, 16, 1), np.uint8),
             np.zeros(9, int),
             "0",

@@ -17,8 +17,9 @@ from keras_sagan.evaluation.fakes import (
 )
 from keras_sagan.evaluation.reals import real_features
 from keras_sagan.evaluation.scores import CLASSIFIER, FeatureSet, all_scores
-from keras_sagan.extractors import classifier as classifier_module
-from keras_sagan.extractors.classifier import classifier
+from keras_sagan.extractors import trained
+from keras_sagan.extractors.tasks import CLASSES
+from keras_sagan.extractors.trained import train_extractor
 from keras_sagan.metrics.protocol import NATIVE
 
 CONFIG = Config(
@@ -63,7 +64,7 @@ def data():
 
 def scores_of(strategy, data, data_dir, batch_size, count=5000, batch_norm="moving"):
     images, labels = data
-    extractor = classifier(images, labels, "0" * 64, data_dir, strategy)
+    extractor = train_extractor(CLASSES, images, labels, "0" * 64, data_dir, strategy)
     with strategy.scope():
         generator = networks.generator(CONFIG)
     for i, variable in enumerate(generator.variables):  # Equal ones for every strategy.
@@ -80,7 +81,7 @@ def scores_of(strategy, data, data_dir, batch_size, count=5000, batch_norm="movi
 
 @pytest.mark.slow
 def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas, monkeypatch):
-    monkeypatch.setattr(classifier_module, "STEPS", 60)
+    monkeypatch.setattr(trained, "STEPS", 60)
     drawn = []
     original = Inputs.draw_pairs
 
@@ -118,7 +119,7 @@ def test_scores_agree_for_batch_sizes_and_replicas(data, tmp_path, two_replicas,
 
 @pytest.mark.slow
 def test_batch_statistics_are_the_batchs_own(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_module, "STEPS", 1)
+    monkeypatch.setattr(trained, "STEPS", 1)
     few = {"count": 60}
     moving, _ = scores_of(ONE, data, tmp_path, 20, **few)
     small, _ = scores_of(ONE, data, tmp_path, 20, batch_norm="batch", **few)

@@ -1,9 +1,10 @@
-"""A small classifier of a data set: the extractor for images unlike ImageNet's."""
+"""Small networks that learn a data set once: extractors for images unlike ImageNet's."""
 
+import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -23,90 +24,114 @@ BATCH, STEPS, LEARNING_RATE = 64, 1500, 1e-3
 MOST = 60_000
 # Part of the file name. Increase it when the network or its training changes.
 VERSION = 1
-# Arrays of the classifiers that could not be written, by the paths of their files.
+# Arrays of the networks that could not be written, by the paths of their files.
 UNWRITTEN: dict[pathlib.Path, dict[str, np.ndarray]] = {}
 
 
-def classifier(
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a network learns to tell about an image."""
+
+    name: str  # Suffix of metrics, without the hash.
+    noun: str  # What messages call the network.
+    folder: str  # Name of the folder of its files.
+    predicts: str  # As of `Extractor`.
+    copies: int  # Number of examples made of an image.
+    # Function of the labels of a set to the number of logits. It raises `UsageError` if the set has
+    # nothing to learn.
+    count_answers: Callable[[np.ndarray], int]
+    # Function of images, uint8 `[n, H, W, C]`, and labels `[n]` to `copies` times as many images
+    # and the index of the right logit of each.
+    make_examples: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def train_extractor(
+    task: Task,
     images: np.ndarray,
     labels: np.ndarray,
     data_sha256: str,
     data_dir: str | os.PathLike[str],
     strategy: tf.distribute.Strategy,
 ) -> Extractor:
-    """The classifier of a data set, which the first call trains and keeps under `data_dir`.
+    """The extractor of a task and a data set, which the first call trains and keeps in `data_dir`.
 
     Where it cannot be written, this process keeps it in memory, and a note says so.
 
     Only scores by the same file are comparable. To compare runs on several machines, copy the
-    folder `classifiers`.
+    task's folder.
 
     Args:
+        task: what the network learns.
         images: uint8 `[N, H, W, C]`, in an order unrelated to the classes. The first four fifths
-            train the classifier, the rest test it.
-        labels: int `[N]`.
+            train the network, the rest test it.
+        labels: int `[N]`; all 0 for images without classes.
         data_sha256: hash of both.
         data_dir: folder of all data.
         strategy: its replicas will call the extractor. Call this function outside of its scope.
 
     Raises:
-        UsageError: if there are fewer than two classes.
-        RunError: if an existing classifier cannot be read.
+        UsageError: if the data do not suffice for the task.
+        RunError: if an existing network cannot be read.
     """
-    path = train_once(images, labels, data_sha256, data_dir)
+    path = train_once(task, images, labels, data_sha256, data_dir)
     with strategy.scope():
-        network = build_network(images.shape[1:], int(np.max(labels)) + 1)
-    accuracy = load_weights(path, network)
+        network = build_network(images.shape[1:], task.count_answers(labels))
+    accuracy = load_weights(task, path, network)
     sha256 = hashlib.sha256(b"".join(w.tobytes() for w in network.get_weights())).hexdigest()
-    record = {"network": "classifier", "sha256": sha256, "test_accuracy": accuracy}
-    return Extractor(f"classifier-{sha256[:8]}", False, True, NATIVE, network, record)
+    record = {
+        "network": task.name,
+        "sha256": sha256,
+        "test_accuracy": accuracy,
+        "test_images": len(images[:MOST]) - count_training(images[:MOST]),
+    }
+    return Extractor(f"{task.name}-{sha256[:8]}", False, task.predicts, NATIVE, network, record)
 
 
-def train_once(images, labels, data_sha256, data_dir) -> pathlib.Path:
-    """The classifier's file, which the first call writes; arguments as of `classifier`.
+def train_once(task: Task, images, labels, data_sha256, data_dir) -> pathlib.Path:
+    """The network's file, which the first call writes; arguments as of `train_extractor`.
 
     If it cannot be written, its arrays are in `UNWRITTEN`.
     """
-    classes = int(np.max(labels)) + 1
-    if classes < 2:
+    task.count_answers(labels)
+    if len(images) < 2:
         raise UsageError(
-            "the extractor classifier needs labels of at least two classes; use "
-            f"--extractor=inception:PATH. Received: {classes} class"
+            f"the extractor {task.name} needs at least two images, one of them for its test. "
+            f"Received: {len(images)}"
         )
-    path, arrays = classifier_path(data_sha256, data_dir), None
+    path, arrays = network_path(task, data_sha256, data_dir), None
     if path.exists() or path in UNWRITTEN:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.parent / ".lock", "trains a classifier"):
+        with locked(path.parent / ".lock", f"trains a {task.noun}"):
             remove_unfinished(path.parent)
             if not path.exists():
-                arrays = train_arrays(images, labels)
+                arrays = train_arrays(task, images, labels)
                 with written_whole(path) as unfinished:
                     np.savez(unfinished, **arrays)  # pyright: ignore[reportArgumentType]
     except OSError as error:
-        UNWRITTEN[path] = arrays or train_arrays(images, labels)
-        say_line(f"note: the classifier cannot be kept for the next command: {error}")
+        UNWRITTEN[path] = arrays or train_arrays(task, images, labels)
+        say_line(f"note: the {task.noun} cannot be kept for the next command: {error}")
     return path
 
 
-def classifier_path(data_sha256: str, data_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """The file of the classifier of a data set."""
-    return pathlib.Path(data_dir) / "classifiers" / f"{data_sha256[:16]}-v{VERSION}.npz"
+def network_path(task: Task, data_sha256: str, data_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """The file of the network that learns `task` from a data set."""
+    return pathlib.Path(data_dir) / task.folder / f"{data_sha256[:16]}-v{VERSION}.npz"
 
 
-def train_arrays(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Trains a classifier; returns what its file has."""
+def train_arrays(task: Task, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Trains a network; returns what its file has."""
     # On the CPU the order of additions, and so the result, is always the same.
     with tf.device("CPU:0"):
-        network = build_network(images.shape[1:], int(np.max(labels)) + 1)
-        accuracy = train_network(network, images[:MOST], labels[:MOST])
+        network = build_network(images.shape[1:], task.count_answers(labels))
+        accuracy = train_network(task, network, images[:MOST], labels[:MOST])
     weights = {f"weight_{i}": w for i, w in enumerate(network.get_weights())}
     return {"test_accuracy": np.asarray(accuracy), **weights}
 
 
 @channels_last()
-def build_network(shape: tuple[int, ...], classes: int) -> keras.Model:
+def build_network(shape: tuple[int, ...], answers: int) -> keras.Model:
     """Convolutions down to 4x4, a layer of features, and a layer of logits."""
 
     def convolution(filters, strides):
@@ -120,16 +145,18 @@ def build_network(shape: tuple[int, ...], classes: int) -> keras.Model:
         outputs = convolution(filters, 2)(outputs)
     outputs = keras.layers.Flatten()(outputs)
     features = keras.layers.Dense(FEATURES, activation="relu")(outputs)
-    return keras.Model(images, [features, keras.layers.Dense(classes)(features)])
+    return keras.Model(images, [features, keras.layers.Dense(answers)(features)])
 
 
-def train_network(network: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
+def train_network(
+    task: Task, network: keras.Model, images: np.ndarray, labels: np.ndarray
+) -> float:
     """Trains `network`; returns its accuracy on the last fifth.
 
     On one machine every call gives the same weights. Another machine, with other cores, rounds
-    differently and makes another classifier, with another name.
+    differently and makes another network, with another name.
     """
-    split = len(images) * 4 // 5
+    split = count_training(images)
     rng = np.random.default_rng(0)
     initialize(network, rng)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, STEPS)
@@ -145,13 +172,19 @@ def train_network(network: keras.Model, images: np.ndarray, labels: np.ndarray) 
         optimizer.apply(tape.gradient(loss, network.trainable_variables))
 
     for _ in range(STEPS):
-        chosen = np.sort(rng.choice(split, min(BATCH, split), replace=False))
-        step(images[chosen], labels[chosen])
+        chosen = np.sort(rng.choice(split, min(BATCH // task.copies, split), replace=False))
+        step(*task.make_examples(images[chosen], labels[chosen]))
     hits = 0
     for i in range(split, len(images), 512):
-        _, logits = network(scale_levels(images[i : i + 512]))
-        hits += np.sum(np.argmax(logits, axis=1) == labels[i : i + 512])
-    return float(hits / (len(images) - split))
+        examples, wanted = task.make_examples(images[i : i + 512], labels[i : i + 512])
+        _, logits = network(scale_levels(examples))
+        hits += np.sum(np.argmax(logits, axis=1) == wanted)
+    return float(hits / (task.copies * (len(images) - split)))
+
+
+def count_training(images: np.ndarray) -> int:
+    """How many of `images`, from the first on, train a network; the others test it."""
+    return len(images) * 4 // 5
 
 
 def initialize(network: keras.Model, rng: np.random.Generator) -> None:
@@ -169,7 +202,7 @@ def scale_levels(images: np.ndarray) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 127.5 - 1
 
 
-def load_weights(path: pathlib.Path, network: keras.Model) -> float:
+def load_weights(task: Task, path: pathlib.Path, network: keras.Model) -> float:
     """Loads the weights; returns the test accuracy stored with them."""
     try:
         if path in UNWRITTEN:
@@ -177,7 +210,7 @@ def load_weights(path: pathlib.Path, network: keras.Model) -> float:
         with path.open("rb") as file:
             return set_weights(network, np.load(file, allow_pickle=False))
     except Exception as error:  # zipfile, zlib and NumPy's readers share no type of error.
-        text = f"the classifier in {path} cannot be read; remove it to train it again. Received: "
+        text = f"the {task.noun} in {path} cannot be read; remove it to train it again. Received: "
         raise RunError(f"{text}{error}") from error
 
 
