@@ -1,6 +1,7 @@
 """Small image sets that are random parts of others."""
 
 import os
+import re
 import subprocess
 
 import forks
@@ -9,12 +10,8 @@ import pytest
 from bench import ROOT
 from PIL import Image
 
-from benchmarks.subset import choose_images
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import prepare
-from keras_sagan.errors import UsageError
-
-LABELS = np.array([0, 1, 2] * 10)
 
 
 def subset(data_dir, *given):
@@ -29,24 +26,21 @@ def subset(data_dir, *given):
     )
 
 
-def test_classes_have_equal_shares_that_the_seed_chooses():
-    chosen = choose_images(LABELS, [2, 0], 7, seed=0)
-    assert np.bincount(LABELS[chosen], minlength=3).tolist() == [3, 0, 4]
-    assert chosen == sorted(set(chosen))
-    assert chosen == choose_images(LABELS, [2, 0], 7, seed=0) != choose_images(LABELS, [2, 0], 7, 1)
-
-
 @pytest.mark.parametrize(
-    ("labels", "count", "message"),
+    ("given", "message"),
     [
-        ([0, 0], 4, "distinct --classes, .* Received: count=4, 2 classes"),
-        ([0, 1, 2], 2, "an image for each. Received: count=2, 3 classes"),
-        ([0, 1], 22, "at most 20, as there are 10 images of class 0. Received: 22"),
+        (["--classes=0,0", "--count=4"], "distinct --classes, .* Received: count=4, 2 classes"),
+        (["--classes=0,1,2", "--count=2"], "an image for each. Received: count=2, 3 classes"),
+        (["--classes=8", "--count=175"], "at most 174, as there are 174 images of class 8. Rec"),
+        (["--classes=10", "--count=4"], "--classes must be numbers in 0...9. Received: 10"),
+        (["--classes=1"], "--count is required"),
     ],
 )
-def test_impossible_subsets_are_refused(labels, count, message):
-    with pytest.raises(UsageError, match=message):
-        choose_images(LABELS, labels, count, 0)
+def test_impossible_subsets_are_refused(given, message, data_dir, tmp_path):
+    result = subset(data_dir, "--dataset=digits", *given, f"--output={tmp_path / 'new'}")
+    assert result.returncode == 2
+    assert re.search(message, result.stderr.splitlines()[-1])
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_subset_is_a_folder_that_has_the_same_pixels(data_dir, tmp_path):
@@ -63,6 +57,11 @@ def test_a_subset_is_a_folder_that_has_the_same_pixels(data_dir, tmp_path):
         index = int(path.stem)
         assert str(whole.labels[index]) == path.parent.name
         np.testing.assert_array_equal(np.asarray(Image.open(path)), whole.images[index, ..., 0])
+    others = [f"--output={tmp_path / name}" for name in ("same", "other")]
+    for place, seed in zip(others, ("--seed=3", "--seed=4"), strict=True):
+        assert subset(data_dir, *given[:-1], place, seed).returncode == 0
+    same, other = ({path.name for path in (tmp_path / n).rglob("*.png")} for n in ("same", "other"))
+    assert {path.name for path in paths} == same != other
     part = prepare(Config(**fields, dataset=f"folder:{output}").image_set, str(tmp_path))
     assert part.record["classes"] == ["0", "1", "7"]
     again = subset(data_dir, *given)
