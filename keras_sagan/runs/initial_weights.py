@@ -94,19 +94,21 @@ def settle_source(config: Config, run: RunDirectory) -> str:
         UsageError: if a new run's source does not exist, is the run itself, or has other sizes.
         RunError: if it cannot be read.
     """
-    source = absolute_source(config.init_from)
-    if (run.path / "config.json").exists():
-        record = run.read_environment().get("init_from")
-        moved = record.get("relative_path") if isinstance(record, dict) else None
-        is_own = moved and source == os.path.normpath(run.path.absolute() / moved)
-        return run.read_config().init_from if is_own else config.init_from
-    if source and os.path.realpath(source) == os.path.realpath(run.path):
+    source, exists = absolute_source(config.init_from), (run.path / "config.json").exists()
+    own = run.read_config().init_from if exists else None
+    is_itself = bool(source) and os.path.realpath(source) == os.path.realpath(run.path)
+    if is_itself and own != source:  # It may have started with a run that was here then.
         raise UsageError(
             f"init_from must be another run than run_dir. Received: init_from={config.init_from}"
         )
-    if source:
-        read_source_config(config)
-    return config.init_from
+    if own is None:
+        if source:
+            read_source_config(config)
+        return config.init_from
+    record = run.read_environment().get("init_from")
+    moved = record.get("relative_path") if isinstance(record, dict) else None
+    is_own = moved and source == os.path.normpath(run.path.absolute() / moved)
+    return own if is_own else config.init_from
 
 
 def read_source_config(config: Config) -> Config:

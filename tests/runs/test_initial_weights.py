@@ -119,7 +119,7 @@ def test_preset_gives_its_weights():
         ({"image_channels": 3, "d_channels": 4}, "image_channels=1, d_channels=2", "image_ch"),
         ({"d_spectral_norm": False}, "d_spectral_norm=True", "d_spectral_norm=False"),
         ({"g_attention": "16"}, "g_attention=8", "g_attention=16"),
-        ({"attention_block": "residual"}, "attention_block=attention", "=residual"),
+        ({"attention_block": "residual"}, "attention_block=attention", "attention_block=res"),
         (smallest.DCGAN, "model=sagan, g_spectral_norm=True, d_spectral_norm=True", "model=dcg"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -182,8 +182,8 @@ def test_other_weights_learn_as_if_none_were_frozen(replicas, two_replicas):
             np.testing.assert_array_equal(frozen[name], start[name])
             assert not np.array_equal(free[name], start[name])
             continue
-        np.testing.assert_allclose(frozen[name], free[name], atol=1e-6)
-        if "moving" not in name:
+        if "moving" not in name:  # These see fakes once more when the other block has learned.
+            np.testing.assert_allclose(frozen[name], free[name], atol=1e-6)
             squares += np.sum(np.square((frozen[name] - start[name]) / RATE, dtype=np.float64))
     assert others["d_gradient_norm"] == pytest.approx(np.sqrt(squares), rel=1e-3)
     assert others["d_gradient_norm"] < 0.99 * numbers["d_gradient_norm"]
