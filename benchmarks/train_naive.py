@@ -38,6 +38,8 @@ SUPPORTED = {
     "eval_every": (0,),
     "on_nan": ("stop",),
     "profile_steps": ("",),
+    "init_from": ("",),
+    "freeze_d": (0,),
 }
 
 flags.DEFINE_string("run_dir", None, "Folder of the run. Required.")

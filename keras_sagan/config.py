@@ -11,7 +11,13 @@ from typing import Any
 from keras_sagan import __version__, values
 from keras_sagan.errors import UsageError
 from keras_sagan.optimization import OptimizationOptions, check_optimization
-from keras_sagan.options import DataOptions, ExecutionOptions, ModelOptions, RecordOptions
+from keras_sagan.options import (
+    DataOptions,
+    ExecutionOptions,
+    FineTuningOptions,
+    ModelOptions,
+    RecordOptions,
+)
 from keras_sagan.preprocessing import Preprocessing, PreprocessingOptions
 from keras_sagan.regularization import (
     RegularizationOptions,
@@ -33,6 +39,7 @@ class Config(
     ExecutionOptions,
     RegularizationOptions,
     OptimizationOptions,
+    FineTuningOptions,
     PreprocessingOptions,
     DataOptions,
     ModelOptions,
@@ -51,6 +58,7 @@ class Config(
         expanded = {
             "data_dir": values.local_path("data_dir", self.data_dir),
             "tfds_dir": os.path.expanduser(self.tfds_dir),
+            "init_from": values.weight_source(self.init_from),
         }
         self.__dict__.update(expanded)  # The only way into a frozen instance.
         for parsed in ("image_set", "profile_range"):  # Report invalid text now, not later.
@@ -67,6 +75,20 @@ class Config(
                 "d_spectral_norm=false, as configs/dcgan.flags sets. Received: "
                 f"g_attention={self.g_attention}, d_attention={self.d_attention}, "
                 f"g_spectral_norm={self.g_spectral_norm}, d_spectral_norm={self.d_spectral_norm}"
+            )
+        self.check_freezing()
+
+    def check_freezing(self) -> None:
+        """Raises a `UsageError` unless `freeze_d` blocks exist and have weights to keep."""
+        if self.freeze_d and not self.init_from:
+            raise UsageError(
+                "freeze_d keeps the weights of init_from: it must be 0 without it. "
+                f"Received: freeze_d={self.freeze_d}"
+            )
+        if self.freeze_d > self.d_blocks:
+            raise UsageError(
+                f"freeze_d must be at most {self.d_blocks}, the blocks of this discriminator. "
+                f"Received: {self.freeze_d}"
             )
 
     def check_parts(self) -> None:
@@ -105,6 +127,14 @@ class Config(
         lowest = LOWEST if size > 32 else size // 4
         return values.attention_resolutions("d_attention", wanted, size, lowest, size // 2)
 
+    @property
+    def d_blocks(self) -> int:
+        """Number of blocks of the discriminator; its head is none of them."""
+        halvings = (self.image_size // LOWEST).bit_length() - 1
+        if self.model == "dcgan":
+            return halvings
+        return halvings + 1 if self.image_size > 32 else 4
+
     @functools.cached_property
     def profile_range(self) -> tuple[int, int] | None:
         """Steps between which training is profiled."""
@@ -122,9 +152,10 @@ class Config(
         return dataclasses.replace(self, num_classes=num_classes if num_classes > 1 else 0)
 
     def with_absolute_paths(self) -> "Config":
-        """This `Config`, with absolute paths of the data and of the user's images."""
+        """This `Config`, with absolute paths of the data, the user's images and `init_from`."""
         dataset, data_dir = self.image_set.dataset.absolute_text, os.path.abspath(self.data_dir)
-        return dataclasses.replace(self, dataset=dataset, data_dir=data_dir)
+        init_from = values.absolute_source(self.init_from)
+        return dataclasses.replace(self, dataset=dataset, data_dir=data_dir, init_from=init_from)
 
     def changed_flags(self) -> Iterator[str]:
         """Flags that differ from their defaults, quoted for a shell; not of paths and records."""

@@ -111,6 +111,28 @@ class DataOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class FineTuningOptions:
+    """What a new run takes over from an earlier one."""
+
+    init_from: str = option(
+        "",
+        "What a new run starts with: the folder of another run, for the weights of its best "
+        "checkpoint (of its newest, if none is best), or preset:NAME. The sizes of the networks "
+        "must be equal. Optimizers start fresh, and so does what belongs to single classes if the "
+        "numbers of classes differ. A run that resumes does not need its source. Empty: random "
+        "weights.",
+        before="",
+    )
+    freeze_d: int = option(
+        0,
+        "Blocks of the discriminator, from the image on, that stay as init_from has them: FreezeD, "
+        "https://arxiv.org/abs/2002.10964. Attention that follows such a block stays, too.",
+        at_least(0),
+        before=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class ExecutionOptions:
     """Where and how steps are computed."""
 
@@ -200,5 +222,6 @@ class RecordOptions:
 
 # By the heading under which `--help` shows them.
 TOPICS = {"Model": ModelOptions, "Data": DataOptions, "Preprocessing": PreprocessingOptions}
-TOPICS |= {"Optimization": OptimizationOptions, "Regularization": RegularizationOptions}
+TOPICS |= {"Fine-tuning": FineTuningOptions, "Optimization": OptimizationOptions}
+TOPICS |= {"Regularization": RegularizationOptions}
 TOPICS |= {"Execution": ExecutionOptions, "Records": RecordOptions}

@@ -33,6 +33,15 @@ def find_recipe(name: str) -> Path:
     return known[name]
 
 
+def find_preset(name: str) -> Path:
+    """The folder of the preset `name`; raises `UsageError` if the package has none."""
+    known = presets()
+    if name not in known:
+        listed = ", ".join(known) or "none"
+        raise UsageError(f"expected a preset of this version: {listed}. Received: {name!r}")
+    return known[name]
+
+
 def describe_recipe(path: Path) -> str:
     """The description of a recipe: the first line of its flag file, without the comment sign."""
     return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")

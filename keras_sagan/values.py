@@ -9,6 +9,8 @@ from keras_sagan.errors import UsageError
 from keras_sagan.preprocessing import Preprocessing
 
 EMBEDDED_SETS = ("digits", "symmetry", "synthetic")
+# Before the name of a preset, where the path of a run could be, too.
+PRESET = "preset:"
 # Largest seed of latents: TensorFlow's seeds are int32.
 LARGEST_SEED = 2**31 - 1
 # Number of images and seed of `symmetry` without numbers.
@@ -37,6 +39,20 @@ def local_path(name: str, text: str) -> str:
             f"Received: {name}={text}"
         )
     return os.path.expanduser(text)
+
+
+def weight_source(text: str) -> str:
+    """What `init_from` names: `preset:NAME`, or the path of a run with `~` expanded.
+
+    Raises:
+        UsageError: if the path is none on this machine; see `local_path`.
+    """
+    return text if text.startswith(PRESET) else local_path("init_from", text)
+
+
+def absolute_source(text: str) -> str:
+    """The result of `weight_source` with an absolute path."""
+    return text if not text or text.startswith(PRESET) else os.path.abspath(text)
 
 
 # Kinds of sets in the user's own files, and what their paths lead to.

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_sagan.api.feeding import Feed, explain_mistakes, feed_arrays, feed_dataset
 from keras_sagan.api.requests import check_class_names, check_positive, make_config
 from keras_sagan.config import Config
+from keras_sagan.runs.initial_weights import InitialWeights, read_initial_weights
 from keras_sagan.training import health
 from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import play_steps
@@ -37,11 +38,17 @@ class GameModel(keras.Model):
     Args:
         class_names: of all classes; None: their numbers.
         name: of the model.
+        read_source: whether to read the weights that `init_from` names.
         **options: fields of `Config`.
     """
 
     def __init__(
-        self, *, class_names: Sequence[str] | None = None, name: str | None = None, **options: Any
+        self,
+        *,
+        class_names: Sequence[str] | None = None,
+        name: str | None = None,
+        read_source: bool = True,
+        **options: Any,
     ) -> None:
         config = make_config(options)
         names = check_class_names(class_names, config.num_classes)
@@ -49,6 +56,8 @@ class GameModel(keras.Model):
         super().__init__(name=name, dtype="float32")
         self.config, self.class_names = config, names
         self.state = State.create(config)
+        if config.init_from and read_source:
+            self.take_weights(read_initial_weights(config))
         # Attributes, so that Keras saves them.
         self.generator, self.discriminator = self.state.generator, self.state.discriminator
         self.ema_generator = self.state.ema_generator
@@ -56,6 +65,11 @@ class GameModel(keras.Model):
         self.means = [keras.metrics.Mean(name) for name in (*health.LOSSES, *health.STATISTICS)]
         self.game: Any = None  # The `Game` that `play_step` plays.
         self.compiles_game, self.built = False, True
+
+    def take_weights(self, initial: InitialWeights) -> None:
+        """Starts from the weights of another model; warns if some belong to other classes."""
+        if new := initial.assign_to(self.state):
+            warnings.warn(initial.describe(new, self.config.num_classes), stacklevel=3)
 
     def call(self, latents: Any, labels: Any = None) -> tf.Tensor:
         """Applies the averaged generator, as in evaluation.
@@ -236,7 +250,8 @@ class GameModel(keras.Model):
     def from_config(cls, config: Any, custom_objects: Any = None) -> "GameModel":
         # Like that of a run, it may have been written by an earlier version.
         options = dataclasses.asdict(Config.from_json(json.dumps(config["config"])))
-        return cls(name=config["name"], class_names=config["class_names"], **options)
+        options |= {"name": config["name"], "class_names": config["class_names"]}
+        return cls(read_source=False, **options)
 
     def get_compile_config(self) -> dict[str, Any]:
         return {"jit_compile": self.compiles_game, "run_eagerly": self.run_eagerly}

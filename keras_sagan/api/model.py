@@ -12,7 +12,6 @@ from keras_sagan import packaged
 from keras_sagan.api.generating import GenerativeModel
 from keras_sagan.api.requests import check_positive
 from keras_sagan.api.scoring import exact_matrix_products, gather_reals, make_native_scorer
-from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.score_rows import make_rows
 from keras_sagan.runs.checkpoint_files import list_checkpoints
@@ -40,6 +39,8 @@ class SAGAN(GenerativeModel):
     Args:
         class_names: list of str, a name for each class. None: their numbers.
         name: str, of the model.
+        read_source: bool, whether to read the weights that `init_from` names; False for a model
+            that is given others.
         **options: any field of `keras_sagan.config.Config`, by default as for `train`, but with
             `num_classes=0`, a model without classes. Fields that steer a run (`dataset`,
             `total_steps`, `log_every`, `replicas`, ...) have no effect here.
@@ -53,6 +54,7 @@ class SAGAN(GenerativeModel):
     Raises:
         UsageError: a `ValueError`, if an option does not exist or its value is impossible.
         ValueError: if `class_names` are not as many as the classes.
+        RunError: if the weights of `init_from` cannot be read.
 
     Example:
         >>> import keras_sagan as ks
@@ -101,7 +103,8 @@ class SAGAN(GenerativeModel):
             warnings.warn(f"{run.path} has no best checkpoint yet: using the newest", stacklevel=2)
             choice = CheckpointChoice(("newest",))
         choose_checkpoints(run.checkpoints, choice)  # Creating the model takes seconds.
-        gan = cls(class_names=read_class_names(run, config), **dataclasses.asdict(config))
+        names, options = read_class_names(run, config), dataclasses.asdict(config)
+        gan = cls(class_names=names, read_source=False, **options)
         read = Checkpoints(run.checkpoints, gan.state, config.keep_checkpoints).read
         found = CheckpointReader(run.checkpoints, read).find_one(choice)
         for failure in found.failures:
@@ -128,13 +131,10 @@ class SAGAN(GenerativeModel):
         Example:
             >>> gan = ks.SAGAN.from_preset("digits")  # doctest: +SKIP
         """
-        known = packaged.presets()
-        if name not in known:
-            listed = ", ".join(known) or "none"
-            raise UsageError(f"expected a preset of this version: {listed}. Received: {name!r}")
-        record, config = read_preset(known[name])
+        folder = packaged.find_preset(name)
+        record, config = read_preset(folder)
         gan = cls(class_names=record["class_names"], **dataclasses.asdict(config))
-        restore_preset(known[name], **{network: getattr(gan, network) for network in FILES})
+        restore_preset(folder, **{network: getattr(gan, network) for network in FILES})
         gan.state.step.assign(record["step"])
         return gan
 

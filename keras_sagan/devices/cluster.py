@@ -90,6 +90,21 @@ class Cluster:
         """
         return self.broadcast(self.run_on_chief(function, doing))
 
+    def fail_together(self, function: Callable[[], Any], what: str) -> Any:
+        """Calls `function` in every process; returns its result, which may differ between them.
+
+        Raises:
+            RunError: in every process, if one raises it; elsewhere its message names `what`.
+        """
+        value = failure = None
+        try:
+            value = function()
+        except errors.RunError as error:
+            failure = error
+        if any(self.any_process([failure is not None])):
+            raise failure or errors.RunError(f"{what} cannot be read by another process")
+        return value
+
     def any_process(self, flags: Sequence[bool]) -> list[bool]:
         """For each of `flags`, whether it is true in any process; the same list in all."""
         if self.size == 1:

@@ -12,7 +12,7 @@ from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared
 from keras_sagan.devices.cluster import Cluster
 from keras_sagan.devices.strategy import make_cluster
-from keras_sagan.errors import RunError, reason_of
+from keras_sagan.errors import reason_of
 from keras_sagan.evaluation.fakes import Inputs
 from keras_sagan.evaluation.score_rows import Row, make_rows
 from keras_sagan.evaluation.scorer import Scorer, Settings, make_scorer
@@ -93,16 +93,12 @@ def share_failures(cluster: Cluster, load: Callable[[str], Any]) -> Callable[[st
     Training may remove a checkpoint when only some of them have read it.
     """
 
+    def load_in_scope(path):
+        with cluster.strategy.scope():
+            return load(path)
+
     def load_together(path):
-        value = failure = None
-        try:
-            with cluster.strategy.scope():
-                value = load(path)
-        except RunError as error:
-            failure = error
-        if any(cluster.any_process([failure is not None])):
-            raise failure or RunError(f"checkpoint {path} cannot be read by another process")
-        return value
+        return cluster.fail_together(lambda: load_in_scope(path), f"checkpoint {path}")
 
     return load_together
 

@@ -7,6 +7,7 @@ import keras
 
 from keras_sagan.config import Config
 from keras_sagan.networks import dcgan, sagan
+from keras_sagan.networks.freezing import freeze_blocks
 from keras_sagan.networks.network import Network
 
 __all__ = ["dcgan", "discriminator", "generator", "sagan"]
@@ -35,7 +36,7 @@ def generator(config: Config) -> Network:
 
 
 def discriminator(config: Config) -> Network:
-    """Makes the discriminator of an experiment, with its dtype policy.
+    """Makes the discriminator of an experiment, with its dtype policy and its frozen blocks.
 
     Returns:
         Images in [-1, 1] and labels `[batch]` to logits `[batch]`, unbounded, float32.
@@ -50,7 +51,9 @@ def discriminator(config: Config) -> Network:
     else:
         arguments |= {"bn_momentum": config.bn_momentum, "sync_batch_norm": config.sync_batch_norm}
     with dtype_policy(config.precision):
-        return FAMILIES[config.model].discriminator(channels=config.d_channels, **arguments)
+        network = FAMILIES[config.model].discriminator(channels=config.d_channels, **arguments)
+    freeze_blocks(network, config.freeze_d)
+    return network
 
 
 @contextlib.contextmanager

@@ -122,10 +122,11 @@ class Head(ExactOutputs):
             )
         self.features = height * width * channels
         dtype = at_least_float32(self.compute_dtype)
-        self.dense = keras.layers.Dense(1, kernel_initializer=normal(), dtype=dtype)
+        settings = {"kernel_initializer": normal(), "dtype": dtype}
+        self.dense = keras.layers.Dense(1, name="dense", **settings)
         self.dense.build((None, self.features))
         if self.num_classes:
-            settings = {"normalize": False, "kernel_initializer": normal(), "dtype": dtype}
+            settings |= {"kernel_initializer": normal(), "normalize": False, "name": "embedding"}
             self.embedding = SpectralEmbedding(self.num_classes, channels, **settings)
             self.embedding.build((None,))
 

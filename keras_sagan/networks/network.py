@@ -57,7 +57,8 @@ class ExactOutputs(keras.layers.Layer):
 class Network(ExactOutputs, keras.Model):
     """Calls the layers of `stack` in order and gives each the call arguments that it names.
 
-    It is built when constructed, so its weights exist and it can be saved immediately.
+    It is built when constructed, so its weights exist and it can be saved immediately. A layer that
+    is not trainable is called as in evaluation: it stores neither statistics nor power iterations.
 
     Args:
         stack: list of layers, each taking the output of the one before. Each becomes an attribute
@@ -113,9 +114,11 @@ class Network(ExactOutputs, keras.Model):
                 f"A network with classes needs `labels`. Received: labels=None, {self.num_classes=}"
             )
         given = {"labels": labels, "training": training, "advance_u": advance_u}
+        frozen = given | {"training": False, "advance_u": False}
         outputs = inputs
         for layer, names in zip(self.stack, self.taken, strict=True):
-            outputs = layer(outputs, **{name: given[name] for name in names})
+            values = given if layer.trainable else frozen
+            outputs = layer(outputs, **{name: values[name] for name in names})
         return outputs
 
     def compute_output_shape(self, inputs_shape: Any, labels_shape: Any = None) -> Any:

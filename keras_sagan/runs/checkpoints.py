@@ -48,6 +48,9 @@ class Restored:
     partial_record: dict[str, Any] = dataclasses.field(default_factory=dict)
     # Newer checkpoints that could not be read; empty in other processes.
     warnings: list[str] = dataclasses.field(default_factory=list)
+    # Without a checkpoint: lines for the user and a record of weights that the run started with.
+    notes: list[str] = dataclasses.field(default_factory=list)
+    source: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,8 +63,7 @@ def save_preset(
     run, folder = RunDirectory(run_dir), pathlib.Path(folder)
     config = run.read_config()
     choice = CheckpointChoice.parse(checkpoint, several=False)
-    generators = {name: networks.generator(config) for name in ("ema_generator", "generator")}
-    found = {**generators, "discriminator": networks.discriminator(config)}
+    found = make_networks(config)
     reader = CheckpointReader(run.checkpoints, lambda path: restore_networks(path, **found))
     step = reader.read_one(choice).value
     record = {"description": description, "license": license, **describe_weights(run, config, step)}
@@ -72,12 +71,20 @@ def save_preset(
     folder.mkdir(parents=True)
     for name, file in FILES.items():
         np.savez_compressed(folder / file, **arrays[name])  # pyright: ignore[reportArgumentType]
-    places = {"data_dir": Config.data_dir, "tfds_dir": Config.tfds_dir}
-    places["dataset"] = config.image_set.dataset.public_text
+    places: dict[str, Any] = {"dataset": config.image_set.dataset.public_text}
+    # A preset has all weights, whatever its run started with.
+    fields = ("data_dir", "tfds_dir", "init_from", "freeze_d")
+    places |= {name: getattr(Config, name) for name in fields}
     elsewhere = dataclasses.replace(config, **places)
     (folder / "config.json").write_text(elsewhere.to_json(), "utf-8")
     (folder / PRESET_FILE).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     return folder
+
+
+def make_networks(config: Config) -> dict[str, keras.Model]:
+    """The networks of `FILES`, by name, with weights that are still to be read."""
+    found = {name: networks.generator(config) for name in ("ema_generator", "generator")}
+    return {**found, "discriminator": networks.discriminator(config)}
 
 
 def describe_weights(run: RunDirectory, config: Config, step: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The model card of a version: what it is, where it comes from, how good it is, how to use it."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from keras_sagan.config import Config
@@ -31,7 +32,9 @@ def model_card(
         facts: `model`, the name by which clients know it; `version`; `step`; `ema`, whether the
             weights are averaged; `class_names`, a list, or None if they are unknown.
     """
-    config = dataclasses.replace(config, dataset=config.image_set.dataset.public_text)
+    public = {"dataset": config.image_set.dataset.public_text}
+    public["init_from"] = pathlib.PurePath(config.init_from).name
+    config = dataclasses.replace(config, **public)
     shape = config.image_set.image_shape
     color = "RGB" if shape[2] == 3 else "grayscale"
     weights = "averaged weights" if facts["ema"] else "weights as trained"

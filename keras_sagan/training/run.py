@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_sagan.config import Config
 from keras_sagan.data.prepared import Prepared, hold_out
 from keras_sagan.data.report import describe_set
+from keras_sagan.devices.cluster import Cluster
 from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
@@ -18,6 +19,7 @@ from keras_sagan.progress import say_line
 from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
+from keras_sagan.runs.initial_weights import read_initial_weights, settle_source
 from keras_sagan.runs.run_data import data_changes, open_run_data
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
@@ -60,6 +62,9 @@ def train(
     cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
     try:
         with cluster.stay_together(), contextlib.ExitStack() as stack:
+            check_same_flags(config, cluster)
+            init_from = cluster.decide(lambda: settle_source(config, directory))
+            config = dataclasses.replace(config, init_from=init_from)
             cluster.run_on_chief(lambda: stack.enter_context(directory.lock()))
             prepared, changes = prepare_together(config, directory, cluster, allowed)
             config = config.with_data_classes(prepared.num_classes)
@@ -75,19 +80,23 @@ def train(
     return directory
 
 
-def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
-    """The run's data and, on the chief, the changes to its configuration.
-
-    Raises:
-        UsageError: if `config` cannot resume in `directory`, or processes have different flags.
-        RunError: if the data cannot be read.
-    """
+def check_same_flags(config: Config, cluster: Cluster) -> None:
+    """Raises a `UsageError` if processes have different flags."""
     own = dataclasses.asdict(config)
     chiefs = cluster.broadcast(own)
     differing = [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]
     if cluster.any_process([bool(differing)])[0]:
         received = ", ".join(differing) or "others in another worker"
         raise UsageError(f"workers need the flags of their chief. Received: {received}")
+
+
+def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
+    """The run's data and, on the chief, the changes to its configuration.
+
+    Raises:
+        UsageError: if `config` cannot resume in `directory`.
+        RunError: if the data cannot be read.
+    """
 
     def prepare_for_run():
         # Before the slow preparation of the data, and again when their classes are known. For
@@ -164,11 +173,25 @@ def record_rollback(training, restored: Restored, seconds: float, error: NotFini
 
 
 def restore_newest(training: Training) -> Restored:
-    """Restores the newest checkpoint, with the learning rates of the configuration, not its own."""
+    """Restores the newest checkpoint, with the learning rates of the configuration, not its own.
+
+    Without a checkpoint, the state gets the weights that `init_from` names.
+    """
     restored = training.checkpoints.restore()
+    if training.config.init_from and not restored.step:
+        restored = start_from_source(training)
     training.state.g_optimizer.learning_rate = training.config.g_lr
     training.state.d_optimizer.learning_rate = training.config.d_lr
     return restored
+
+
+def start_from_source(training: Training) -> Restored:
+    """Gives a fresh state the weights that `init_from` names, in every process."""
+    config = training.config
+    initial = read_initial_weights(config, training.cluster)
+    fresh = initial.assign_to(training.state)
+    notes = [f"note: {initial.describe(fresh, config.num_classes)}"]
+    return Restored(0, notes=notes, source=initial.make_record(fresh, training.directory.path))
 
 
 def choose_xla(training: Training, method: Method, steps_ahead: int) -> xla.Choice:
@@ -197,6 +220,8 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
     facts |= {"processes": training.cluster.size, "xla": choice}
     facts["deterministic"] = config.deterministic
     facts["paths"] = {"run_dir": str(directory.path.absolute()), "data_dir": config.data_dir}
+    if source := restored.source or directory.read_environment().get("init_from"):
+        facts["init_from"] = source
     if changes:
         facts["config_changes"] = list(changes)
     earlier = directory.write_environment(restored.step, devices, facts)
@@ -205,7 +230,7 @@ def claim_directory(training, restored, changes, choice: xla.Choice) -> list[str
         training_part, held_out = hold_out(training.prepared, config.holdout)
         count = len(training_part.images) + len(held_out.images)
         notes.append(f"{len(held_out.images):,} of {count:,} images are held out")
-    notes += [f"warning: {warning}" for warning in restored.warnings]
+    notes += [*restored.notes, *(f"warning: {warning}" for warning in restored.warnings)]
     if earlier not in (None, devices):
         notes.append(f"note: this run began on {earlier} and resumes on {devices}")
     return notes

@@ -29,6 +29,7 @@ UNABLE = errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.Unim
 GAIN = 1.1
 # Fields that change numbers but not how long a step takes.
 UNTIMED = ("seed", "g_lr", "d_lr", "beta_1", "beta_2", "ema_decay", "ema_start", "loss")
+UNTIMED += ("init_from",)
 # A choice is a dict: `compiles` and, if measured, `ms_a_step`: milliseconds "off" and "on" (None if
 # XLA cannot compile the steps). Records contain its keys.
 Choice = dict[str, Any]

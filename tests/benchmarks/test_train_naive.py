@@ -282,3 +282,11 @@ def test_what_stock_parts_cannot_do_is_refused_in_one_line(tmp_path, name, given
     assert len(err.splitlines()) == 1
     assert part in err
     assert not (tmp_path / "run").exists()
+
+
+def test_fine_tuning_is_refused(tmp_path):
+    given = [f"--run_dir={tmp_path}", "--init_from=preset:digits", "--freeze_d=1"]
+    code, _, err = run("train_naive", *given)
+    assert code == 2
+    expected = "supports only init_from=, freeze_d=0. Received: init_from=preset:digits, freeze_d=1"
+    assert expected in err.splitlines()[-1]
