@@ -1,6 +1,7 @@
 """How a discriminator with few images is kept from learning them by heart: the options."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from keras_sagan.errors import UsageError
 from keras_sagan.rules import DECAY, DURATION, SHARE, at_least, option
@@ -68,12 +69,19 @@ def parse_policies(text: str) -> tuple[str, ...]:
     """
     if text == "none":
         return ()
-    names = [name.strip() for name in text.split(",")]
-    if not set(names) <= set(POLICIES) or len(set(names)) < len(names):
+    policies = sort_policies(text.split(","))
+    if not policies:
         raise UsageError(
             f"augment must be none, or each at most once of {', '.join(POLICIES)}. Received: {text}"
         )
-    return tuple(name for name in POLICIES if name in names)
+    return policies
+
+
+def sort_policies(names: Sequence[str]) -> tuple[str, ...]:
+    """Augmentations in the order of their application; () if one is unknown or occurs twice."""
+    stripped = [name.strip() for name in names]
+    found = tuple(name for name in POLICIES if name in stripped)
+    return found if len(found) == len(stripped) else ()
 
 
 def check_regularization(options: RegularizationOptions, loss: str) -> None:

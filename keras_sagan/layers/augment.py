@@ -20,6 +20,7 @@ from keras_sagan.layers.tensors import (
     image_spec,
     sizes_of,
 )
+from keras_sagan.regularization import POLICIES, sort_policies
 
 
 @keras.saving.register_keras_serializable("keras_sagan")
@@ -146,12 +147,11 @@ class Augment(keras.layers.Layer):
 
 def parse_policies(policies: str | Sequence[str]) -> tuple[str, ...]:
     """The names in `policies`, in the order in which they are applied; see `Augment`."""
-    given = policies.split(",") if isinstance(policies, str) else policies
-    names = [name.strip() for name in given]
-    if not names or sorted(set(names)) != sorted(names) or not set(names) <= set(POLICIES):
+    found = sort_policies(policies.split(",") if isinstance(policies, str) else policies)
+    if not found:
         expected = f"some of {', '.join(POLICIES)}, each at most once"
         raise ValueError(f"`policies` must be {expected}. Received: {policies=}")
-    return tuple(name for name in POLICIES if name in names)
+    return found
 
 
 def constant(value: Any, dtype: Any) -> tf.Tensor:
@@ -225,5 +225,3 @@ GATED: dict[str, tuple[tuple[Callable[..., tf.Tensor], int], ...]] = {
     "translation": ((translate, 2),),
     "cutout": ((cut_out, 2),),
 }
-# In the order of their application.
-POLICIES = (*GATED, "diffusion")
