@@ -28,14 +28,15 @@ flags.DEFINE_string("report_dir", None, "Folder of the report. Required.")
 
 # Checkpoints that both extractors must have scored: a correlation of fewer ranks says nothing.
 LEAST = 4
+# Fields of the configuration that only say where files are.
+FOLDERS = ("data_dir", "tfds_dir")
 
 
 def main():
     run, folder = RunDirectory(commands.require("run_dir")), commands.require("report_dir")
     metric, folder = flags.FLAGS.metric, pathlib.Path(folder)
     is_lower_better(metric)  # An unknown name fails now.
-    rows = describe_scores(run, metric)
-    rows = [describe_run(run, metric), *rows]
+    rows = [describe_run(run, metric), *describe_scores(run, metric)]
     lines = [json.dumps({"benchmark": "ranks", "status": "ok"} | row) + "\n" for row in rows]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,11 +49,12 @@ def main():
 def describe_run(run: RunDirectory, metric: str) -> dict:
     """A run's configuration, and the provenance of its scores and of this report."""
     config, environment = run.read_config(), run.read_environment()
+    values = json.loads(config.to_json())
     return {
         "part": "run",
         "metric": metric,
         "seed": config.seed,
-        "config": json.loads(config.to_json()),
+        "config": {name: values[name] for name in values if name not in FOLDERS},
         "trained_by": {name: environment.get(name) for name in ("command", "commit", "device")},
         "data": environment.get("data"),
         **gather_provenance(PACKAGES),

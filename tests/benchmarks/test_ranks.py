@@ -83,6 +83,7 @@ def test_a_report_has_ranks_correlations_and_commands(run, tmp_path):
     assert table["value"].max() == 9
     lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
     assert lines[0]["config"]["dataset"] == "digits"
+    assert "data_dir" not in lines[0]["config"]  # Nobody else has that folder.
 
 
 @pytest.mark.parametrize(
