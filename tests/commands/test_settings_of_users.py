@@ -2,14 +2,15 @@
 
 import json
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
 from process import SIMPLE, assert_one_line, environment, flags, start
 
 
-def run_with(variables, command, *given, cwd=None):
-    process = start(command, *given, cwd=cwd, env=environment() | variables)
+def run_with(variables, command, *given, **options):
+    process = start(command, *given, env=environment() | variables, **options)
     out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
@@ -57,12 +58,13 @@ def test_names_are_read_and_written_in_any_locale(tmp_path):
             image.save(tmp_path / "写真" / name / f"{i}.png")
     place = ["--run_dir=ü/run", "--data_dir=ü/data"]
     train = [*flags("ü/run", "ü/data"), *SIMPLE, "--dataset=folder:写真", "--total_steps=1"]
-    for command in (
-        ["train", *train],
-        ["sample", place[0], "--output=ü/grid.png"],
-        ["sample", place[0], "--output=ü/page.html"],
-        ["export", place[0], "--export_dir=ü/export"],
-    ):
-        code, _, err = run_with(locale, *command, cwd=tmp_path)
-        assert code == 0, err
+    with forks.other_executable(**locale) as python:
+        for command in (
+            ["train", *train],
+            ["sample", place[0], "--output=ü/grid.png"],
+            ["sample", place[0], "--output=ü/page.html"],
+            ["export", place[0], "--export_dir=ü/export"],
+        ):
+            code, _, err = run_with(locale, *command, cwd=tmp_path, python=python)
+            assert code == 0, err
     assert "犬" in (tmp_path / "ü" / "export" / "1" / "README.md").read_text("utf-8")
