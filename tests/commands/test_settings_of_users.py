@@ -1,6 +1,8 @@
 """Settings of the user's machine that commands meet: backends, clusters, locales."""
 
 import json
+import subprocess
+import sys
 
 import forks
 import numpy as np
@@ -47,6 +49,14 @@ def test_processes_of_a_cluster_that_work_alone_do_not_wait_for_each_other(tmp_p
             assert ("works alone, although TF_CONFIG names 2" in err) == (command[0] == "train")
 
 
+def decoded(folder, python, variables):
+    """How a Python with these variables reads and writes names."""
+    script = folder / "script.py"
+    script.write_text("import sys; print(sys.getfilesystemencoding(), ascii(sys.argv[1:]))")
+    command = [python, script, "ü"]
+    return subprocess.run(command, env=environment() | variables, stdout=subprocess.PIPE).stdout
+
+
 @pytest.mark.slow
 def test_names_are_read_and_written_in_any_locale(tmp_path):
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -59,6 +69,7 @@ def test_names_are_read_and_written_in_any_locale(tmp_path):
     place = ["--run_dir=ü/run", "--data_dir=ü/data"]
     train = [*flags("ü/run", "ü/data"), *SIMPLE, "--dataset=folder:写真", "--total_steps=1"]
     with forks.other_executable(**locale) as python:
+        assert decoded(tmp_path, python, locale) == decoded(tmp_path, sys.executable, locale)
         for command in (
             ["train", *train],
             ["sample", place[0], "--output=ü/grid.png"],
