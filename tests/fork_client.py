@@ -1,4 +1,4 @@
-"""The other end of `forks.py`: `fork_client.py SOCKET ARGUMENTS` in place of `python ARGUMENTS`.
+"""The other end of `forks.py`: `fork_client.py SOCKET OPTIONS ARGUMENTS` in place of Python.
 
 It gives its streams, folder and variables to a fork of the server, passes signals on to it, and
 ends as it ends.
@@ -14,11 +14,11 @@ import time
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def main(path, arguments):
+def main(path, options, arguments):
     is_forked = arguments[:1] == ["-m"] or (arguments and not arguments[0].startswith("-"))
     if is_forked and (connection := ask(path, arguments)):
         end(connection)
-    os.execv(sys.executable, [sys.executable, *arguments])
+    os.execv(sys.executable, [sys.executable, *options, *arguments])
 
 
 def ask(path, arguments):
@@ -28,7 +28,8 @@ def ask(path, arguments):
         time.sleep(0.01)  # The server starts. It does not end before those who ask it.
     connection.connect(path)
     request = {"arguments": arguments, "folder": os.getcwd(), "variables": dict(os.environ)}
-    message = json.dumps(request).encode() + b"\n"
+    # As bytes: the fork may decode them otherwise.
+    message = os.fsencode(json.dumps(request, ensure_ascii=False)) + b"\n"
     sent = socket.send_fds(connection, [message], [0, 1, 2])
     connection.sendall(message[sent:])
     for number in SIGNALS:
@@ -53,4 +54,4 @@ def end(connection):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2].split(), sys.argv[3:])

@@ -3,10 +3,12 @@
 `executable()` stands in for `sys.executable` where a test starts many processes: `-m MODULE` and
 scripts run in a fork, with their own streams, folder, variables and signals, and what these start
 by `sys.executable` does too. Everything else runs in Python itself, and so does a process with
-other variables than this one in what TensorFlow or Python reads while they start.
+other variables than this one in what TensorFlow or Python reads while they start: those that need
+other options or variables share an `other_executable`.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import json
@@ -30,17 +32,31 @@ READ_LATER = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL")
 @functools.cache
 def executable():
     """Path of a program that takes the arguments of Python."""
+    program, server = start_server((), {})
+    atexit.register(server.communicate)
+    return program
+
+
+@contextlib.contextmanager
+def other_executable(*options, **variables):
+    """The same while the context lasts, for a Python with these options and variables."""
+    program, server = start_server(options, variables)
+    try:
+        yield program
+    finally:
+        server.communicate()
+
+
+def start_server(options, variables):
+    """The path of the program, and the process that forks for it until its input ends."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="forks-"))
     program = folder / "python"
-    client = shlex.join([sys.executable, "-IS", str(CLIENT), str(folder / "socket")])
-    program.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+    client = [sys.executable, "-IS", str(CLIENT), str(folder / "socket"), " ".join(options)]
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
     program.chmod(0o755)
-    # It ends with its standard input: with this process.
-    server = subprocess.Popen(
-        [sys.executable, __file__, folder], stdin=subprocess.PIPE, start_new_session=True
-    )
-    atexit.register(server.communicate)
-    return str(program)
+    command = [sys.executable, *options, __file__, folder]
+    streams = {"stdin": subprocess.PIPE, "start_new_session": True}
+    return str(program), subprocess.Popen(command, env=os.environ | variables, **streams)
 
 
 def serve(folder):
@@ -88,7 +104,7 @@ def attend(connection, variables, defaults, program):
             os._exit(0)
         message += received
     text, _, early_signals = message.partition(b"\n")
-    request = json.loads(text)
+    request = json.loads(os.fsdecode(text))
     if at_start(variables) != at_start(request["variables"]):
         connection.send(b"n")
         os._exit(0)

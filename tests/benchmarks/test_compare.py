@@ -1,13 +1,12 @@
 """A comparison as a user starts it: complete, killed and resumed, and with rows that fail."""
 
+import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import forks
@@ -47,10 +46,9 @@ def flags(folder, rows):
     ]
 
 
-def start(folder, rows, python=None):
-    """Python itself where a test looks for the process that the comparison starts."""
+def start(folder, rows):
     return subprocess.Popen(
-        [python or forks.executable(), "-m", "benchmarks.compare", *flags(folder, rows)],
+        [forks.executable(), "-m", "benchmarks.compare", *flags(folder, rows)],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         stdout=subprocess.PIPE,
@@ -144,13 +142,14 @@ def test_finished_runs_are_skipped(whole):
 def test_killed_and_started_again_it_gives_the_same_table_but_for_timings(whole, tmp_path):
     folder = tmp_path / "killed"
     (tmp_path / "data").symlink_to(whole[0].parent / "data")
-    process = start(folder, [SAGAN, "dcgan_conditional"], sys.executable)
+    process = start(folder, [SAGAN, "dcgan_conditional"])
     run = folder / "runs" / "dcgan_conditional" / "seed_0"
     wait_until(lambda: records_of(run) >= 2)
-    trainer = pathlib.Path(f"/proc/{child_of(process.pid)}")
+    log = run.with_name("seed_0.log")
+    assert writing_to(log)
     process.kill()
     process.communicate()
-    wait_until(lambda: not trainer.exists())
+    wait_until(lambda: not writing_to(log))
     assert records_of(run) < 4
     code, _, err = finish(start(folder, [SAGAN, "dcgan_conditional"]))
     assert code == 0, err
@@ -174,10 +173,10 @@ def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
         "killed=dcgan_conditional",
         "sagan=dcgan_conditional",
     ]
-    process = start(folder, rows, sys.executable)
+    process = start(folder, rows)
     log = folder / "runs" / "killed" / "seed_0.log"
-    wait_until(log.exists)
-    os.kill(child_of(process.pid), signal.SIGKILL)
+    wait_until(lambda: log.exists() and writing_to(log))
+    os.kill(writing_to(log)[0], signal.SIGKILL)
     code, out, err = finish(process)
     assert code == 1
     assert "4 of 5 runs did not finish" in err.splitlines()[-1]
@@ -202,12 +201,14 @@ def test_failures_stand_in_the_report_beside_the_others(whole, tmp_path):
     assert len(lines.query("row == 'sagan' and metric == 'fd64'")) == 2
 
 
-def child_of(pid):
-    """The one child of a process, when it has it."""
-    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    wait_until(lambda: path.read_text().split())
-    (child,) = path.read_text().split()
-    return int(child)
+def writing_to(path):
+    """Processes whose standard output is this file."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.path.samefile(f"/proc/{pid}/fd/1", path):
+                found.append(int(pid))
+    return found
 
 
 def refusal(*changes):

@@ -245,7 +245,17 @@ def scored_here(run_dir, step, ema):
     return next(row["value"] for row in found[step] if row["metric"].startswith("fd100/"))
 
 
+@pytest.fixture
+def eager():
+    """Runs functions without tracing them, which takes longer than few steps do."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore:Even though the .*run_functions_eagerly")
 def test_a_run_out_of_time_ends_with_record_samples_and_checkpoint(tmp_path, config):
     config = dataclasses.replace(config, total_minutes=1e-6)
     result = train(config, tmp_path, NAIVE)

@@ -37,6 +37,11 @@ CHECKPOINT_EVERY = 50
 # Fewest steps of a run, by --jit_compile: auto does not measure shorter runs.
 LEAST = {"auto": 1000, "off": 0}
 TRAIN = [
+    "--model=dcgan",
+    "--g_attention=none",
+    "--d_attention=none",
+    "--nog_spectral_norm",
+    "--nod_spectral_norm",
     "--image_size=16",
     "--image_channels=1",
     "--z_dim=4",

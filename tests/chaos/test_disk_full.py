@@ -23,7 +23,7 @@ def runs(tmp_path_factory, thorough):
     allowed = subprocess.run([*ALONE, "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True)
     if allowed.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {allowed.stderr.decode()}")
-    script = [sys.executable, FOLDER / "disk_full.py", folder, "1" if thorough else "40"]
+    script = [sys.executable, FOLDER / "disk_full.py", folder, "1" if thorough else "100"]
     result = subprocess.run([*ALONE, *script], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return [json.loads(line) for line in result.stdout.splitlines()]

@@ -9,7 +9,17 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from process import SIMPLE, TINY, assert_one_line, flags, rows, run, train, without_privileges
+from process import (
+    FEW_STEPS,
+    SIMPLE,
+    TINY,
+    assert_one_line,
+    flags,
+    rows,
+    run,
+    train,
+    without_privileges,
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +142,8 @@ def test_coherence_of_symmetry_is_recorded_and_printed(tmp_path):
     assert code == 0, err
     assert out.startswith("coherence: ")
     assert abs(float(out.split()[1])) < 1
-    code, out, err = run("evaluate", f"--run_dir={tmp_path / 'run'}", "--num_samples=40")
+    given = [f"--run_dir={tmp_path / 'run'}", "--num_samples=40"]
+    code, out, err = run("evaluate", *given, first=FEW_STEPS)
     assert code == 0, err
     (row,) = [
         row for row in rows(tmp_path / "run" / "metrics.jsonl") if "coherence" in row["metric"]

@@ -7,13 +7,23 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from process import SIMPLE, assert_one_line, environment, free_ports, rows, run, start, train
+from process import (
+    FEW_STEPS,
+    SIMPLE,
+    assert_one_line,
+    environment,
+    free_ports,
+    rows,
+    run,
+    start,
+    train,
+)
 
 RNG = np.random.default_rng(0)
 
 
-def evaluate(*flags):
-    code, out, err = run("evaluate", *flags)
+def evaluate(*flags, **options):
+    code, out, err = run("evaluate", *flags, **options)
     assert code == 0, err
     return out
 
@@ -285,10 +295,12 @@ def test_two_processes_leave_out_the_same_and_share_what_is_not_written(scored, 
     (copy / "checkpoints" / "step-20.index").write_text("")
     given = [f"--run_dir={copy}", f"--data_dir={tmp_path / 'data'}", "--num_samples=50", "--json"]
     given.append("--extractor=classifier,rotation")
-    alone = json.loads(evaluate(*given, "--replicas=2"))
+    alone = json.loads(evaluate(*given, "--replicas=2", first=FEW_STEPS))
     given.append("--strategy=multi_worker")
     ports = free_ports(2)
-    processes = [start("evaluate", *given, env=environment(ports, i)) for i in range(2)]
+    processes = [
+        start("evaluate", *given, env=environment(ports, i), first=FEW_STEPS) for i in range(2)
+    ]
     results = [(*process.communicate(timeout=600), process.returncode) for process in processes]
     assert [code for _, _, code in results] == [0, 0], results
     assert [out != "" for out, _, _ in results] == [True, False]

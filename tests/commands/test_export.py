@@ -2,10 +2,8 @@
 
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -17,8 +15,9 @@ from process import SIMPLE, assert_one_line, flags, is_notice, run, start
 WAITING = "waiting: another process exports here"
 
 
-def export(run_dir, export_dir, *more):
-    return run("export", f"--run_dir={run_dir}", f"--export_dir={export_dir}", *more)
+def export(run_dir, export_dir, *more, **options):
+    place = [f"--run_dir={run_dir}", f"--export_dir={export_dir}"]
+    return run("export", *place, *more, **options)
 
 
 @pytest.fixture(scope="module")
@@ -160,15 +159,8 @@ def test_full_disk_is_one_line(finished, room, tmp_path):
 @pytest.mark.parametrize("limit", [100, 20_000])
 def test_file_that_grows_too_large_is_one_line(finished, limit, tmp_path):
     """As a full disk, but without a mount: the settings or the graph do not fit."""
-    command = [f"--run_dir={finished[0]}", f"--export_dir={tmp_path}"]
-    result = subprocess.run(
-        [sys.executable, "-m", "keras_sagan.export", *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    is_refused((result.returncode, result.stdout, result.stderr), tmp_path)
+    first = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    is_refused(export(finished[0], tmp_path, first=first), tmp_path)
 
 
 @pytest.mark.slow
@@ -200,17 +192,10 @@ def test_export_while_training_runs(tmp_path, data_dir):
 
 @pytest.mark.slow
 def test_without_the_serving_package_there_is_a_note(finished, tmp_path):
-    (tmp_path / "tensorflow_serving.py").write_text("raise ImportError\n")
-    command = [f"--run_dir={finished[0]}", f"--export_dir={tmp_path / 'out'}"]
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
-        [sys.executable, "-m", "keras_sagan.export", *command],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    (line,) = [line for line in result.stderr.splitlines() if not is_notice(line)]
+    first = "import sys; sys.modules['tensorflow_serving'] = None"
+    code, _, err = export(finished[0], tmp_path / "out", first=first)
+    assert code == 0, err
+    (line,) = [line for line in err.splitlines() if not is_notice(line)]
     assert line.startswith("note: no warm-up requests: they need the extra `serving`")
     version = pathlib.Path(tmp_path / "out" / "20")
     assert not (version / "assets.extra").exists()

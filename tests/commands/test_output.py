@@ -51,6 +51,13 @@ def test_help_without_a_reader_is_quiet(program, module):
     assert run_unread(program, module, "--help") == (141, [])
 
 
+@pytest.fixture(scope="module")
+def optimized():
+    """A program that stands in for `python -OO`."""
+    with forks.other_executable("-OO") as program:
+        yield program
+
+
 # What commands write to OUT, and what must exist in the end.
 WORK = {
     "sample": ("--output=OUT/grid.png", "grid.png"),
@@ -81,11 +88,10 @@ def test_work_without_a_reader_is_done_and_quiet(work):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("work", WORK, indirect=True)
-def test_work_without_docstrings_and_assertions_is_done(work):
+def test_work_without_docstrings_and_assertions_is_done(work, optimized):
     command, path = work
-    command = [sys.executable, "-OO", "-m", *command]
     options = {"capture_output": True, "text": True, "env": environment()}
-    result = subprocess.run(command, check=False, **options)
+    result = subprocess.run([optimized, "-m", *command], check=False, **options)
     assert result.returncode == 0, result.stderr
     assert path.exists()
 

@@ -1,15 +1,18 @@
 """Settings of the user's machine that commands meet: backends, clusters, locales."""
 
 import json
+import subprocess
+import sys
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
 from process import SIMPLE, assert_one_line, environment, flags, start
 
 
-def run_with(variables, command, *given, cwd=None):
-    process = start(command, *given, cwd=cwd, env=environment() | variables)
+def run_with(variables, command, *given, **options):
+    process = start(command, *given, env=environment() | variables, **options)
     out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
@@ -46,6 +49,14 @@ def test_processes_of_a_cluster_that_work_alone_do_not_wait_for_each_other(tmp_p
             assert ("works alone, although TF_CONFIG names 2" in err) == (command[0] == "train")
 
 
+def decoded(folder, python, variables):
+    """How a Python with these variables reads and writes names."""
+    script = folder / "script.py"
+    script.write_text("import sys; print(sys.getfilesystemencoding(), ascii(sys.argv[1:]))")
+    command = [python, script, "ü"]
+    return subprocess.run(command, env=environment() | variables, stdout=subprocess.PIPE).stdout
+
+
 @pytest.mark.slow
 def test_names_are_read_and_written_in_any_locale(tmp_path):
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -57,12 +68,14 @@ def test_names_are_read_and_written_in_any_locale(tmp_path):
             image.save(tmp_path / "写真" / name / f"{i}.png")
     place = ["--run_dir=ü/run", "--data_dir=ü/data"]
     train = [*flags("ü/run", "ü/data"), *SIMPLE, "--dataset=folder:写真", "--total_steps=1"]
-    for command in (
-        ["train", *train],
-        ["sample", place[0], "--output=ü/grid.png"],
-        ["sample", place[0], "--output=ü/page.html"],
-        ["export", place[0], "--export_dir=ü/export"],
-    ):
-        code, _, err = run_with(locale, *command, cwd=tmp_path)
-        assert code == 0, err
+    with forks.other_executable(**locale) as python:
+        assert decoded(tmp_path, python, locale) == decoded(tmp_path, sys.executable, locale)
+        for command in (
+            ["train", *train],
+            ["sample", place[0], "--output=ü/grid.png"],
+            ["sample", place[0], "--output=ü/page.html"],
+            ["export", place[0], "--export_dir=ü/export"],
+        ):
+            code, _, err = run_with(locale, *command, cwd=tmp_path, python=python)
+            assert code == 0, err
     assert "犬" in (tmp_path / "ü" / "export" / "1" / "README.md").read_text("utf-8")
