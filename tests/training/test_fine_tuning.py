@@ -11,10 +11,12 @@ from sources import make_source, values
 from test_game import ONE, RATE, SIMPLE, Match
 from test_rollback import failing
 
+import keras_sagan as ks
 from keras_sagan.config import Config
 from keras_sagan.errors import NotFinite, RunError, UsageError
 from keras_sagan.runs.checkpoint_files import newest_checkpoint
 from keras_sagan.runs.checkpoints import Checkpoints, digest
+from keras_sagan.runs.presets import read_preset, save_preset
 from keras_sagan.training.run import train
 from keras_sagan.training.session import SAGAN as METHOD
 from keras_sagan.training.state import State
@@ -96,6 +98,7 @@ def test_a_run_without_a_checkpoint_starts_from_its_source_again(config, tmp_pat
         train(config, "run")
 
 
+@pytest.mark.slow
 def test_a_restore_at_step_0_reads_the_source_again(config, tmp_path, monkeypatch):
     """Whatever training has made of the state until then."""
     from keras_sagan.training import run as run_module
@@ -146,6 +149,11 @@ def test_two_starts_with_frozen_blocks_make_what_one_makes(model, tmp_path):
     frozen = {name for name in frozen if name.startswith("discriminator")}
     assert same == frozen
     assert len(frozen) >= 2
+    for name, value in values(ks.SAGAN.from_run(stopped.path, "newest").state).items():
+        np.testing.assert_array_equal(value, values(state)[name])
+    preset = save_preset(stopped.path, tmp_path / "preset", description="", license="")
+    elsewhere = read_preset(preset)[1]
+    assert (elsewhere.init_from, elsewhere.freeze_d) == ("", 0)
 
 
 def test_frozen_blocks_have_neither_gradients_nor_slots():
