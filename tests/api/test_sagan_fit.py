@@ -194,7 +194,7 @@ def test_a_late_mistake_in_a_dataset_ends_fit_in_one_line(gan, restart):
     ids=["d_steps", "reuse_fakes", "bfloat16"],
 )
 def test_fit_and_train_make_the_same_weights(options, tmp_path):
-    steps, data_dir = 20, str(tmp_path / "data")
+    steps, data_dir = 5, str(tmp_path / "data")
     config = Config(**TINY | options, total_steps=steps, data_dir=data_dir, jit_compile="off")
     run = train(config, tmp_path / "run")
     trained = ks.SAGAN.from_run(run.path, "newest")

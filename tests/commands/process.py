@@ -5,7 +5,6 @@ import ctypes
 import json
 import os
 import pathlib
-import re
 import socket
 import subprocess
 import time
@@ -101,12 +100,6 @@ def train(run_dir, data_dir, *more):
     code, out, err = run("train", *flags(run_dir, data_dir, *more))
     assert code == 0, err
     return out, err
-
-
-def digest(run_dir):
-    code, out, err = run("train", "--check", f"--run_dir={run_dir}")
-    assert code == 0, err
-    return re.search(r"^digest: ([0-9a-f]{64})$", out, re.MULTILINE).group(1)
 
 
 def rows(path):

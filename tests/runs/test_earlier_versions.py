@@ -16,6 +16,8 @@ from process import assert_one_line, rows, run
 
 from keras_sagan.config import Config
 from keras_sagan.rules import ALWAYS
+from keras_sagan.runs.checkpoint_files import newest_checkpoint
+from keras_sagan.runs.checkpoints import digest
 
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
 VERSIONS = pytest.mark.parametrize("version", sorted(path.name for path in FIXTURES.iterdir()))
@@ -113,7 +115,10 @@ def test_it_is_scored_and_resumed(version, earlier, whole_classifier):
     assert [row["step"] for row in rows(earlier / "scores.jsonl")] == [10, 20, 30]
     starts = json.loads((earlier / "environment.json").read_text())
     assert (starts["step"], starts["earlier"][0]["step"]) == (20, 0)
-    assert "is complete and finite" in succeed("train", "--check", f"--run_dir={earlier}")
+    checked = succeed("train", "--check", f"--run_dir={earlier}")
+    assert "is complete and finite" in checked
+    expected = digest(newest_checkpoint(earlier / "checkpoints"))
+    assert f"digest: {expected}" in checked.splitlines()
 
 
 @VERSIONS
