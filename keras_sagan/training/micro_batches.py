@@ -11,9 +11,10 @@ from keras_sagan.errors import UsageError
 def check_parts(batch_size: int, replicas: int, accumulate: int) -> None:
     """Raises a `UsageError` unless replicas can divide their share of the batch into parts."""
     if batch_size % (replicas * accumulate):
+        parts = f" times accumulate={accumulate}" if accumulate > 1 else ""
         raise UsageError(
-            "batch_size must be a multiple of the replicas times accumulate. "
-            f"Received: {batch_size} images, {replicas} replicas, accumulate={accumulate}"
+            f"batch_size must be a multiple of the replicas{parts}. Received: {batch_size} images "
+            f"for {replicas} replicas"
         )
 
 

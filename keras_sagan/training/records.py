@@ -25,8 +25,10 @@ from keras_sagan.visual.grid import make_grid, save_png
 
 # Columns of a sample grid, and its maximum number of rows.
 COLUMNS, ROWS = 8, 10
-# Scalars that are recorded but not shown beside the progress, which has its own form of them.
+# Scalars that are recorded but not shown beside the progress, which has its own form of them; and
+# those that are shown only beside the logits of held-out images.
 NOT_SHOWN = ("steps_per_s", "seconds", *STATISTICS)
+OF_LOGITS = ("d_logits_mean_real", "d_logits_mean_fake", "d_logits_sign_real")
 
 
 class Records:
@@ -127,7 +129,8 @@ class Log(Action):
         self.records.write_row("train.jsonl", call.step, scalars)
         self.sums, self.steps = np.zeros(2), 0
         self.timed_steps, self.timed_seconds = 0, 0.0
-        shown = {name: f"{value:.4g}" for name, value in scalars.items() if name not in NOT_SHOWN}
+        hidden = set(NOT_SHOWN) - set(OF_LOGITS if "overfitting" in scalars else ())
+        shown = {name: f"{value:.4g}" for name, value in scalars.items() if name not in hidden}
         if self.end.total_minutes:
             shown["minutes"] = f"{self.end.seconds / 60:.1f}/{self.end.total_minutes:g}"
         return shown

@@ -81,7 +81,7 @@ def test_help_groups_every_flag_by_topic():
     assert (code, err) == (0, "")
     headings = [line[:-1] for line in out.splitlines() if line.endswith(":") and line[0] != " "]
     topics = ["Command", "Model", "Data", "Preprocessing", "Fine-tuning", "Optimization"]
-    topics += ["Execution", "Records"]
+    topics += ["Regularization", "Execution", "Records"]
     assert headings == topics
     for name in ["run_dir", "check", *commands.CONFIG_FIELDS]:
         assert out.count(f"\n  --{name} ") + out.count(f"\n  --{name}\n") == 1, name

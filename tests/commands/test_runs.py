@@ -10,6 +10,7 @@ from PIL import Image
 from process import SIMPLE, assert_one_line, flags, rows, run, train
 
 from keras_sagan.config import Config
+from keras_sagan.training.health import STATISTICS
 
 
 def test_run_directory_says_all_that_produced_it(finished):
@@ -39,10 +40,7 @@ def test_records_hold_losses_gammas_and_rates(finished):
             "seconds",
             "d_loss",
             "g_loss",
-            "d_logits_std_real",
-            "d_logits_std_fake",
-            "d_gradient_norm",
-            "g_gradient_norm",
+            *STATISTICS,
             "gamma/g_attention_8",
             "gamma/d_attention_8",
             "steps_per_s",
