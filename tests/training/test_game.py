@@ -311,7 +311,7 @@ def test_losses_are_means_over_the_steps_of_a_call():
     losses = match.play(3)
     means = np.mean([[float(loss) for loss in pair] for pair, _ in seen], axis=0)
     assert len(seen) == 3
-    np.testing.assert_allclose([losses["d_loss"], losses["g_loss"]], means, rtol=1e-6)
+    np.testing.assert_allclose([losses["d_loss"], losses["g_loss"]], means, rtol=1e-6, atol=1e-6)
 
 
 # Synchronized statistics communicate, and cannot be compiled.
