@@ -56,12 +56,8 @@ def absolute_source(text: str) -> str:
 
 
 # Kinds of sets in the user's own files, and what their paths lead to.
-OWN_SETS = {
-    "folder": "a folder",
-    "zip": "a ZIP archive",
-    "npz": "an NPZ file",
-    "idx": "a folder of IDX files",
-}
+OWN_SETS = {"folder": "a folder", "zip": "a ZIP archive", "npz": "an NPZ file"}
+OWN_SETS |= {"idx": "a folder of IDX files"}
 
 
 @dataclasses.dataclass(frozen=True)

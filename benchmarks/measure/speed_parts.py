@@ -33,6 +33,7 @@ def step_parts(training):
 
     from keras_sagan.sampling import noise
     from keras_sagan.training.adam import apply_gradients
+    from keras_sagan.training.draws import Conditions
 
     game, strategy, step = training.game, training.strategy, training.state.step
     images, labels = next(training.iterator)
@@ -58,17 +59,12 @@ def step_parts(training):
     def forward(network):
         return lambda inputs, classes: network(inputs, classes, training=True, advance_u=False)
 
-    def d_turn(images, labels, draws):
-        return game.discriminator_step(images, labels, draws, game.levels())
-
-    def g_turn(draws):
-        return game.generator_step(draws, game.levels())
-
+    conditions = Conditions(game.levels())
     return {
         "feed": lambda: next(training.iterator),
         "noise": on_replica(draw),
-        "d_turn": on_replica(d_turn, images, labels, draws),
-        "g_turn": on_replica(g_turn, draws),
+        "d_turn": on_replica(game.discriminator_step, images, labels, draws, conditions),
+        "g_turn": on_replica(game.generator_step, draws, conditions),
         "update": on_replica(update),
         "average": on_replica(lambda: game.average(step)),
         "g_forward": on_replica(forward(game.generator), draws.latents, draws.labels),

@@ -13,21 +13,13 @@ import tensorflow as tf
 from keras_sagan.api.feeding import Feed, explain_mistakes, feed_arrays, feed_dataset
 from keras_sagan.api.requests import check_class_names, check_positive, make_config
 from keras_sagan.config import Config
-from keras_sagan.runs.initial_weights import InitialWeights, read_initial_weights
+from keras_sagan.runs.initial_weights import read_initial_weights
 from keras_sagan.training import health
+from keras_sagan.training.adam import OptimizerPair
 from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import play_steps
 from keras_sagan.training.micro_batches import check_parts
 from keras_sagan.training.state import State, gamma_variables
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerPair:
-    """Both optimizers, in the form in which callbacks look for several: each has its own rate."""
-
-    optimizers: list[keras.Optimizer]
-    iterations: Any  # Of the generator's, one a step.
-    built: bool = True
 
 
 class GameModel(keras.Model):
@@ -57,7 +49,9 @@ class GameModel(keras.Model):
         self.config, self.class_names = config, names
         self.state = State.create(config)
         if config.init_from and read_source:
-            self.take_weights(read_initial_weights(config))
+            initial = read_initial_weights(config)
+            if fresh := initial.assign_to(self.state):
+                warnings.warn(initial.describe(fresh, config.num_classes), stacklevel=2)
         # Attributes, so that Keras saves them.
         self.generator, self.discriminator = self.state.generator, self.state.discriminator
         self.ema_generator = self.state.ema_generator
@@ -65,11 +59,6 @@ class GameModel(keras.Model):
         self.means = [keras.metrics.Mean(name) for name in (*health.LOSSES, *health.STATISTICS)]
         self.game: Any = None  # The `Game` that `play_step` plays.
         self.compiles_game, self.built = False, True
-
-    def take_weights(self, initial: InitialWeights) -> None:
-        """Starts from the weights of another model; warns if some belong to other classes."""
-        if new := initial.assign_to(self.state):
-            warnings.warn(initial.describe(new, self.config.num_classes), stacklevel=3)
 
     def call(self, latents: Any, labels: Any = None) -> tf.Tensor:
         """Applies the averaged generator, as in evaluation.

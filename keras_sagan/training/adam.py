@@ -1,5 +1,6 @@
 """Adam with one operation per weight, and learning rates that decay."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -65,6 +66,15 @@ class Adam(keras.optimizers.Adam):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"decay": self.decay, "decay_steps": self.decay_steps}
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerPair:
+    """Both optimizers, in the form in which callbacks look for several: each has its own rate."""
+
+    optimizers: list[keras.Optimizer]
+    iterations: Any  # Of the generator's, one a step.
+    built: bool = True
 
 
 def decay_rate(rate: tf.Tensor, update: Any, decay: str, decay_steps: int) -> tf.Tensor:

@@ -20,6 +20,14 @@ class Draws(NamedTuple):
     fake: tuple[tf.Tensor, ...]  # The same for fakes, independent of `real`.
 
 
+class Conditions(NamedTuple):
+    """On what an update depends besides its batch and its random numbers."""
+
+    levels: dict[str, tf.Tensor]  # What adapts to D's logits, of `make_adaptive`.
+    is_first: bool = True  # Whether its images are the first part of the batch, which advances u.
+    penalized: bool = False  # Whether D's loss has the R1 penalty.
+
+
 class Dealer:
     """Draws for a run.
 

@@ -10,7 +10,7 @@ from keras_sagan.losses import LOSSES, lecam_penalty, r1_penalty
 from keras_sagan.sampling import noise
 from keras_sagan.training.adam import apply_gradients
 from keras_sagan.training.adaptation import adapt, logit_moments
-from keras_sagan.training.draws import Dealer, make_augment
+from keras_sagan.training.draws import Conditions, Dealer, make_augment
 from keras_sagan.training.micro_batches import mean_over_parts
 from keras_sagan.training.state import State
 
@@ -82,21 +82,17 @@ class Game:
         return self.update_discriminator(self.discriminator_step, batch, step, turn)
 
     def update_discriminator(self, learn, batch, step, turn):
-        """Updates D once by `learn`, a function of a batch, `levels`, and two bools.
-
-        The bools are whether it is the batch's first part, and whether R1 is due.
-        """
+        """Updates D once by `learn`, a function of the parts of a batch and of `Conditions`."""
         update, levels = step * self.d_steps + turn, self.levels()
 
         def learn_from(part, is_first):
-            found = self.with_r1_when_due(
-                update, lambda penalized: learn(*part, levels, is_first, penalized)
+            loss, gradients, logits = self.with_r1_when_due(
+                update, lambda penalized: learn(*part, Conditions(levels, is_first, penalized))
             )
-            loss, gradients, logits = found
             return loss, gradients, [logit_moments(each, self.config.loss) for each in logits]
 
-        found = mean_over_parts(learn_from, self.config.accumulate, batch)
-        loss, gradients, moments = found
+        parts = self.config.accumulate
+        loss, gradients, moments = mean_over_parts(learn_from, parts, batch)
         applied = apply_gradients(self.d_optimizer, gradients, self.discriminator)
         adapt(self.adaptive, self.config, moments, update)
         return loss, moments, applied
@@ -113,31 +109,19 @@ class Game:
         levels = self.levels()
 
         def learn(draws, is_first):
-            return self.generator_step(draws, levels, is_first)
+            return self.generator_step(draws, Conditions(levels, is_first))
 
-        batch = self.draw(step, noise.G_STEP)
-        loss, gradients = mean_over_parts(learn, self.config.accumulate, batch)
+        draws = self.draw(step, noise.G_STEP)
+        loss, gradients = mean_over_parts(learn, self.config.accumulate, draws)
         return loss, apply_gradients(self.g_optimizer, gradients, self.generator)
 
-    def discriminator_step(self, images, labels, draws, levels, is_first=True, penalized=False):
+    def discriminator_step(self, images, labels, draws, conditions):
         fakes = self.generator(draws.latents, draws.labels, training=True, advance_u=False)
-        given = images, labels, fakes, draws, levels, is_first, penalized
-        return self.discriminator_gradients(*given)
+        return self.discriminator_gradients(images, labels, fakes, draws, conditions)
 
-    def discriminator_gradients(
-        self, images, labels, fakes, draws, levels, is_first=True, penalized=False
-    ):
-        """Loss, gradients, and the logits of real images and of fakes.
-
-        Args:
-            images: real ones, float in [-1, 1].
-            labels: theirs.
-            fakes: as many.
-            draws: the update's `Draws`.
-            levels: of `levels`.
-            is_first: whether the pass on real images advances u.
-            penalized: whether the loss has the R1 penalty, as often as updates are without it.
-        """
+    def discriminator_gradients(self, images, labels, fakes, draws, conditions):
+        """Loss, gradients, and the logits of real `images` and of `fakes`, all in [-1, 1]."""
+        levels, is_first, penalized = conditions
         images = self.augmented(images, draws.real, levels)
         fakes = self.augmented(fakes, draws.fake, levels)
 
@@ -146,12 +130,13 @@ class Game:
             return self.discriminator(images, labels, training=True, advance_u=is_first)
 
         with tf.GradientTape() as tape:
-            real_logits, penalty = (
-                r1_penalty(judge_real, images) if penalized else (judge_real(images), None)
-            )
+            if penalized:
+                real_logits, penalty = r1_penalty(judge_real, images)
+            else:
+                real_logits, penalty = judge_real(images), 0.0
             fake_logits = self.discriminator(fakes, draws.labels, training=True, advance_u=False)
             loss = self.d_loss(real_logits, fake_logits)
-            if penalized:
+            if penalized:  # It counts for the updates without it, too.
                 loss += self.config.r1 * self.config.r1_every * penalty
             if self.config.lecam:
                 averages = levels["lecam_real"], levels["lecam_fake"]
@@ -159,10 +144,11 @@ class Game:
         gradients = tape.gradient(loss, self.discriminator.trainable_variables)
         return loss, gradients, (real_logits, fake_logits)
 
-    def generator_step(self, draws, levels, is_first=True):
+    def generator_step(self, draws, conditions):
+        advance_u = conditions.is_first
         with tf.GradientTape() as tape:
-            fakes = self.generator(draws.latents, draws.labels, training=True, advance_u=is_first)
-            loss = self.fooling_loss(fakes, draws, levels)
+            fakes = self.generator(draws.latents, draws.labels, training=True, advance_u=advance_u)
+            loss = self.fooling_loss(fakes, draws, conditions.levels)
         return loss, tape.gradient(loss, self.generator.trainable_variables)
 
     def fooling_loss(self, fakes, draws, levels):
@@ -218,8 +204,9 @@ class FakeReusingGame(Game):
         with tf.GradientTape() as tape:
             fakes = self.generate(draws.latents, draws.labels)
         batch = real, labels, fakes, draws
-        found = self.update_discriminator(self.discriminator_gradients, batch, step, len(earlier))
-        d_loss, logits, d_applied = found
+        d_loss, logits, d_applied = self.update_discriminator(
+            self.discriminator_gradients, batch, step, len(earlier)
+        )
         g_loss, upstream = self.fake_gradients(fakes, draws, self.levels())
         gradients = tape.gradient(fakes, self.generator.trainable_variables, upstream)
         g_applied = apply_gradients(self.g_optimizer, gradients, self.generator)

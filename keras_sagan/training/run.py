@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_sagan.config import Config
-from keras_sagan.data.prepared import Prepared, hold_out
+from keras_sagan.data.prepared import hold_out
 from keras_sagan.data.report import describe_set
-from keras_sagan.devices.cluster import Cluster
-from keras_sagan.devices.strategy import count_replicas, device_name, make_cluster
+from keras_sagan.devices.strategy import device_name
 from keras_sagan.errors import NotFinite, RunError, UsageError, reason_of
 from keras_sagan.networks.macs import costs
 from keras_sagan.progress import say_line
@@ -20,14 +19,13 @@ from keras_sagan.runs.checkpoint_files import newest_checkpoint, step_of
 from keras_sagan.runs.checkpoints import Checkpoints, Restored
 from keras_sagan.runs.directory import RunDirectory
 from keras_sagan.runs.initial_weights import read_initial_weights, settle_source
-from keras_sagan.runs.run_data import data_changes, open_run_data
 from keras_sagan.training import xla
 from keras_sagan.training.actions import EndTraining
 from keras_sagan.training.best_score import make_best_score
-from keras_sagan.training.micro_batches import check_parts
 from keras_sagan.training.preemption import Preemption
 from keras_sagan.training.rollback import recorded_rollbacks, roll_back
 from keras_sagan.training.session import SAGAN, Ends, Method, Training, train_from
+from keras_sagan.training.start import check_same_flags, prepare_together, start_cluster
 
 
 def train(
@@ -53,13 +51,7 @@ def train(
     Returns:
         The run's directory; `describe_ending` says how training ended.
     """
-    directory = RunDirectory(run_dir)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    workers, replicas = count_replicas(config.strategy, config.replicas)
-    check_parts(config.batch_size, workers * replicas, config.accumulate)
-    xla.replicas_communicate(config.sync_batch_norm, config.jit_compile, workers * replicas)
-    cluster = make_cluster(config.strategy, config.replicas, config.batch_size, config.join_seconds)
+    directory, cluster = RunDirectory(run_dir), start_cluster(config)
     try:
         with cluster.stay_together(), contextlib.ExitStack() as stack:
             check_same_flags(config, cluster)
@@ -78,41 +70,6 @@ def train(
             f"{directory.path}: stopped; earlier checkpoints are intact: {reason_of(error)}"
         ) from error
     return directory
-
-
-def check_same_flags(config: Config, cluster: Cluster) -> None:
-    """Raises a `UsageError` if processes have different flags."""
-    own = dataclasses.asdict(config)
-    chiefs = cluster.broadcast(own)
-    differing = [f"{name}={own[name]}" for name in own if own[name] != chiefs[name]]
-    if cluster.any_process([bool(differing)])[0]:
-        received = ", ".join(differing) or "others in another worker"
-        raise UsageError(f"workers need the flags of their chief. Received: {received}")
-
-
-def prepare_together(config, directory, cluster, allowed) -> tuple[Prepared, list[str]]:
-    """The run's data and, on the chief, the changes to its configuration.
-
-    Raises:
-        UsageError: if `config` cannot resume in `directory`.
-        RunError: if the data cannot be read.
-    """
-
-    def prepare_for_run():
-        # Before the slow preparation of the data, and again when their classes are known. For
-        # the user's own images, the content decides, not the path.
-        may_change = [*allowed, *(["dataset"] if config.image_set.dataset.is_own else [])]
-        directory.check_config(config, may_change)
-        prepared = open_run_data(directory, config, renew="dataset" in allowed)
-        config_of_data = config.with_data_classes(prepared.num_classes)
-        changes = directory.check_config(config_of_data, may_change)
-        return prepared, changes + data_changes(directory, prepared)
-
-    prepared, changes = cluster.run_on_chief(prepare_for_run, "prepares the data") or (None, [])
-    folder = pathlib.Path(cluster.broadcast(prepared and str(prepared.directory)))
-    if not folder.exists():
-        raise RunError(f"data_dir must be a folder that all workers share. Received: no {folder}")
-    return prepared or Prepared(folder), changes
 
 
 def resume_training(training: Training, method: Method, changes: Sequence[str]) -> None:

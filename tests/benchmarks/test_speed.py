@@ -173,7 +173,7 @@ def traced_step_macs(config, batch):
     """Multiply-accumulates of both turns, counted on their graphs."""
     import tensorflow as tf
 
-    from keras_sagan.training.draws import Draws
+    from keras_sagan.training.draws import Conditions, Draws
     from keras_sagan.training.game import Game
     from keras_sagan.training.state import State
 
@@ -182,8 +182,10 @@ def traced_step_macs(config, batch):
     latents, flips = tf.TensorSpec((batch, config.z_dim)), tf.TensorSpec((batch,), tf.bool)
     draws = Draws(latents, labels, flips, (), ())
     images = tf.TensorSpec((batch, config.image_size, config.image_size, 3))
-    d_step = tf.function(game.discriminator_step).get_concrete_function(images, labels, draws, {})
-    g_step = tf.function(game.generator_step).get_concrete_function(draws, {})
+    d_step = tf.function(game.discriminator_step).get_concrete_function(
+        images, labels, draws, Conditions({})
+    )
+    g_step = tf.function(game.generator_step).get_concrete_function(draws, Conditions({}))
     return sum(macs_back_too(each) for function in (d_step, g_step) for each in needed(function))
 
 

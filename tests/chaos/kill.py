@@ -26,8 +26,8 @@ from keras_sagan.runs import checkpoint_files
 from keras_sagan.runs.checkpoint_files import check_seal, list_checkpoints, step_of
 from keras_sagan.runs.checkpoints import Checkpoints
 from keras_sagan.runs.directory import RunDirectory
-from keras_sagan.training import run as training
 from keras_sagan.training import session, xla
+from keras_sagan.training import start as before_training
 from keras_sagan.training.records import Log, Records, Score
 from keras_sagan.training.state import State
 
@@ -78,7 +78,7 @@ NOTED = (
     (checkpoint_files, "write_list", "list"),
     (Checkpoints, "save_best", "best checkpoint"),
     (Checkpoints, "save", "checkpoint"),
-    (training, "open_run_data", "data"),
+    (before_training, "open_run_data", "data"),
     (State, "create", "networks"),
     (xla, "choose_xla", "XLA"),
     (scoring, "open_run_data", "data"),

@@ -22,7 +22,7 @@ from keras_sagan.errors import UsageError
 from keras_sagan.evaluation.fakes import FakeSettings, Inputs, fake_features
 from keras_sagan.extractors.extractor import Extractor
 from keras_sagan.metrics.protocol import NATIVE
-from keras_sagan.training import run
+from keras_sagan.training import run, start
 from keras_sagan.training.session import SAGAN
 from keras_sagan.training.state import State
 
@@ -80,9 +80,9 @@ def main(form, folder):
         replicas=2 if form == "mirrored" else 0,
         data_dir=str(own / "data"),
     )
-    cluster = run.make_cluster(config.strategy, config.replicas, config.batch_size)
+    cluster = start.make_cluster(config.strategy, config.replicas, config.batch_size)
     # A process has one strategy: those of several number their collectives alike and collide.
-    run.make_cluster = lambda *_: cluster
+    start.make_cluster = lambda *_: cluster
     compiled = dataclasses.replace(config, jit_compile="on")
     # The second worker has nothing to read here, and is to write nothing.
     run.train(compiled, own / ("jit_of_another" if index else "jit"), METHOD)

@@ -13,7 +13,7 @@ from keras_sagan.config import Config
 from keras_sagan.errors import RunError
 from keras_sagan.losses import LOSSES
 from keras_sagan.sampling import noise
-from keras_sagan.training.draws import Draws
+from keras_sagan.training.draws import Conditions, Draws
 from keras_sagan.training.game import GAMES
 from keras_sagan.training.loop import make_train_call
 from keras_sagan.training.state import State
@@ -199,7 +199,7 @@ def test_discriminator_learns_in_each_turn_from_a_batch_of_its_own():
         real = IMAGES[turn].astype("float32") / 127.5 - 1
         real = flipped(real, CONFIG, noise.D_STEP + turn)
         drawn = plain_draws(CONFIG, noise.D_STEP + turn)
-        _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], drawn, {})
+        _, gradients, _ = twin.game.discriminator_step(real, LABELS[turn], drawn, Conditions({}))
         descend(twin.state.discriminator, gradients)
     match.play()
     for variable, expected in zip(
@@ -222,11 +222,13 @@ def test_with_reused_fakes_both_learn_from_one_pass_of_the_generator(jit_compile
         drawn = plain_draws(CONFIG, noise.D_STEP + turn)
         given = real, LABELS[turn]
         if turn == 0:
-            _, gradients, _ = twin.game.discriminator_step(*given, drawn, {})
+            _, gradients, _ = twin.game.discriminator_step(*given, drawn, Conditions({}))
         else:
             with tf.GradientTape() as tape:
                 fakes = generator(drawn.latents, drawn.labels, training=True, advance_u=True)
-            _, gradients, _ = twin.game.discriminator_gradients(*given, fakes, drawn, {})
+            _, gradients, _ = twin.game.discriminator_gradients(
+                *given, fakes, drawn, Conditions({})
+            )
         descend(discriminator, gradients)
     with tf.GradientTape() as second:
         second.watch(fakes)
