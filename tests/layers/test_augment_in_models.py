@@ -94,6 +94,7 @@ def test_keras_file_holds_the_layer(tmp_path):
     )
 
 
+@pytest.mark.slow_except("True")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_stock_fit_trains_behind_it(jit_compile):
     """Images of one value, with their center cut out or not: the mean tells what was seen."""

@@ -61,6 +61,7 @@ def test_every_variable_is_the_sources(config, tmp_path):
     assert initial.describe(fresh, 4) == f"starts with the weights of step 7 of {run.path}"
 
 
+@pytest.mark.slow_except("sagan-4-3", "dcgan-4-3")
 @pytest.mark.parametrize(("theirs", "ours"), [(4, 3), (0, 3), (4, 0)])
 @pytest.mark.parametrize(
     ("config", "norms", "tables"),

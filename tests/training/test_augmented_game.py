@@ -100,7 +100,7 @@ def test_generator_learns_through_the_augmentation(form):
     assert moved > len(weights) / 2
 
 
-@pytest.mark.slow_except("color-False")
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("form", ["color", "diffusion"])
 def test_two_replicas_and_xla_make_the_same_step(two_replicas, form, jit_compile):

@@ -66,6 +66,7 @@ def folder_config(folder, tmp_path, **changes):
     return Config(**fields | {"dataset": f"folder:{folder}"} | changes)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_more_images_when_asked(tmp_path, capfd):
     folder = small(tmp_path / "photos", 8)
     train(folder_config(folder, tmp_path, total_steps=1), tmp_path / "run")

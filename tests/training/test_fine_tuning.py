@@ -81,6 +81,7 @@ def test_a_bad_source_leaves_no_folder(config, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_starts_from_its_source_again(config, tmp_path):
     """Non-finite numbers have ended it, with no checkpoint to roll back to."""
     config = dataclasses.replace(config, on_nan="rollback", steps_per_call=1)
@@ -128,7 +129,8 @@ def test_a_damaged_source_fails_before_the_run_is_claimed(config, tmp_path):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-@pytest.mark.parametrize("model", ["dcgan", pytest.param("sagan", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["dcgan", "sagan"])
 def test_two_starts_with_frozen_blocks_make_what_one_makes(model, tmp_path):
     fields = smallest.RUN | (smallest.DCGAN if model == "dcgan" else {})
     fields |= {"num_classes": 10, "data_dir": str(tmp_path / "data")}
