@@ -101,8 +101,7 @@ def test_generator_learns_through_the_augmentation(form):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("form", ["color", "diffusion"])
+@pytest.mark.parametrize(("form", "jit_compile"), [("color", False), ("diffusion", True)])
 def test_two_replicas_and_xla_make_the_same_step(two_replicas, form, jit_compile):
     """With all that depends on logits, and a share of the noise for each replica."""
     adapted = {"augment_target": 0.1, "augment_images": 10, "lecam": 0.03, "r1": 0.1, "r1_every": 2}

@@ -43,8 +43,7 @@ def test_one_part_is_the_batch_itself():
 
 
 @pytest.mark.slow_except("False-1")
-@pytest.mark.parametrize("d_steps", [1, 2])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(("jit_compile", "d_steps"), [(False, 1), (True, 2)])
 def test_parts_are_equal_to_the_whole_batch(jit_compile, d_steps):
     """Without batch statistics; u is another matter, see below."""
     config = dataclasses.replace(WITHOUT_NORMS, d_steps=d_steps)
