@@ -4,7 +4,7 @@ python -m benchmarks.subset --dataset=idx:/usr/share/datasets/fashion-mnist --im
     --image_channels=1 --count=600 --classes=0,1,8 --seed=0 --output=data/fashion3
 
 Each class is a subfolder, and all have equally many images, or one more. The images are prepared as
-for training, so those of another size are resized. Equal flags write equal files. The set is then
+for training, and resized where they have another size. Equal flags write equal files. Then train on
 --dataset=folder:data/fashion3.
 """
 

@@ -20,7 +20,7 @@ class OptimizationOptions:
     accumulate: int = option(
         1,
         "Micro-batches into which each replica divides its share of the batch, to save memory. "
-        "Their gradients are averaged. Batch statistics are of a micro-batch, and spectral "
+        "Their gradients are averaged. Batch statistics come from each micro-batch; spectral "
         "normalization advances in the first one.",
         at_least(1),
         before=1,

@@ -1,4 +1,4 @@
-"""What a new run starts with if not random weights: those of another run, or of a preset.
+"""Starts a new run with the weights of another run or of a preset.
 
 All variables of both networks and of the averaged generator are taken over: weights, moving
 statistics and singular vectors. Where the numbers of classes differ, variables with a row for each

@@ -25,7 +25,7 @@ def make_adaptive(config: Config) -> dict[str, tf.Variable]:
 def logit_moments(logits: tf.Tensor, loss: str) -> tf.Tensor:
     """Mean, mean square and mean sign of a replica's logits, float64 `[3]`, as means may be large.
 
-    The sign is that of the difference from the boundary between real and fake.
+    Signs are relative to the boundary between real and fake.
     """
     logits = tf.cast(logits, tf.float64)
     signs = tf.sign(logits - BOUNDARY.get(loss, 0.0))

@@ -33,7 +33,7 @@ class Dealer:
 
     Args:
         config: of the run.
-        class_weights: a positive int for each class, how often fakes are of it.
+        class_weights: the relative frequency of each class among fakes, positive ints.
         augment: the layer of `make_augment`.
         rollbacks: how often the run has rolled back.
     """

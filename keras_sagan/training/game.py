@@ -111,7 +111,8 @@ class Game:
         def learn(draws, is_first):
             return self.generator_step(draws, Conditions(levels, is_first))
 
-        draws = self.draw(step, noise.G_STEP)
+        # Without the numbers for real images, of which there are none, nothing draws them.
+        draws = self.draw(step, noise.G_STEP)._replace(real=())
         loss, gradients = mean_over_parts(learn, self.config.accumulate, draws)
         return loss, apply_gradients(self.g_optimizer, gradients, self.generator)
 

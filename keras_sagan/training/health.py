@@ -38,7 +38,7 @@ def step_statistics(strategy: tf.distribute.Strategy, diagnostics: dict[str, Any
 
     Returns:
         float32 `[7]`, as `STATISTICS`: mean of the logits of real images and of fakes, and their
-        standard deviation; mean sign of those of real images; L2 norm over all weights of the
+        standard deviation; mean sign of real images' logits; L2 norm over all weights of the
         discriminator's and the generator's gradient.
     """
     moments = [strategy.reduce("MEAN", each, axis=None) for each in diagnostics["logits"]]

@@ -43,12 +43,13 @@ class Logits(NamedTuple):
     def gauges(self) -> dict[str, float]:
         """What is recorded."""
         means = {f"d_logits_{name}": float(np.mean(each)) for name, each in self._asdict().items()}
-        return means | {"overfitting": self.overfitting}
+        overfitted = {"overfitting": self.overfitting, "overfitted": float(self.is_overfitted)}
+        return means | overfitted
 
 
 def was_overfitted(row: dict[str, Any]) -> bool:
     """Whether a record of the log has `gauges` of an overfitted discriminator."""
-    return row.get("overfitting", 0.0) > MOST
+    return bool(row.get("overfitted", False))
 
 
 class OverfittingWatch:

@@ -83,6 +83,7 @@ def test_overfitting_is_the_share_of_the_way_to_samples():
             "d_logits_held_out": 0.5,
             "d_logits_samples": -1.0,
             "overfitting": 0.5,
+            "overfitted": 0.0,
         }
     )
 
@@ -90,7 +91,12 @@ def test_overfitting_is_the_share_of_the_way_to_samples():
 def test_only_a_large_difference_that_is_no_chance_is_overfitting():
     assert logits(2.0, -0.5, -1.0).is_overfitted
     assert not logits(2.0, 1.5, -1.0).is_overfitted
-    assert not logits(0.2, -0.3, -0.4, spread=5.0).is_overfitted
+    by_chance = logits(0.2, -0.3, -0.4, spread=5.0)
+    assert by_chance.overfitting > 0.5
+    assert not by_chance.is_overfitted
+    # What was not warned of before a run was stopped is warned of afterwards.
+    assert not was_overfitted(by_chance.gauges())
+    assert was_overfitted(logits(2.0, -0.5, -1.0).gauges())
 
 
 def test_discriminator_judges_all_three_kinds_as_in_evaluation():
